@@ -1,0 +1,1 @@
+"""Trustworthy race, ethnicity, language and SOGI data between plans, agencies and HIEs."""

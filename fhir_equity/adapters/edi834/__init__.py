@@ -1,0 +1,40 @@
+"""The X12 834 Benefit Enrollment and Maintenance (005010X220A1): DMG05 and LUI told apart, not kept opaque."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+from fhir_equity.adapters.edi834.read import read
+from fhir_equity.adapters.edi834.write import write
+from fhir_equity.adapters.protocol import Context, Range, Read
+from fhir_equity.adapters.source import Source
+from fhir_equity.model import Loss, Outgoing
+
+
+class Edi834:
+    """The adapter of the 834."""
+
+    name = "edi834"
+    ending = ".834"
+    writes = True
+
+    def recognises(self, head: bytes, name: str) -> bool:
+        """Any X12 interchange; one that holds no 834 is refused when it is read, with its number."""
+        start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:4]
+        return start[:3] == b"ISA" and not start[3:4].isalnum()
+
+    def split(self, source: Source, pieces: int) -> list[Range]:
+        """One range: the whole interchange."""
+        return [Range()]
+
+    def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
+        """See `fhir_equity.adapters.edi834.read`."""
+        return read(source, context)
+
+    def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
+        """See `fhir_equity.adapters.edi834.write`."""
+        return write(records, out, context)
+
+
+ADAPTER = Edi834()

@@ -1,0 +1,45 @@
+"""FHIR R4 Patients (US Core): read from resources, Bundles and NDJSON, written as NDJSON, merged, validated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+from fhir_equity.adapters.fhir import layout
+from fhir_equity.adapters.fhir.merge import merge
+from fhir_equity.adapters.fhir.patient import answers_of
+from fhir_equity.adapters.fhir.read import read
+from fhir_equity.adapters.fhir.validate import validate
+from fhir_equity.adapters.fhir.write import patient_from, write
+from fhir_equity.adapters.protocol import Adapter, Context, Range, Read
+from fhir_equity.adapters.source import Source
+from fhir_equity.model import Loss, Outgoing
+
+__all__ = ["ADAPTER", "answers_of", "merge", "patient_from", "validate"]
+
+
+class _Fhir:
+    """The FHIR format: Patients of R4 and of what came before and after it, as far as they agree."""
+
+    name = "fhir"
+    ending = ".ndjson"
+    writes = True
+
+    def recognises(self, head: bytes, name: str) -> bool:
+        """Whether the head is FHIR JSON, NDJSON or XML. XML is refused by name when it is read."""
+        return layout.recognises(head)
+
+    def split(self, source: Source, pieces: int) -> list[Range]:
+        """Cut NDJSON at line starts; a document stays whole."""
+        return layout.cut(source, pieces)
+
+    def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
+        """Read a range: see `fhir_equity.adapters.fhir.read`."""
+        return read(source, part, context)
+
+    def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
+        """Write Patients, one per line: see `fhir_equity.adapters.fhir.write`."""
+        return write(records, out, context)
+
+
+ADAPTER: Adapter = _Fhir()

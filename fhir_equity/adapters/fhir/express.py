@@ -1,0 +1,99 @@
+"""Expressed answers as elements of a Patient: the two OMB extensions and communication entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fhir_equity.adapters.fhir.extensions import US_CORE
+from fhir_equity.adapters.fhir.languages import PREFERENCE_TYPE, SPOKEN, WRITTEN
+from fhir_equity.adapters.fhir.shape import Json
+from fhir_equity.adapters.protocol import Context
+from fhir_equity.model import Coding, Expressed, Loss, Relationship
+
+PREFERENCE_SYSTEM = "http://hl7.org/fhir/language-preference-type"
+# Topic -> URL, in the order in which US Core lists them.
+OMB_URLS = {"race": US_CORE + "us-core-race", "ethnicity": US_CORE + "us-core-ethnicity"}
+MODES = ((SPOKEN, "verbal"), (WRITTEN, "written"))
+
+
+def coding_of(coding: Coding, context: Context) -> Json:
+    """A Coding with its system as a URI: a key of the guide's ``systems``, else as it is."""
+    system = uri_of(coding.system, context)
+    words = {"system": system, "code": coding.code, "display": coding.display}
+    return {name: value for name, value in words.items() if value.strip()}
+
+
+def uri_of(system: str, context: Context) -> str:
+    """The URI of a code system given by its key; whatever is no key stays as it is."""
+    return context.systems.get(system, system)
+
+
+def text_of(expressed: Expressed) -> str:
+    """The wording of an answer; where it has none, that of its codings (US Core wants text 1..1)."""
+    codings = (*expressed.categories, *expressed.details)
+    return expressed.text or ", ".join(coding.display or coding.code for coding in codings)
+
+
+def omb_extension(expressed: Expressed, context: Context, losses: list[Loss]) -> Json | None:
+    """us-core-race or us-core-ethnicity; None for an answer that says nothing.
+
+    http://hl7.org/fhir/us/core/StructureDefinition/us-core-race: ombCategory, detailed, text 1..1.
+    """
+    parts = omb_parts(expressed, context)
+    if not parts:
+        return None
+    if not expressed.text:
+        losses.append(Loss("fhir.text.required", Relationship.INEXACT, expressed.topic))
+    return {"url": OMB_URLS[expressed.topic], "extension": parts}
+
+
+def omb_parts(expressed: Expressed, context: Context) -> list[Json]:
+    """The sub-extensions of an OMB extension, categories first; none for an answer that says nothing."""
+    parts: list[Json] = []
+    for url, codings in (("ombCategory", expressed.categories), ("detailed", expressed.details)):
+        parts += [{"url": url, "valueCoding": coding_of(coding, context)} for coding in codings]
+    text = text_of(expressed)
+    return [*parts, {"url": "text", "valueString": text}] if text.strip() else parts
+
+
+def communication_of(expressed: Mapping[str, Expressed], context: Context, losses: list[Loss]) -> list[Json]:
+    """Patient.communication: one preferred entry per language and question.
+
+    Where both questions have answers each entry says which it is about, also when the language is
+    the same: an entry that says nothing is about speech. R4, Patient.communication: several modes
+    need several entries.
+    """
+    found: list[Json] = []
+    for topic, _ in MODES:
+        if topic in expressed:
+            found += entries_for(expressed[topic], context, losses, marked=marked(topic, expressed))
+    return found
+
+
+def marked(topic: str, expressed: Mapping[str, Expressed]) -> bool:
+    """Whether entries about a topic must say so: writing always, speech where writing is there too."""
+    return topic == WRITTEN or WRITTEN in expressed
+
+
+def entries_for(expressed: Expressed, context: Context, losses: list[Loss], *, marked: bool) -> list[Json]:
+    """The communication entries of one question.
+
+    The text goes with a single language; several languages have no place for a common text.
+    """
+    codings = [coding_of(coding, context) for coding in (*expressed.categories, *expressed.details)]
+    text = expressed.text.strip()
+    if len(codings) > 1 and text:
+        losses.append(Loss("fhir.communication.text", Relationship.WIDER, expressed.topic))
+    languages: list[Json] = [{"coding": [coding]} for coding in codings]
+    if text and len(languages) < 2:
+        languages = [{**(languages[0] if languages else {}), "text": expressed.text}]
+    mode = dict(MODES)[expressed.topic]
+    return [_entry(language, mode if marked else "") for language in languages]
+
+
+def _entry(language: Json, mode: str) -> Json:
+    entry: Json = {"language": language, "preferred": True}
+    if mode:
+        value = {"system": PREFERENCE_SYSTEM, "code": mode}
+        entry["_preferred"] = {"extension": [{"url": PREFERENCE_TYPE, "valueCoding": value}]}
+    return entry

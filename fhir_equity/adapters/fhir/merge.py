@@ -1,0 +1,106 @@
+"""Put new answers into an existing Patient and leave everything else as it is."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from fhir_equity.adapters.fhir.express import OMB_URLS, omb_parts, text_of, uri_of
+from fhir_equity.adapters.fhir.extensions import kind_of, raw_of, reading_of
+from fhir_equity.adapters.fhir.languages import SPOKEN, WRITTEN
+from fhir_equity.adapters.fhir.merge_languages import merge_languages
+from fhir_equity.adapters.fhir.shape import Json
+from fhir_equity.adapters.fhir.values import ABSENT_URL, Value, united
+from fhir_equity.adapters.protocol import Context
+from fhir_equity.model import Expressed, Loss, Outgoing, Relationship
+
+_PARTS = ("ombCategory", "detailed", "text", ABSENT_URL)
+
+
+def merge(existing: dict[str, Any], outgoing: Outgoing, context: Context) -> tuple[dict[str, Any], list[Loss]]:
+    """A copy of a Patient in which the expressed race, ethnicity and languages are the new answers.
+
+    Replaced extensions keep their position, their element ids and any part that is not ours; a
+    language that was preferred before stays, no longer preferred. An answer that is there already,
+    or that says nothing, changes nothing. Every other topic is left as it is, with a loss where that
+    makes a difference.
+    """
+    merged = deepcopy(existing)
+    losses: list[Loss] = []
+    expressed = {each.topic: each for each in outgoing.expressed}
+    for topic, answer in expressed.items():
+        if topic in OMB_URLS:
+            _merge_omb(merged, answer, context, losses)
+        elif topic not in (SPOKEN, WRITTEN) and not _is_gender(merged, answer):
+            losses.append(Loss("fhir.merge.not_merged", Relationship.UNMATCHED, topic))
+    merge_languages(merged, expressed, context, losses)
+    return merged, losses
+
+
+def _is_gender(patient: Json, answer: Expressed) -> bool:
+    codes = [coding.code for coding in (*answer.details, *answer.categories)]
+    return answer.topic == "sex" and codes[:1] == [patient.get("gender")]
+
+
+def _merge_omb(patient: Json, answer: Expressed, context: Context, losses: list[Loss]) -> None:
+    parts = omb_parts(answer, context)
+    extensions = patient.get("extension", [])
+    if not isinstance(extensions, list):
+        losses.append(Loss("fhir.merge.malformed", Relationship.UNMATCHED, answer.topic))
+        return
+    places = [at for at, each in enumerate(extensions) if _is_about(each, answer.topic)]
+    if not parts or (places and _says([extensions[at] for at in places], answer, context)):
+        return
+    if not answer.text:
+        losses.append(Loss("fhir.text.required", Relationship.INEXACT, answer.topic))
+    if places:
+        extensions[places[0]] = _replaced(extensions[places[0]], OMB_URLS[answer.topic], parts)
+        for at in reversed(places[1:]):
+            del extensions[at]
+    else:
+        patient["extension"] = [*extensions, {"url": OMB_URLS[answer.topic], "extension": parts}]
+
+
+def _is_about(extension: object, topic: str) -> bool:
+    kind = kind_of(extension) if isinstance(extension, dict) else None
+    return kind is not None and kind.topic == topic
+
+
+def _says(extensions: list[Json], answer: Expressed, context: Context) -> bool:
+    """Whether extensions say the answer already: the same codes and, where it has one, the same text."""
+    kinds = [kind_of(each) for each in extensions]
+    read = [reading_of(kind, each, raw_of(each)).received for kind, each in zip(kinds, extensions, strict=True) if kind]
+    value = united([Value(each.codings, each.text) for each in read])
+    there = {(coding.system, coding.code) for coding in value.codings}
+    codings = (*answer.categories, *answer.details)
+    wanted = {(uri_of(coding.system, context), coding.code) for coding in codings}
+    return there == wanted and (not answer.text or text_of(answer) == value.text)
+
+
+def _replaced(old: Json, url: str, parts: list[Json]) -> Json:
+    """The old extension with new parts; its id, and parts that are none of US Core's, stay."""
+    inner = old.get("extension", [])
+    inner = inner if isinstance(inner, list) else []
+    before = [part for part in inner if isinstance(part, dict)]
+    foreign = [part for part in inner if not isinstance(part, dict) or part.get("url") not in _PARTS]
+    new = {name: value for name, value in old.items() if not name.startswith(("value", "_value"))}
+    new["url"] = url
+    new["extension"] = [*(_carried(part, before) for part in parts), *foreign]
+    return new
+
+
+def _carried(part: Json, before: list[Json]) -> Json:
+    """The part as it was there before if it says the same; a new text keeps the id of the old."""
+    for old in before:
+        if old.get("url") != part["url"]:
+            continue
+        if part["url"] == "text":
+            return {"id": old["id"], **part} if "id" in old else part
+        if _code(old) == _code(part):
+            return old
+    return part
+
+
+def _code(part: Json) -> tuple[object, object] | None:
+    value = part.get("valueCoding")
+    return (value.get("system"), value.get("code")) if isinstance(value, dict) else None

@@ -1,0 +1,144 @@
+"""Write Members as US Core 6.1.0 Patients, telling what a Patient has no place for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+from urllib.parse import quote
+
+from fhir_equity.adapters.fhir.express import OMB_URLS, communication_of, omb_extension
+from fhir_equity.adapters.fhir.languages import SPOKEN, WRITTEN
+from fhir_equity.adapters.fhir.person import KEY_TYPES, is_date
+from fhir_equity.adapters.fhir.shape import Json, compact
+from fhir_equity.adapters.fhir.values import ABSENT_URL
+from fhir_equity.adapters.protocol import Context
+from fhir_equity.model import (
+    Address,
+    Enrollment,
+    Expressed,
+    Identifier,
+    Loss,
+    Member,
+    Name,
+    Outgoing,
+    Relationship,
+)
+
+PROFILE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient"
+IDENTIFIER_TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
+# Required bindings of R4: Patient.gender and Identifier.use.
+GENDERS = ("male", "female", "other", "unknown")
+IDENTIFIER_USES = ("usual", "official", "temp", "secondary", "old")
+
+
+def write(records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
+    """Write one Patient per line (application/fhir+ndjson), yielding what was lost on the way."""
+    for outgoing in records:
+        patient, losses = patient_from(outgoing, context)
+        out.write(compact(patient) + b"\n")
+        yield from losses
+
+
+def patient_from(outgoing: Outgoing, context: Context) -> tuple[dict[str, Any], list[Loss]]:
+    """A US Core 6.1.0 Patient for a member with what may be written about them, and the losses.
+
+    The guide's ``systems`` turns keys of code systems into URIs and its ``identifier_systems``
+    gives identifiers without a system one. https://hl7.org/fhir/us/core/STU6.1/StructureDefinition-us-core-patient.html
+    """
+    member = outgoing.member
+    expressed = {each.topic: each for each in outgoing.expressed}
+    losses: list[Loss] = []
+    extensions = [omb_extension(expressed[topic], context, losses) for topic in OMB_URLS if topic in expressed]
+    patient = {
+        "resourceType": "Patient",
+        "meta": {"profile": [PROFILE]},
+        "extension": [each for each in extensions if each],
+        "identifier": _identifiers(member, context, losses),
+        "name": [_name(member.name)],
+        "gender": _gender(expressed.get("sex"), losses),
+        "birthDate": _birth_date(member.birth_date, losses),
+        "address": [each for each in (_address(member.address),) if each],
+        "communication": communication_of(expressed, context, losses),
+    }
+    placed = (*OMB_URLS, "sex", SPOKEN, WRITTEN)
+    losses += [Loss("fhir.no_place", Relationship.UNMATCHED, topic) for topic in expressed if topic not in placed]
+    if member.enrollment != Enrollment():
+        losses.append(Loss("fhir.patient.no_enrollment", Relationship.UNMATCHED))
+    return {name: value for name, value in patient.items() if value}, losses
+
+
+def _identifiers(member: Member, context: Context, losses: list[Loss]) -> list[Json]:
+    sent = [each for each in member.identifiers if each.use != "ssn" and each.value.strip()]
+    if any(each.use == "ssn" for each in member.identifiers):
+        losses.append(Loss("fhir.identifier.ssn_withheld", Relationship.UNMATCHED))
+    if not sent:
+        losses.append(Loss("fhir.identifier.missing", Relationship.UNMATCHED))
+    return [_identifier(each, member.partner, context) for each in sent]
+
+
+def _identifier(identifier: Identifier, partner: str, context: Context) -> Json:
+    kind = identifier.kind.strip()
+    # Only types known to be of table 0203 are called so; other words of the sender stay words.
+    typed = {"coding": [{"system": IDENTIFIER_TYPES, "code": kind}]} if kind in KEY_TYPES else {"text": kind}
+    system = identifier.system or context.guide.get("identifier_systems", {}).get(identifier.kind)
+    words = {
+        "use": identifier.use if identifier.use in IDENTIFIER_USES else "",
+        "type": typed if kind else None,
+        "system": quote(system, safe=_URI) if system else f"urn:fhir-equity:{_part(partner)}:{_part(kind)}",
+        "value": identifier.value,
+    }
+    return {name: value for name, value in words.items() if value}
+
+
+# Everything RFC 3986 lets stand in a URI; only what may not (a space) is encoded.
+_URI = ":/?#[]@!$&'()*+,;=%"
+
+
+def _part(word: str) -> str:
+    return quote(word, safe="") or "-"
+
+
+def _name(name: Name) -> Json:
+    words: Json = {}
+    if name.family.strip():
+        words["family"] = name.family
+    if given := [each for each in name.given if each.strip()]:
+        words["given"] = given
+    if not words:
+        # us-core-6: given or family, else a data-absent-reason.
+        words["extension"] = [{"url": ABSENT_URL, "valueCode": "unknown"}]
+    for part, value in (("prefix", name.prefix), ("suffix", name.suffix)):
+        if value.strip():
+            words[part] = [value]
+    return words
+
+
+def _gender(sex: Expressed | None, losses: list[Loss]) -> str:
+    """Patient.gender, which US Core 6.1.0 requires (1..1) from a required value set."""
+    codings = (*sex.details, *sex.categories) if sex else ()
+    if not codings:
+        losses.append(Loss("fhir.gender.required", Relationship.NARROWER, "sex"))
+        return "unknown"
+    if codings[0].code not in GENDERS:
+        losses.append(Loss("fhir.gender.no_code", Relationship.WIDER, "sex"))
+        return "unknown"
+    return codings[0].code
+
+
+def _birth_date(value: str, losses: list[Loss]) -> str:
+    if value and not is_date(value):
+        losses.append(Loss("fhir.birth_date.invalid", Relationship.UNMATCHED))
+        return ""
+    return value
+
+
+def _address(address: Address) -> Json:
+    words = {
+        "line": [line for line in address.lines if line.strip()],
+        "city": address.city.strip(),
+        "district": address.county.strip(),
+        "state": address.state.strip(),
+        "postalCode": address.postal_code.strip(),
+        "country": address.country.strip(),
+    }
+    return {name: value for name, value in words.items() if value}

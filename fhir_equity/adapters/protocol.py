@@ -1,0 +1,70 @@
+"""The one protocol every format follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, Any, Protocol
+
+from msgspec import Struct
+
+from fhir_equity.adapters.source import Source
+from fhir_equity.model import Finding, Loss, Member, Outgoing, Rejected
+
+Read = Member | Rejected | Finding | Loss
+
+
+class Range(Struct, frozen=True):
+    """A piece of a source that can be read alone: bytes `start` to `stop` (-1 = to the end)."""
+
+    start: int = 0
+    stop: int = -1
+
+
+class Context(Struct, frozen=True):
+    """What a reader or writer is handed by the pipeline.
+
+    `guide` is the format's guide table with the partner's sheet laid over it
+    (``guides/<format>.toml``). `attestation` is the partner's word on what its data is
+    (``attestation.toml``, the section of this format): collector, method, standard, question.
+    `systems` gives the URI of each code system by its key (``codes/systems.csv``).
+    `as_of` is the ISO date of the run. `created` (ISO date and time) and `control` (the next
+    control number) are for writers.
+    """
+
+    partner: str = ""
+    guide: Mapping[str, Any] = {}
+    attestation: Mapping[str, str] = {}
+    systems: Mapping[str, str] = {}
+    as_of: str = ""
+    created: str = ""
+    control: int = 1
+
+
+class Adapter(Protocol):
+    """One format. Adapters hold no state; everything a run needs is in its Context.
+
+    `reads` and `writes` say which directions exist; `ending` is the usual file name ending.
+    """
+
+    name: str
+    ending: str
+    writes: bool
+
+    def recognises(self, head: bytes, name: str) -> bool:
+        """Whether the first bytes (up to 64 KiB, decompressed) look like this format."""
+
+    def split(self, source: Source, pieces: int) -> list[Range]:
+        """Cut a source into at most `pieces` ranges that can be read one by one, in order."""
+
+    def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
+        """Read a range in constant memory.
+
+        Yields Members, Rejected (verbatim bytes that are no member), Findings about the artefact
+        and Losses. Raises UnreadableError only when nothing at all can be read.
+        """
+
+    def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
+        """Write members to `out`, yielding what the format could not carry.
+
+        Consume the iterator to write. Formats with `writes` False raise UsageError.
+        """

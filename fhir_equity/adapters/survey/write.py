@@ -1,0 +1,109 @@
+"""Write members as a survey CSV: fixed columns, wordings instead of codes, no cell that is a formula.
+
+The header is member_id, given_name, middle_name, family_name, name_prefix, name_suffix, birth_date,
+subscriber_id, relationship, address_1, address_2, city, state, postal_code, county, country, one
+column for each topic of the guide in its order, collected_on, answered_by. UTF-8, commas, CRLF.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+from fhir_equity.adapters.protocol import Context
+from fhir_equity.adapters.survey.guide import Guide, guide_from
+from fhir_equity.adapters.survey.read import enrolled
+from fhir_equity.model import Expressed, Locator, Loss, Member, Outgoing, Relationship
+
+WHO = (
+    *("member_id", "given_name", "middle_name", "family_name", "name_prefix", "name_suffix", "birth_date"),
+    *("subscriber_id", "relationship", "address_1", "address_2", "city", "state", "postal_code", "county", "country"),
+)
+WHEN = ("collected_on", "answered_by")
+BETWEEN = "; "
+
+# What a spreadsheet runs as a formula (OWASP, CSV injection). An apostrophe before one of these
+# counts too, so that taking one apostrophe off always gives back what was written.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+def write_members(records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
+    """Write the header and one row per member; yields the losses of each."""
+    guide = guide_from(context.guide)
+    out.write(_line((*WHO, *guide.topics, *WHEN)))
+    for record in records:
+        row = _Row(guide, record)
+        try:
+            line = _line(row.cells)
+        except UnicodeEncodeError:  # half a surrogate pair is no text and has no bytes in UTF-8
+            line = _line([cell.encode("utf-8", "replace").decode() for cell in row.cells])
+            row.lose("text")
+        out.write(line)
+        yield from row.losses
+
+
+def _line(cells: Iterable[str]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow([f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells])
+    return text.getvalue().encode("utf-8")
+
+
+class _Row:
+    """The cells of one member, and what did not fit into them."""
+
+    def __init__(self, guide: Guide, record: Outgoing) -> None:
+        self.guide = guide
+        self.losses: list[Loss] = []
+        answers = record.member.answers
+        self.locator: Locator | None = answers[0].locator if answers else None
+        expressed = {each.topic: each for each in record.expressed}
+        who = self._who(record.member)
+        topics = [self._topic(expressed[t]) if t in expressed else guide.absent for t in guide.topics]
+        for topic in sorted(set(expressed) - set(guide.topics)):
+            self.lose("topic", topic, Relationship.UNMATCHED)
+        self.cells = [*who, *topics, *self._when(record.member)]
+
+    def lose(self, rule: str, topic: str = "", relationship: Relationship = Relationship.INEXACT) -> None:
+        """Say that something was not carried over."""
+        self.losses.append(Loss(f"survey.write.{rule}", relationship, topic, self.locator))
+
+    def _who(self, member: Member) -> list[str]:
+        name, address, enrollment = member.name, member.address, member.enrollment
+        if {each.value for each in member.identifiers} - {member.key, enrollment.subscriber_key}:
+            self.lose("identifiers", relationship=Relationship.UNMATCHED)
+        if enrollment != enrolled(enrollment.relationship, enrollment.subscriber_key):
+            self.lose("enrollment", relationship=Relationship.UNMATCHED)
+        if len(address.lines) > 2:
+            self.lose("address", relationship=Relationship.EQUIVALENT)
+        place = (address.city, address.state, address.postal_code, address.county, address.country)
+        return [
+            *(member.key, "".join(name.given[:1]), " ".join(name.given[1:]), name.family, name.prefix, name.suffix),
+            *(member.birth_date, enrollment.subscriber_key, enrollment.relationship),
+            *("".join(address.lines[:1]), ", ".join(address.lines[1:]), *place),
+        ]
+
+    def _topic(self, expressed: Expressed) -> str:
+        wordings = [coding.display or coding.code for coding in (*expressed.categories, *expressed.details)]
+        if any(mark in wording for wording in wordings for mark in self.guide.separators_of(expressed.topic)):
+            self.lose("separator", expressed.topic)
+        wordings += expressed.text.split(BETWEEN)
+        chosen: dict[str, str] = {}
+        for wording in filter(None, wordings):
+            chosen.setdefault(wording.casefold(), wording)
+        if chosen:
+            return BETWEEN.join(chosen.values())
+        if expressed.state not in self.guide.state_wordings:
+            self.lose("state", expressed.topic, Relationship.UNMATCHED)
+        return self.guide.state_wordings.get(expressed.state, self.guide.absent)
+
+    def _when(self, member: Member) -> tuple[str, str]:
+        """One row is one collection event: that of the first answer."""
+        if not member.answers:
+            return "", ""
+        if len({(answer.origin.method, answer.origin.collected_on) for answer in member.answers}) > 1:
+            self.lose("origin")
+        first = member.answers[0].origin
+        return first.collected_on, first.method

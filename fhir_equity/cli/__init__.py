@@ -1,0 +1,85 @@
+"""The command line: words in, one call of the pipeline, words out. Human words go to stderr."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from fhir_equity.cli.audit import audit
+from fhir_equity.cli.convert import convert
+from fhir_equity.cli.demo import demo
+from fhir_equity.cli.ingest import ingest
+from fhir_equity.cli.options import Options, words
+from fhir_equity.cli.sandbox import sandbox
+from fhir_equity.cli.sync import app as sync
+from fhir_equity.errors import FhirEquityError
+from fhir_equity.pipeline.workspace import software
+from fhir_equity.privacy import configure_logging, describe
+
+app = typer.Typer(
+    name="fhir-equity",
+    help="Trustworthy race, ethnicity, language and SOGI data between plans, agencies and HIEs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (demo, ingest, audit, convert, sandbox):
+    app.command()(command)
+app.add_typer(sync, name="sync")
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(software())
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings (default ./equity.toml).")] = None,
+    store: Annotated[str | None, typer.Option(metavar="URL", help="The store (default equity.db).")] = None,
+    log_level: Annotated[str, typer.Option(help=f"One of {', '.join(LEVELS)}.")] = "warning",
+    quiet: Annotated[bool, typer.Option("--quiet", help="No words on stderr but errors.")] = False,
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    if log_level not in LEVELS:
+        raise click.UsageError(f"--log-level takes one of {', '.join(LEVELS)}")
+    configure_logging(log_level)
+    context.obj = Options(config, store, quiet)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and end the process with the contract's exit code.
+
+    0 done; 1 done but a gate failed; 2 wrong usage or configuration; 3 an input could not be read;
+    4 the remote side unavailable; 5 internal error. No traceback and no value of a record is shown.
+    """
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    try:
+        result = app(arguments, standalone_mode=False)
+    except click.exceptions.Abort:
+        words.print("stopped", markup=False)
+        return 130
+    except click.ClickException as error:
+        words.print(f"error: {error.format_message()}", markup=False, soft_wrap=True)
+        return 2
+    except FhirEquityError as error:
+        words.print(f"error: {error}", markup=False, soft_wrap=True)
+        return error.exit_code
+    except BrokenPipeError:  # the reader of our standard output has seen enough
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last stop: only class names and places are shown
+        words.print(f"internal error: {describe(error)}", markup=False, soft_wrap=True)
+        return 5
+    return result if isinstance(result, int) else 0

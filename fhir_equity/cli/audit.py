@@ -1,0 +1,49 @@
+"""fhir-equity audit"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fhir_equity.cli.options import options, show, unreadable, workspace, write_json
+from fhir_equity.errors import UsageError
+from fhir_equity.model import Severity
+from fhir_equity.pipeline.audit import STRATA, Audit
+from fhir_equity.pipeline.audit import audit as verb
+from fhir_equity.reports.html import write_html
+from fhir_equity.reports.text import summary
+
+
+def audit(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH...]", help="Files to audit; without any, the store.")
+    ] = None,
+    partner: Annotated[str, typer.Option(help="Whose data this is.")] = "",
+    format_: Annotated[str, typer.Option("--format", help="Do not recognise the format, take this one.")] = "",
+    by: Annotated[list[str] | None, typer.Option(help=f"Strata: {', '.join(STRATA)}. May be repeated.")] = None,
+    json: Annotated[str, typer.Option(metavar="FILE|-", help="The audit document.")] = "",
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="One self-contained page.")] = None,
+    fail_on: Annotated[Severity | None, typer.Option(help="End with 1 when a finding is at least this bad.")] = None,
+) -> None:
+    """How complete and how good are race, ethnicity, language and SOGI, in files or in the store?"""
+    with workspace(context) as opened:
+        done = verb(opened, paths or (), partner=partner, format_=format_, by=by or ())
+    _deliver(context, done, json, html)
+    unreadable(done.failures)
+    if fail_on is not None and done.reaches(fail_on):
+        raise typer.Exit(1)
+
+
+def _deliver(context: typer.Context, done: Audit, json: str, html: Path | None) -> None:
+    if html is not None and not html.parent.is_dir():
+        raise UsageError(f"the folder {html.parent} does not exist")
+    if not options(context).quiet:
+        for section in summary(done.document):
+            show(context, section.title, section.columns, section.rows, section.words)
+    if json:
+        write_json(done.document, json)
+    if html is not None:
+        write_html(done.document, html)

@@ -1,0 +1,53 @@
+"""fhir-equity convert"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fhir_equity.cli.options import counted, say, unreadable, workspace
+from fhir_equity.pipeline.convert import Wish
+from fhir_equity.pipeline.convert import convert as verb
+
+
+class Omb(StrEnum):
+    """How OMB 2024 answers are told to an OMB 1997 receiver."""
+
+    FAITHFUL = "faithful"
+    ROLLUP = "rollup-1997"
+
+
+def convert(
+    context: typer.Context,
+    src: Annotated[Path, typer.Argument(metavar="SRC", help="A file, folder, .gz, .zip, or - .")],
+    dst: Annotated[Path, typer.Argument(metavar="DST", help="The file to write (.834, .ndjson, .csv), or - .")],
+    from_: Annotated[str, typer.Option("--from", help="Do not recognise the format of SRC, take this one.")] = "",
+    to: Annotated[str, typer.Option(help="The format of DST where its name does not say.")] = "",
+    partner: Annotated[str, typer.Option(help="Whose data this is.")] = "",
+    recipient: Annotated[str, typer.Option(help="Apply the release rules of this recipient.")] = "",
+    omb: Annotated[Omb, typer.Option(help="How OMB 2024 answers are told to an OMB 1997 receiver.")] = Omb.FAITHFUL,
+    losses: Annotated[Path | None, typer.Option(metavar="FILE", help="Every loss, one JSON object a line.")] = None,
+    include_sensitive: Annotated[
+        bool, typer.Option("--include-sensitive", help="Internal use only: do not leave SOGI out.")
+    ] = False,
+    validate: Annotated[
+        bool,
+        typer.Option("--validate", help="Check every Patient with fhir.resources; 1 when one is not valid."),
+    ] = False,
+) -> None:
+    """Convert members from one format to another, telling every loss on the way."""
+    wish = Wish(from_, to, partner, recipient, omb.value, include_sensitive, validate)
+    with workspace(context) as opened:
+        done = verb(opened, src, dst, wish=wish, losses=losses)
+    say(context, f"Wrote {done.members:,} members.")
+    if done.rejected:
+        say(context, f"Left out {done.rejected:,} records that could not be read as a member.")
+    counted(context, "Losses", done.losses)
+    counted(context, "Findings", done.findings)
+    unreadable(done.failures)
+    if done.invalid:
+        say(context, f"{done.invalid:,} of the written resources are not valid FHIR R4.")
+        raise typer.Exit(1)

@@ -1,0 +1,99 @@
+"""fhir-equity demo"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fhir_equity.cli.options import options, say, words
+from fhir_equity.pipeline.audit import Audit
+from fhir_equity.pipeline.demo import PORT, Story
+from fhir_equity.pipeline.demo import demo as verb
+from fhir_equity.reports.html import write_html
+
+
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where its files go.")] = Path("equity-demo"),
+) -> None:
+    """Watch the whole job run on invented people: offline, no configuration, under a minute."""
+    shown = not options(context).quiet and words.is_terminal
+    with words.status("starting") if shown else _Silence() as status:
+        story = verb(folder, status.update, lambda done, path: write_html(done.document, path))
+    for line in tell(story):
+        say(context, line)
+    if story.again.changes:
+        raise typer.Exit(1)
+
+
+class _Silence:
+    """A status line for a place that is no terminal: none."""
+
+    def __enter__(self) -> _Silence:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def update(self, text: str) -> None:
+        """Say nothing."""
+
+
+def tell(story: Story) -> list[str]:
+    """The story in counts. Nobody's name, number or answer is part of it."""
+    applied, pulled = story.applied, story.pulled
+    first, second = story.enrollment, story.survey
+    lines = [
+        f"1. ingest  The 834 held {first.members:,} members ({first.new_answers:,} new answers).",
+        f"           {first.rejected:,} records that no plan can use are in quarantine, verbatim.",
+        f"           {_known(story.before)}",
+        f"2. ingest  {second.members:,} members answered the survey themselves ({second.new_answers:,} new answers).",
+        "           Where they see themselves differently from the 834, their own word wins.",
+        f"3. plan    {len(story.plan.changes):,} Patients at the HIE would change; {story.plan.agreed:,} agree.",
+        f"           {len(story.plan.conflicts):,} conflicts stay unsent until somebody decides.",
+        f"           Withheld, because no rule lets them out: {_withheld(story)}.",
+    ]
+    if applied is not None:
+        verified = applied.statuses["verified"]
+        lines.append(f"4. apply   {verified:,} changes sent with If-Match, read back and found as sent.")
+    if pulled is not None:
+        lines.append(
+            f"5. pull    {pulled.pulled.members:,} members' answers from {pulled.pulled.patients:,} Patients "
+            f"({pulled.new_answers:,} new); {pulled.pulled.echoes:,} echoes of our own left out, "
+            f"{pulled.pulled.unknown_here:,} people who are not ours forgotten."
+        )
+    lines += [
+        f"6. plan    Again: {len(story.again.changes):,} changes left to do.",
+        f"7. audit   {_known(story.after)}",
+        "",
+        f"The report:   {story.folder / 'report.html'}",
+        f"Look closer:  cd {story.folder} && fhir-equity audit",
+        f"The HIE:      fhir-equity sandbox --port {PORT} --file hie.db   (then: fhir-equity sync plan --hie demo-hie)",
+        "Your own:     fhir-equity audit YOUR.834",
+    ]
+    return lines
+
+
+def _withheld(story: Story) -> str:
+    sensitive = {t: n for (t, reason), n in story.plan.withheld.items() if reason == "no_rule_sensitive"}
+    return ", ".join(f"{topic} of {n:,} members" for topic, n in sorted(sensitive.items())) or "nothing"
+
+
+def _known(done: Audit | None) -> str:
+    if done is None:
+        return ""
+    topics: dict[str, Any] = done.document["topics"]
+    population = done.document["population"]
+    states = topics["race_ethnicity"]["states"]
+    spoken = topics["language_spoken"]["states"]
+    return (
+        f"Race and ethnicity are known for {_share(states, 'answered', population)} of {population:,} people "
+        f"(declined {_share(states, 'declined', population)}), spoken language for "
+        f"{_share(spoken, 'answered', population)}."
+    )
+
+
+def _share(states: dict[str, int], state: str, population: int) -> str:
+    return f"{100 * states.get(state, 0) / population:.1f}%" if population else "-"

@@ -1,0 +1,325 @@
+"""The nouns every part shares: Member, Answer, Coding, Origin, Finding, Loss, Rejected, Resolution.
+
+A Member holds Answers. An Answer keeps what was *received*, verbatim, and its *origin*. What it
+means is computed by `fhir_equity.vocabulary` and never stored over what was received.
+
+The structs are slotted and untracked by the garbage collector because millions of them pass
+through one process; pydantic validates at the borders (settings, tables, JSON in and out).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+
+class State(StrEnum):
+    """What we know about an answer. A closed list; tables decide which state a value has."""
+
+    ANSWERED = "answered"
+    DECLINED = "declined"  # asked, prefers not to say
+    DONT_KNOW = "dont_know"  # asked, the respondent does not know
+    UNABLE = "unable"  # could not be asked
+    BLANK = "blank"  # offered, left empty
+    NOT_ASKED = "not_asked"
+    UNKNOWN = "unknown"  # no evidence either way
+    INVALID = "invalid"  # illegal code or garbage; kept verbatim
+    NOT_APPLICABLE = "not_applicable"
+
+
+class Method(StrEnum):
+    """How an answer came about, best first."""
+
+    SELF = "self"
+    PROXY = "proxy"
+    RELAYED = "relayed"  # a self-report passed on by somebody else
+    UNSTATED = "unstated"
+    OBSERVED = "observed"
+
+
+class Collector(StrEnum):
+    """Who asked."""
+
+    PLAN = "plan"
+    STATE = "state"
+    CMS = "cms"
+    EXCHANGE = "exchange"
+    PROVIDER = "provider"
+    HIE = "hie"
+    OTHER = "other"
+
+
+class Severity(StrEnum):
+    """How bad a finding is. `error` means an answer or a record could not be used as sent."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Relationship(StrEnum):
+    """How a target code relates to its source code (ConceptMap equivalence, in plain words)."""
+
+    EQUIVALENT = "equivalent"
+    WIDER = "wider"  # the target says less than the source did
+    NARROWER = "narrower"  # the target says more than the source did
+    INEXACT = "inexact"
+    UNMATCHED = "unmatched"
+
+
+class Coding(Struct, frozen=True, gc=False, cache_hash=True):
+    """A code of a code system. `system` is a key of mappings/codes/systems.csv or what was received."""
+
+    system: str
+    code: str
+    display: str = ""
+
+
+class Received(Struct, frozen=True, gc=False, cache_hash=True):
+    """What arrived for one topic, verbatim; equal values are interned once per run and store.
+
+    `element` names where such values live in the source (``x12.dmg05``, ``fhir.us-core-race``) and
+    starts the code of every finding about it. `codings` are in the sender's own systems. `text` is
+    the sender's wording where there is one. `raw` is the exact source text.
+    """
+
+    topic: str
+    element: str
+    codings: tuple[Coding, ...] = ()
+    text: str = ""
+    raw: str = ""
+
+
+class Origin(Struct, frozen=True, gc=False, cache_hash=True):
+    """Where answers come from: who collected them, how, to which question, in which artefact.
+
+    `collected_on` is an ISO date or empty. `question` identifies wording and response options.
+    `standard` is ``omb1997``, ``omb2024`` or empty (unspecified).
+    """
+
+    partner: str = ""
+    artefact: str = ""
+    collector: str = Collector.OTHER.value
+    method: str = Method.UNSTATED.value
+    standard: str = ""
+    question: str = ""
+    collected_on: str = ""
+
+
+class Locator(Struct, frozen=True, gc=False):
+    """A position in an artefact, safe to log: no value of a record is part of it.
+
+    `number` counts from 1 in `unit` (segment, row, line, resource); `offset` is in bytes from the
+    start of the artefact, -1 where it has no meaning; `path` is an element (``DMG05:1:2``,
+    ``Patient.extension[0]``).
+    """
+
+    artefact: str
+    unit: str = ""
+    number: int = 0
+    offset: int = -1
+    path: str = ""
+
+    def __str__(self) -> str:
+        words = [self.artefact]
+        if self.unit:
+            words.append(f"{self.unit} {self.number}")
+        if self.offset >= 0:
+            words.append(f"byte {self.offset}")
+        if self.path:
+            words.append(self.path)
+        return ", ".join(words)
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """One received value with its origin and its position in the artefact."""
+
+    received: Received
+    origin: Origin
+    unit: str = ""
+    number: int = 0
+    offset: int = -1
+    path: str = ""
+
+    @property
+    def topic(self) -> str:
+        """The slot that was asked about (mappings/codes/topics.csv)."""
+        return self.received.topic
+
+    @property
+    def locator(self) -> Locator:
+        """Where the value stands in its artefact."""
+        return Locator(self.origin.artefact, self.unit, self.number, self.offset, self.path)
+
+
+class Identifier(Struct, frozen=True, gc=False):
+    """An identifier as sent. `kind` is the sender's name for it (``NM109``, ``REF*0F``, ``MR``).
+
+    `use` is ``ssn`` for a social security number, which never leaves unless configured.
+    """
+
+    system: str
+    value: str
+    kind: str = ""
+    use: str = ""
+
+
+class Name(Struct, frozen=True, gc=False):
+    """A person's name as sent."""
+
+    family: str = ""
+    given: tuple[str, ...] = ()
+    prefix: str = ""
+    suffix: str = ""
+
+
+class Address(Struct, frozen=True, gc=False):
+    """A postal address as sent."""
+
+    lines: tuple[str, ...] = ()
+    city: str = ""
+    state: str = ""
+    postal_code: str = ""
+    country: str = ""
+    county: str = ""
+
+
+class Enrollment(Struct, frozen=True, gc=False):
+    """How a person is enrolled, in the words of the 834 (INS, REF, DTP, HD); empty where unknown.
+
+    `spans` are (from, to) ISO dates; an open end is empty.
+    """
+
+    subscriber: bool = True
+    relationship: str = ""  # INS02
+    maintenance: str = ""  # INS03
+    subscriber_key: str = ""  # REF*0F
+    group: str = ""  # REF*1L
+    coverage: str = ""  # HD03
+    spans: tuple[tuple[str, str], ...] = ()
+    restricted: bool = False  # INS13 = R
+
+
+class Finding(Struct, frozen=True, gc=False):
+    """A problem met and survived: a stable code, a severity and where. Never a value."""
+
+    code: str
+    severity: Severity
+    locator: Locator
+    message: str = ""
+
+
+class Loss(Struct, frozen=True, gc=False):
+    """Something a hop could not carry over, by rule, so that every difference can be explained."""
+
+    rule: str
+    relationship: Relationship
+    topic: str = ""
+    locator: Locator | None = None
+
+
+class Rejected(Struct, frozen=True, gc=False):
+    """Bytes that could not be read as a member, verbatim, for the quarantine."""
+
+    raw: bytes
+    finding: Finding
+
+
+class Member(Struct, gc=False):
+    """A person as one partner knows them, with the answers of one record of one artefact.
+
+    `key` identifies the person within `partner` (never across partners): it is made from the
+    record by the partner's guide. `key_rule` names the recipe that made it.
+    """
+
+    partner: str
+    key: str
+    key_rule: str = ""
+    identifiers: tuple[Identifier, ...] = ()
+    name: Name = Name()
+    birth_date: str = ""
+    address: Address = Address()
+    enrollment: Enrollment = Enrollment()
+    answers: tuple[Answer, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    # The record as it came where a writer may return it (a FHIR Patient); None otherwise.
+    resource: dict[str, Any] | None = None
+
+
+class Concept(Struct, frozen=True, gc=False, cache_hash=True):
+    """A canonical coding, how it relates to what was received, and the table row that said so."""
+
+    coding: Coding
+    relationship: Relationship
+    rule: str
+
+
+class Meaning(Struct, frozen=True, gc=False):
+    """What a received value means under one edition of the tables.
+
+    `text` is what the person said that no code carries (a write-in); `wording` is the whole text
+    that came with the codes. `problems` are (name, severity) pairs
+    that become findings ``<element>.<name>``.
+    """
+
+    topic: str
+    state: State
+    concepts: tuple[Concept, ...] = ()
+    text: str = ""
+    wording: str = ""
+    problems: tuple[tuple[str, Severity], ...] = ()
+
+
+class Event(Struct, frozen=True, gc=False, cache_hash=True):
+    """The answers of one source about one matter on one occasion.
+
+    A 1997 event carries race and ethnicity together. `first_seen` is an ISO date, the earliest on
+    which this very statement was seen; `identity` refers to stored answers where there is a store.
+    """
+
+    received: tuple[Received, ...]
+    origin: Origin
+    first_seen: str = ""
+    identity: tuple[int, ...] = ()
+
+
+class Resolution(Struct, frozen=True, gc=False):
+    """Which event wins for one matter of one person, why, and what it beat.
+
+    `provisional` marks a tie settled by the fixed order; such a resolution is not sent anywhere.
+    `refused` marks a refusal later than the winner; for sensitive topics it stops release at once.
+    """
+
+    matter: str
+    state: State
+    meanings: tuple[Meaning, ...]
+    winner: Event | None
+    beaten: tuple[Event, ...] = ()
+    rule: str = ""
+    provisional: bool = False
+    refused: bool = False
+
+
+class Expressed(Struct, frozen=True, gc=False):
+    """A resolution in a target's own codes, ready for an adapter to write.
+
+    `categories` and `details` are split as the target splits them (US Core: ombCategory and
+    detailed; X12: all in `details`). `text` is deterministic and present whenever the target has a
+    place for it.
+    """
+
+    topic: str
+    state: State
+    categories: tuple[Coding, ...] = ()
+    details: tuple[Coding, ...] = ()
+    text: str = ""
+
+
+class Outgoing(Struct, frozen=True, gc=False):
+    """A member with what may be written about them, as an adapter's writer takes it."""
+
+    member: Member
+    expressed: tuple[Expressed, ...]

@@ -1,0 +1,172 @@
+"""audit: how complete and how good is what we hold, or what is in these files?"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from fhir_equity.errors import UsageError
+from fhir_equity.model import Event, Finding, Loss, Member, Rejected, Severity
+from fhir_equity.pipeline.reading import Failures, inputs, items
+from fhir_equity.pipeline.workspace import Workspace, software
+from fhir_equity.privacy import Pseudonyms
+from fhir_equity.quality.document import SCHEMA, body
+from fhir_equity.quality.people import People, Profiles, check_of
+from fhir_equity.quality.rules import findings
+from fhir_equity.quality.tally import Counting, Tally
+
+STRATA = ("partner", "coverage", "relationship", "state")
+_ORDER = [Severity.INFO, Severity.WARNING, Severity.ERROR]
+
+
+class Audit(Struct):
+    """The audit document and the inputs that could not be read."""
+
+    document: dict[str, Any]
+    failures: list[str]
+
+    def worst(self) -> Severity | None:
+        """The worst severity among the findings; None without findings."""
+        found = [Severity(f["severity"]) for f in self.document["findings"]]
+        return max(found, key=_ORDER.index, default=None)
+
+    def reaches(self, severity: Severity) -> bool:
+        """Whether any finding is at least this bad."""
+        worst = self.worst()
+        return worst is not None and _ORDER.index(worst) >= _ORDER.index(severity)
+
+
+def audit(
+    workspace: Workspace,
+    paths: Sequence[str | Path] = (),
+    *,
+    partner: str = "",
+    format_: str = "",
+    by: Sequence[str] = (),
+) -> Audit:
+    """Audit files, or the store when no path is given.
+
+    `by` names strata (partner, coverage, relationship, state). Raises UsageError.
+    """
+    unknown = set(by) - set(STRATA)
+    if unknown:
+        raise UsageError(f"there is no stratum {', '.join(sorted(unknown))}; there are: {', '.join(STRATA)}")
+    count = _Count(workspace, by)
+    failures = Failures()
+    named = workspace.partner(partner)
+    entries = count.files(paths, named, format_, failures) if paths else count.stored(partner)
+    return Audit(count.document(entries), failures.messages)
+
+
+class _Count:
+    """One audit being counted."""
+
+    def __init__(self, workspace: Workspace, by: Sequence[str]) -> None:
+        self._workspace = workspace
+        self._by = tuple(by)
+        self._people = People()
+        self._profiles = Profiles(workspace.matter_of, workspace.as_of)
+        self._hash = Pseudonyms(secrets.token_bytes(32)).number  # for this run only
+        self._findings: Counter[tuple[str, str]] = Counter()
+        self._losses: Counter[tuple[str, str]] = Counter()
+        self._partners: dict[int, str] = {}
+
+    def files(
+        self, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
+    ) -> list[dict[str, str | int]]:
+        entries = []
+        for read in inputs(self._workspace, paths, partner, format_, failures):
+            before = len(failures.messages)
+            for item in items(self._workspace, read, failures):
+                self._item(item)
+            if read.members or read.rejected or len(failures.messages) == before:
+                entries.append(read.entry())
+        return entries
+
+    def _item(self, item: Member | Rejected | Finding | Loss) -> None:
+        if isinstance(item, Member):
+            meaning = self._workspace.vocabulary(item.partner).meaning
+            for finding in findings(item, meaning, self._workspace.as_of):
+                self._findings[(finding.code, finding.severity)] += 1
+            for loss in item.losses:
+                self._losses[(loss.rule, loss.relationship)] += 1
+            profile = self._profiles.number(item.answers, self._stratum(item))
+            self._people.add(self._hash(item.partner, item.key), check_of(item), profile)
+        elif isinstance(item, Rejected):
+            self._findings[(item.finding.code, item.finding.severity)] += 1
+        elif isinstance(item, Finding):
+            self._findings[(item.code, item.severity)] += 1
+        else:
+            self._losses[(item.rule, item.relationship)] += 1
+
+    def stored(self, partner: str) -> list[dict[str, Any]]:
+        people = self._workspace.store.people
+        for code, severity, count in people.findings():
+            self._findings[(code, severity)] += count
+        for number, person in enumerate(people.among([partner] if partner else None), start=1):
+            profile = self._profiles.of_events(tuple(event for _, event in person.events), self._stratum(person.member))
+            self._people.add(person.id, check_of(person.member), profile)
+            if number % 1000 == 0:
+                self._workspace.progress("store", number)
+        return people.inputs()
+
+    def _stratum(self, member: Member) -> tuple[str, ...]:
+        values = {
+            "partner": member.partner,
+            "coverage": member.enrollment.coverage,
+            "relationship": "subscriber" if member.enrollment.subscriber else "dependent",
+            "state": member.address.state,
+        }
+        return (member.partner, *(values[name] or "(none)" for name in self._by))
+
+    def document(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
+        """The audit document of everything counted."""
+        whole, strata = self._tallies()
+        codes = self._workspace.vocabulary().codes
+        matters = list(dict.fromkeys(topic.matter for topic in codes.topics.values()))
+        counted = body(whole, matters)
+        languages = {code for t in counted["topics"].values() for code in t.get("values", {})}
+        found = self._findings.items()
+        return {
+            "schema": SCHEMA,
+            "audience": "internal",
+            "generated": datetime.now(UTC).isoformat(timespec="seconds"),
+            "software": software(),
+            "run": {"as_of": self._workspace.as_of, "inputs": entries},
+            **counted,
+            "strata": [{"by": dict(by), **body(tally, matters)} for by, tally in sorted(strata.items())],
+            "programs": {},
+            "findings": [
+                {"code": code, "severity": severity, "count": count}
+                for (code, severity), count in sorted(
+                    found, key=lambda f: (-_ORDER.index(Severity(f[0][1])), -f[1], f[0])
+                )
+            ],
+            "losses": [
+                {"rule": rule, "relationship": relationship, "count": count}
+                for (rule, relationship), count in sorted(self._losses.items())
+            ],
+            "languages": {code: known.display for code in sorted(languages) if (known := codes.language(code))},
+            "editions": {name: entry["edition"] for name, entry in codes.tables.sources["table"].items()},
+        }
+
+    def _tallies(self) -> tuple[Tally, dict[tuple[tuple[str, str], ...], Tally]]:
+        whole: Tally = Counter()
+        strata: dict[tuple[tuple[str, str], ...], Tally] = {}
+        counting = Counting(self._workspace.vocabulary())
+        for numbers, count in self._people.persons().items():
+            profiles = [self._profiles.profiles[number] for number in numbers]
+            places = [self._profiles.strata[number] for number in numbers]
+            events: list[Event] = [event for profile in profiles for event in profile]
+            resolutions = self._workspace.resolutions(places[0][0], events)
+            counting.add(whole, resolutions, count)
+            for place, name in enumerate(self._by, start=1):
+                for value in {stratum[place] for stratum in places}:
+                    counting.add(strata.setdefault(((name, value),), Counter()), resolutions, count)
+        return whole, strata

@@ -1,0 +1,202 @@
+"""convert: one format into another, telling every loss on the way."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from fhir_equity.adapters import Adapter, adapter_named, adapters
+from fhir_equity.adapters.fhir import patient_from, validate
+from fhir_equity.adapters.protocol import Context
+from fhir_equity.errors import UsageError
+from fhir_equity.model import Expressed, Finding, Loss, Member, Outgoing, Rejected, Relationship, Resolution
+from fhir_equity.pipeline.reading import Failures, inputs, items
+from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.privacy import private_file
+from fhir_equity.quality.people import events_of
+from fhir_equity.quality.rules import findings
+
+ENDINGS = {".834": "edi834", ".edi": "edi834", ".x12": "edi834", ".ndjson": "fhir", ".json": "fhir", ".csv": "survey"}
+Omb = Literal["faithful", "rollup-1997"]
+
+
+class Converted(Struct):
+    """What a conversion wrote and what it could not carry, by rule."""
+
+    members: int = 0
+    rejected: int = 0
+    losses: dict[str, int] = field(default_factory=dict)
+    findings: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    invalid: int = 0
+
+
+class Wish(Struct, frozen=True):
+    """How to convert: names of formats (empty = recognised), partner, recipient, OMB strategy."""
+
+    from_: str = ""
+    to: str = ""
+    partner: str = ""
+    recipient: str = ""
+    omb: Omb = "faithful"
+    include_sensitive: bool = False
+    validate: bool = False
+
+
+def convert(
+    workspace: Workspace, src: str | Path, dst: str | Path, *, wish: Wish | None = None, losses: Path | None = None
+) -> Converted:
+    """Convert the members of `src` into one file `dst` (``-`` for standard output).
+
+    The file appears whole or not at all. Without a recipient this is internal use: sensitive topics
+    are left out, with a loss entry, unless `include_sensitive`. Raises UsageError.
+    """
+    wish = wish or Wish()
+    target = adapter_named(wish.to or _format_of(dst))
+    if not target.writes:
+        raise UsageError(f"the format {target.name} is read but not written")
+    work = _Conversion(workspace, target, wish)
+    with _output(dst) as out, _ledger(losses) as ledger:
+        work.run(src, out, ledger)
+    return work.done()
+
+
+def _format_of(dst: str | Path) -> str:
+    ending = Path(str(dst)).suffix.lower()
+    if ending not in ENDINGS:
+        raise UsageError(f"give --to, one of {', '.join(sorted(adapters()))}: the name of DST does not say the format")
+    return ENDINGS[ending]
+
+
+class _Conversion:
+    """One conversion under way; equal answers are expressed once."""
+
+    def __init__(self, workspace: Workspace, target: Adapter, wish: Wish) -> None:
+        self._workspace, self._target, self._wish = workspace, target, wish
+        self._partner = workspace.partner(wish.partner)
+        self._expressed: dict[tuple[object, ...], tuple[tuple[Expressed, ...], tuple[Loss, ...]]] = {}
+        self._losses: Counter[str] = Counter()
+        self._findings: Counter[str] = Counter()
+        self._failures = Failures()
+        self._counts = [0, 0]
+        self._invalid = 0
+
+    def run(self, src: str | Path, out: IO[bytes], ledger: IO[bytes] | None) -> None:
+        context = self._context()
+        for loss in self._target.write(self._outgoing(src, ledger), out, context):
+            self._lose(loss, ledger)
+
+    def _context(self) -> Context:
+        context = self._workspace.context(self._partner, self._target.name)
+        created = datetime.now(UTC).isoformat(timespec="minutes")
+        return msgspec.structs.replace(context, created=created)
+
+    def _outgoing(self, src: str | Path, ledger: IO[bytes] | None) -> Iterator[Outgoing]:
+        for read in inputs(self._workspace, [src], self._partner, self._wish.from_, self._failures):
+            for item in items(self._workspace, read, self._failures):
+                if isinstance(item, Member):
+                    yield self._member(item, ledger)
+                elif isinstance(item, Rejected):
+                    self._findings[item.finding.code] += 1
+                elif isinstance(item, Finding):
+                    self._findings[item.code] += 1
+                else:
+                    self._lose(item, ledger)
+            self._counts[0] += read.members
+            self._counts[1] += read.rejected
+
+    def _member(self, member: Member, ledger: IO[bytes] | None) -> Outgoing:
+        meaning = self._workspace.vocabulary(member.partner).meaning
+        self._findings.update(f.code for f in findings(member, meaning, self._workspace.as_of))
+        key = (member.enrollment.restricted, *[part for a in member.answers for part in (a.received, a.origin)])
+        if key not in self._expressed:
+            self._expressed[key] = self._express(member)
+        expressed, lost = self._expressed[key]
+        if self._wish.validate and self._target.name == "fhir":
+            patient, _ = patient_from(Outgoing(member, expressed), self._context())
+            self._invalid += bool(validate(patient))
+        place = member.answers[0].locator if member.answers else None
+        for loss in (*member.losses, *lost):
+            self._lose(msgspec.structs.replace(loss, locator=loss.locator or place), ledger)
+        return Outgoing(member, expressed)
+
+    def _express(self, member: Member) -> tuple[tuple[Expressed, ...], tuple[Loss, ...]]:
+        events = events_of(member.answers, self._workspace.matter_of, self._workspace.as_of)
+        resolutions = self._workspace.resolutions(member.partner, events)
+        released, losses = self._released(member, resolutions)
+        express = self._workspace.vocabulary(member.partner).express
+        if self._target.name == "fhir":
+            expressed, lost = express.us_core(released, self._wish.omb)
+        elif self._target.name == "edi834":
+            guide = self._workspace.vocabulary(self._partner).tables.document("guides/edi834.toml")
+            expressed, lost = express.x12(released, guide["write"]["race"])
+        else:
+            expressed, lost = express.plain(released)
+        return tuple(expressed), (*losses, *lost)
+
+    def _released(self, member: Member, resolutions: dict[str, Resolution]) -> tuple[dict[str, Resolution], list[Loss]]:
+        released, losses = {}, []
+        for matter, resolution in resolutions.items():
+            reason = self._withheld(member, resolution)
+            if not reason:
+                released[matter] = resolution
+            elif resolution.winner is not None:
+                losses.append(Loss(f"release.{reason}", Relationship.UNMATCHED, matter))
+        return released, losses
+
+    def _withheld(self, member: Member, resolution: Resolution) -> str:
+        """Why a matter stays here; empty when it may go."""
+        if self._wish.recipient:
+            decision = self._workspace.release.decide(self._wish.recipient, member, resolution, self._workspace.as_of)
+            return "" if decision.allowed else decision.reason
+        sensitive = self._workspace.vocabulary().codes.topic(resolution.matter).sensitive
+        return "sensitive_left_out" if sensitive and not self._wish.include_sensitive else ""
+
+    def _lose(self, loss: Loss, ledger: IO[bytes] | None) -> None:
+        self._losses[loss.rule] += 1
+        if ledger is not None:
+            entry = {"rule": loss.rule, "relationship": loss.relationship.value, "topic": loss.topic}
+            entry["locator"] = str(loss.locator) if loss.locator else ""
+            ledger.write(msgspec.json.encode(entry) + b"\n")
+
+    def done(self) -> Converted:
+        members, rejected = self._counts
+        losses, found = dict(self._losses.most_common()), dict(self._findings.most_common())
+        return Converted(members, rejected, losses, found, self._failures.messages, self._invalid)
+
+
+@contextmanager
+def _output(dst: str | Path) -> Iterator[IO[bytes]]:
+    """A private file that takes its name only when all of it has been written."""
+    if str(dst) == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    path = Path(dst)
+    if not path.parent.is_dir():
+        raise UsageError(f"the folder {path.parent} does not exist")
+    part = path.with_name(path.name + ".part")
+    try:
+        with private_file(part) as out:
+            yield out
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _ledger(path: Path | None) -> Iterator[IO[bytes] | None]:
+    """The loss ledger: one JSON object a line; none when nobody asked for it."""
+    if path is None:
+        yield None
+        return
+    with private_file(path) as ledger:
+        yield ledger

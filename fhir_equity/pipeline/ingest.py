@@ -1,0 +1,106 @@
+"""ingest: read files into the store, answers with their origin, bad records into quarantine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct, field
+
+from fhir_equity.model import Finding, Member, Rejected
+from fhir_equity.pipeline.reading import Failures, Input, inputs, items
+from fhir_equity.pipeline.workspace import Workspace, software
+from fhir_equity.quality.people import events_of
+from fhir_equity.quality.rules import findings
+from fhir_equity.store import Record, RunWriter
+
+CHUNK = 2000  # members in one transaction
+
+
+class Ingested(Struct):
+    """What an ingest read and what it changed in the store."""
+
+    inputs: list[dict[str, str | int]] = field(default_factory=list)
+    members: int = 0
+    new_members: int = 0
+    new_answers: int = 0
+    rejected: int = 0
+    newly_quarantined: int = 0
+    findings: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+def ingest(workspace: Workspace, paths: Sequence[str | Path], *, partner: str = "", format_: str = "") -> Ingested:
+    """Read files into the store. The same file twice changes nothing but the sightings.
+
+    Raises UsageError, StoreError, StoreLockedError, StoreVersionError; inputs that cannot be read
+    are listed in `failures`, the others are done.
+    """
+    named = workspace.partner(partner)
+    done, failures = Ingested(), Failures()
+    run: RunWriter | None = None
+    counted: Counter[str] = Counter()
+    for read in inputs(workspace, paths, named, format_, failures):
+        run = run or workspace.store.run(named, workspace.as_of, software(), workspace.pseudonyms)
+        _one(workspace, run, read, failures, counted)
+        done.inputs.append(read.entry())
+        done.members += read.members
+        done.rejected += read.rejected
+    if run is not None:
+        written = run.finish()
+        done.new_members, done.new_answers = written.members, written.answers
+        done.newly_quarantined = written.quarantined
+    done.findings, done.failures = dict(counted.most_common()), failures.messages
+    return done
+
+
+def _one(workspace: Workspace, run: RunWriter, read: Input, failures: Failures, counted: Counter[str]) -> None:
+    """One input in chunks, each one transaction."""
+    artefact = run.artefact(read.source.name, read.adapter.name)
+    chunk = _Chunk()
+    for item in items(workspace, read, failures):
+        if isinstance(item, Member):
+            record = record_of(workspace, item)
+            counted.update(finding.code for finding in record.findings)
+            chunk.records.append(record)
+        elif isinstance(item, Rejected):
+            counted[item.finding.code] += 1
+            chunk.rejected.append(item)
+        elif isinstance(item, Finding):
+            counted[item.code] += 1
+            chunk.findings.append(item)
+        if chunk.full():
+            run.add(artefact, chunk.records, chunk.rejected, chunk.findings)
+            chunk = _Chunk()
+    run.add(artefact, chunk.records, chunk.rejected, chunk.findings)
+    entry = read.entry()
+    run.close(
+        artefact,
+        sha256=str(entry["sha256"]),
+        size=int(entry["bytes"]),
+        members=read.members,
+        rejected=read.rejected,
+    )
+
+
+class _Chunk(Struct):
+    """What goes into one transaction."""
+
+    records: list[Record] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def full(self) -> bool:
+        return len(self.records) >= CHUNK or len(self.rejected) >= CHUNK or len(self.findings) >= CHUNK
+
+
+def record_of(workspace: Workspace, member: Member) -> Record:
+    """A member as the store takes it: events by matter, and every finding about it."""
+    meaning = workspace.vocabulary(member.partner).meaning
+    events = events_of(member.answers, workspace.matter_of, workspace.as_of)
+    return Record(
+        member,
+        tuple((workspace.matter_of(event.received[0].topic), event) for event in events),
+        tuple(findings(member, meaning, workspace.as_of)),
+    )

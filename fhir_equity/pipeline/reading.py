@@ -1,0 +1,82 @@
+"""Open inputs one after the other: what can be read is read, what cannot is told and passed over."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from fhir_equity.adapters import Adapter, Source, adapter_named, recognise
+from fhir_equity.adapters.protocol import Context, Range, Read
+from fhir_equity.adapters.source import sources
+from fhir_equity.errors import UnreadableError, UsageError
+from fhir_equity.model import Member, Rejected
+from fhir_equity.pipeline.workspace import Workspace
+
+log = logging.getLogger(__name__)
+TOLD_EVERY = 1000
+
+
+class Input(Struct):
+    """One input and what came of it; the counts are complete when its items have been consumed."""
+
+    source: Source
+    adapter: Adapter
+    context: Context
+    members: int = 0
+    rejected: int = 0
+
+    def entry(self) -> dict[str, str | int]:
+        """The input as an audit lists it."""
+        return {
+            "name": self.source.name,
+            "sha256": self.source.sha256,
+            "bytes": self.source.size,
+            "format": self.adapter.name,
+            "members": self.members,
+            "rejected": self.rejected,
+        }
+
+
+class Failures(Struct):
+    """The inputs that could not be read at all, in one clear sentence each."""
+
+    messages: list[str] = []
+
+
+def inputs(
+    workspace: Workspace, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
+) -> Iterator[Input]:
+    """Every input below `paths` whose format is known or given.
+
+    Raises UsageError for a path that does not exist or when there is nothing to read.
+    """
+    given = adapter_named(format_) if format_ else None
+    found = sources(paths)
+    if not found:
+        raise UsageError("there is nothing to read")
+    for source in found:
+        try:
+            adapter = given or recognise(source)
+        except UnreadableError as error:
+            failures.messages.append(str(error))
+            continue
+        yield Input(source, adapter, workspace.context(partner, adapter.name))
+
+
+def items(workspace: Workspace, read: Input, failures: Failures) -> Iterator[Read]:
+    """What the adapter yields, counted; an input that breaks off is told, the others go on."""
+    try:
+        for item in read.adapter.read(read.source, Range(), read.context):
+            if isinstance(item, Member):
+                read.members += 1
+                if read.members % TOLD_EVERY == 0:
+                    workspace.progress(read.source.name, read.members)
+            elif isinstance(item, Rejected):
+                read.rejected += 1
+            yield item
+    except UnreadableError as error:
+        failures.messages.append(str(error))
+    log.info("input.read", extra={"format": read.adapter.name, "members": read.members, "rejected": read.rejected})

@@ -1,0 +1,131 @@
+"""What every verb needs: settings, the tables of each partner, the policies, the store, the key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from fhir_equity.adapters.protocol import Context
+from fhir_equity.errors import UsageError
+from fhir_equity.model import Event, Resolution, State
+from fhir_equity.privacy import Pseudonyms, key_from
+from fhir_equity.release import Release
+from fhir_equity.settings import Settings
+from fhir_equity.survivorship import Policy, policy_from, resolve
+from fhir_equity.tables import Tables
+from fhir_equity.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # the store loads SQLAlchemy, which files alone do not need
+    from fhir_equity.store import Store
+
+DEFAULT_PARTNER = "local"
+Progress = Callable[[str, int], None]
+
+
+def software() -> str:
+    """Name and version of this program."""
+    try:
+        return f"fhir-equity {version('fhir-equity')}"
+    except PackageNotFoundError:  # run from a folder that was never installed
+        return "fhir-equity (not installed)"
+
+
+class Workspace:
+    """Opened once for each command; use it as a context manager so that the store is released.
+
+    `as_of` is the ISO date of the run (default today). `progress` is told a name and a count of
+    members now and then.
+    """
+
+    def __init__(self, settings: Settings | None = None, as_of: str = "", progress: Progress | None = None) -> None:
+        self.settings = settings or Settings()
+        self.as_of = as_of or date.today().isoformat()  # noqa: DTZ011 - the user's own calendar day
+        self.progress = progress or (lambda _name, _count: None)
+        self._vocabularies: dict[str, Vocabulary] = {}
+        self._store: Store | None = None
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._store is not None:
+            self._store.close()
+
+    def partner(self, given: str = "") -> str:
+        """The partner of a run: as given, else of the settings, else ``local``.
+
+        Raises UsageError for a name that cannot be a folder of sheets.
+        """
+        name = given or self.settings.partner or DEFAULT_PARTNER
+        if not name.replace("-", "").replace("_", "").isalnum():
+            raise UsageError("a partner's name has letters, digits, - and _ only")
+        return name
+
+    def vocabulary(self, partner: str = "") -> Vocabulary:
+        """The tables as one partner's sheet and the user's overlay leave them."""
+        if partner not in self._vocabularies:
+            self._vocabularies[partner] = Vocabulary(Tables(partner, self.settings.mappings.overlay))
+        return self._vocabularies[partner]
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The survivorship policy."""
+        return policy_from(self.vocabulary().tables.document("policies/survivorship.toml"))
+
+    @cached_property
+    def release(self) -> Release:
+        """The release policy."""
+        vocabulary = self.vocabulary()
+        return Release(vocabulary.tables.document("policies/release.toml"), vocabulary.codes)
+
+    @property
+    def store(self) -> Store:
+        """The store, opened (and made) on first use."""
+        if self._store is None:
+            from fhir_equity.store import Store
+
+            self._store = Store(self.settings.store.url)
+        return self._store
+
+    @cached_property
+    def pseudonyms(self) -> Pseudonyms:
+        """Keyed hashes with the key beside the store, or where the settings say."""
+        path = self.settings.privacy.key_file
+        if path is None:
+            url = self.settings.store.url
+            database = Path(url.removeprefix("sqlite:///"))
+            path = database.with_name("equity.key")
+        return Pseudonyms(key_from(path))
+
+    def context(self, partner: str, format_: str) -> Context:
+        """What an adapter is handed: guide and attestation of the partner, date, system URIs."""
+        tables = self.vocabulary(partner).tables
+        return Context(
+            partner=partner,
+            guide=tables.document(f"guides/{format_}.toml"),
+            attestation=tables.document("attestation.toml").get(format_, {}),
+            systems=self.vocabulary(partner).codes.uris,
+            as_of=self.as_of,
+        )
+
+    def matter_of(self, topic: str) -> str:
+        """What is decided together with a topic."""
+        return self.vocabulary().codes.topic(topic).matter
+
+    def resolutions(self, partner: str, events: Iterable[Event]) -> dict[str, Resolution]:
+        """The winner of every matter that these events of one person speak of."""
+        by_matter: dict[str, list[Event]] = {}
+        for event in events:
+            by_matter.setdefault(self.matter_of(event.received[0].topic), []).append(event)
+        meaning = self.vocabulary(partner).meaning
+        return {matter: resolve(matter, found, meaning, self.policy) for matter, found in by_matter.items()}
+
+
+def answered(resolutions: Mapping[str, Resolution]) -> set[str]:
+    """The matters with a known answer."""
+    return {matter for matter, resolution in resolutions.items() if resolution.state is State.ANSWERED}

@@ -1,0 +1,109 @@
+"""Keep people out of logs: an allow-list for log fields, keyed pseudonyms, private files.
+
+Only this module configures logging. A log line is an event name and fields of `ALLOWED`; anything
+else, and every record of another library, is left out rather than masked, because a value that was
+never formatted cannot leak.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import os
+import secrets
+from pathlib import Path
+from typing import IO
+
+# Fields a log line may carry: counts, codes, names of tables and positions. Never a value.
+ALLOWED = frozenset(
+    (
+        *("artefact", "unit", "number", "offset", "bytes", "format", "partner", "hie", "run", "plan"),
+        *("code", "severity", "rule", "table", "edition", "error", "status", "attempt", "seconds"),
+        *("count", "members", "rejected", "answers"),
+    )
+)
+
+
+class _Formatter(logging.Formatter):
+    """``time level event key=value ...`` with allowed fields only; tracebacks as class names."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        words = [self.formatTime(record), record.levelname.lower(), str(record.msg)]
+        words += [f"{k}={v}" for k, v in sorted(record.__dict__.items()) if k in ALLOWED]
+        if record.exc_info and record.exc_info[0]:
+            words.append(f"error={record.exc_info[0].__name__}")
+        return " ".join(words)
+
+
+class _OwnRecords(logging.Filter):
+    """Let only our own records pass: other libraries log URLs and payloads."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.name.split(".")[0] == "fhir_equity" and not record.args
+
+
+def configure_logging(level: str, stream: IO[str] | None = None) -> None:
+    """Send our log records at `level` and above to `stream` (default stderr), fields filtered."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_Formatter())
+    handler.addFilter(_OwnRecords())
+    own = logging.getLogger("fhir_equity")
+    own.handlers[:] = [handler]
+    own.propagate = False
+    own.setLevel(level.upper())
+    logging.getLogger().handlers[:] = [logging.NullHandler()]
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line without any value: the classes of its chain and where it was raised."""
+    words = []
+    seen: BaseException | None = error
+    while seen is not None:
+        place = ""
+        trace = seen.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        if trace is not None:
+            place = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})"
+        words.append(type(seen).__name__ + place)
+        seen = seen.__cause__
+    return " from ".join(words)
+
+
+class Pseudonyms:
+    """Keyed hashes of identifiers: the same key and value give the same 16 hex digits.
+
+    Without the key nobody can test a guess, which a plain hash of a member number would allow.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def __call__(self, *parts: str) -> str:
+        """The pseudonym of an identifier given in parts (partner, key)."""
+        message = "\x1f".join(parts).encode()
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:16]
+
+    def number(self, *parts: str) -> int:
+        """A keyed 64-bit hash, for compact sets of people. Cheaper than the pseudonym, and not equal to it."""
+        message = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+        return int.from_bytes(hashlib.blake2b(message, digest_size=8, key=self._key).digest(), "big")
+
+
+def key_from(path: Path) -> bytes:
+    """Read the pseudonym key, or make one with private permissions where there is none."""
+    if path.exists():
+        return bytes.fromhex(path.read_text(encoding="ascii").strip())
+    key = secrets.token_bytes(32)
+    with private_file(path) as file:
+        file.write(key.hex().encode() + b"\n")
+    return key
+
+
+def private_file(path: Path, *, exclusive: bool = False) -> IO[bytes]:
+    """Open a new file for writing that only its owner may read (0600), whatever the umask."""
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if exclusive else os.O_TRUNC)
+    descriptor = os.open(path, flags, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "wb")

@@ -1,0 +1,1 @@
+"""What counts: rules over members, distinct people, mergeable tallies, the audit document."""

@@ -1,0 +1,106 @@
+"""Distinct people in constant bytes: a 64-bit key, a check and a profile number for each record.
+
+Records of one person are brought together by key before anything is counted. A profile is what a
+record says (its events); profiles repeat, so a million members share a few thousand of them.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from zlib import crc32
+
+from fhir_equity.model import Answer, Event, Member, Origin, Received
+
+BUCKETS = 64
+
+
+class Profiles:
+    """Interns what records say: the events of one record, by matter, under a small number."""
+
+    def __init__(self, matter_of: Callable[[str], str], first_seen: str) -> None:
+        self._matter_of = matter_of
+        self._first_seen = first_seen
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self.profiles: list[tuple[Event, ...]] = []
+        self.strata: list[tuple[str, ...]] = []
+
+    def number(self, answers: tuple[Answer, ...], stratum: tuple[str, ...] = ()) -> int:
+        """The number of the profile that these answers and this stratum make."""
+        key = (stratum, *[part for answer in answers for part in (answer.received, answer.origin)])
+        found = self._numbers.get(key)
+        if found is None:
+            found = self._add(key, events_of(answers, self._matter_of, self._first_seen), stratum)
+        return found
+
+    def of_events(self, events: tuple[Event, ...], stratum: tuple[str, ...] = ()) -> int:
+        """The number of the profile that stored events make; which rows they came from is left out."""
+        key = (stratum, *[(event.received, event.origin, event.first_seen) for event in events])
+        found = self._numbers.get(key)
+        return self._add(key, events, stratum) if found is None else found
+
+    def _add(self, key: tuple[object, ...], events: tuple[Event, ...], stratum: tuple[str, ...]) -> int:
+        number = self._numbers[key] = len(self.profiles)
+        self.profiles.append(events)
+        self.strata.append(stratum)
+        return number
+
+
+def events_of(answers: Iterable[Answer], matter_of: Callable[[str], str], first_seen: str) -> tuple[Event, ...]:
+    """The answers of one record as events: one for each matter and origin."""
+    grouped: dict[tuple[str, Origin], list[Received]] = {}
+    for answer in answers:
+        grouped.setdefault((matter_of(answer.topic), answer.origin), []).append(answer.received)
+    return tuple(Event(tuple(received), origin, first_seen) for (_, origin), received in grouped.items())
+
+
+class People:
+    """Records by person. `add` costs 16 bytes a record; `persons` goes through one bucket at a time."""
+
+    def __init__(self) -> None:
+        self._keys = [array("Q") for _ in range(BUCKETS)]
+        self._checks = [array("I") for _ in range(BUCKETS)]
+        self._profiles = [array("I") for _ in range(BUCKETS)]
+
+    def add(self, key: int, check: int, profile: int) -> None:
+        """One record: the 64-bit pseudonym of the person's key, `check_of` the member, a profile."""
+        bucket = key % BUCKETS
+        self._keys[bucket].append(key)
+        self._checks[bucket].append(check)
+        self._profiles[bucket].append(profile)
+
+    def persons(self) -> Counter[tuple[int, ...]]:
+        """How many people have which set of profiles (numbers ascending, each once)."""
+        counted: Counter[tuple[int, ...]] = Counter()
+        for bucket in range(BUCKETS):
+            counted.update(self._bucket(bucket))
+        return counted
+
+    def _bucket(self, bucket: int) -> Iterator[tuple[int, ...]]:
+        found: dict[int, dict[int, set[int]]] = {}
+        records = zip(self._keys[bucket], self._checks[bucket], self._profiles[bucket], strict=True)
+        for key, check, profile in records:
+            by_check = found.setdefault(key, {})
+            by_check.setdefault(_same(check, by_check), set()).add(profile)
+        for by_check in found.values():
+            for profiles in by_check.values():
+                yield tuple(sorted(profiles))
+
+
+def check_of(member: Member) -> int:
+    """16 bits of the birth date and 16 bits of the name: enough to see that a key is shared."""
+    name = f"{member.name.family}|{member.name.given[0] if member.name.given else ''}".casefold()
+    born = crc32(member.birth_date.encode()) & 0xFFFF if member.birth_date else 0
+    return born << 16 | (crc32(name.encode()) & 0xFFFF if name != "|" else 0)
+
+
+def same_person(one: int, other: int) -> bool:
+    """Two records under one key are two people only when birth date and name both differ."""
+    born, name = (one >> 16, other >> 16), (one & 0xFFFF, other & 0xFFFF)
+    differs = [a != b and a != 0 and b != 0 for a, b in (born, name)]
+    return not all(differs)
+
+
+def _same(check: int, known: dict[int, set[int]]) -> int:
+    return next((other for other in known if same_person(check, other)), check)

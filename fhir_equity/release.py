@@ -1,0 +1,74 @@
+"""Who may receive what, today. Default deny; every decision names the rule that made it.
+
+The rules are data (mappings/policies/release.toml or an overlay). A restriction on the record
+(INS13 = R) and, for sensitive topics, a later refusal win over every rule.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from fhir_equity.errors import TableError
+from fhir_equity.model import Member, Resolution
+from fhir_equity.vocabulary import Codes
+
+
+class Rule(Struct, frozen=True):
+    """One release rule. `until` is empty for an open end."""
+
+    id: str
+    recipient: str
+    purpose: str
+    topics: frozenset[str]
+    since: str
+    until: str = ""
+
+
+class Decision(Struct, frozen=True):
+    """Whether one matter of one member may go to one recipient, and by which rule or reason."""
+
+    allowed: bool
+    reason: str
+
+
+class Release:
+    """The release policy. `version` goes into every record of a disclosure."""
+
+    def __init__(self, document: dict[str, Any], codes: Codes) -> None:
+        self.version = str(document.get("version", ""))
+        self._rules = [_rule(entry) for entry in document.get("rule", [])]
+        self._codes = codes
+        for rule in self._rules:
+            for topic in rule.topics:
+                codes.topic(topic)
+
+    def decide(self, recipient: str, member: Member, resolution: Resolution, on: str) -> Decision:
+        """Decide on an ISO date. A recipient without a rule in force gets nothing."""
+        if member.enrollment.restricted:
+            return Decision(allowed=False, reason="record_restricted")
+        topic = self._codes.topic(resolution.matter)
+        if topic.sensitive and resolution.refused:
+            return Decision(allowed=False, reason="refused_later")
+        if resolution.provisional:
+            return Decision(allowed=False, reason="tie_undecided")
+        for rule in self._rules:
+            in_force = rule.since <= on <= (rule.until or on)
+            if in_force and rule.recipient == recipient and resolution.matter in rule.topics:
+                return Decision(allowed=True, reason=rule.id)
+        return Decision(allowed=False, reason="no_rule_sensitive" if topic.sensitive else "no_rule")
+
+
+def _rule(entry: dict[str, Any]) -> Rule:
+    try:
+        return Rule(
+            id=entry["id"],
+            recipient=entry["recipient"],
+            purpose=entry["purpose"],
+            topics=frozenset(entry["topics"]),
+            since=str(entry["from"]),
+            until=str(entry.get("to", "")),
+        )
+    except KeyError as error:
+        raise TableError(f"policies/release.toml: a rule misses {error.args[0]!r}") from None

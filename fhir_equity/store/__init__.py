@@ -1,0 +1,36 @@
+"""Where answers are kept: append-only, with their origin, in SQLite.
+
+A `Store` is opened by URL or file name; `run` writes, `people` reads back what decisions are made
+from, `hie` holds what synchronising needs to remember.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fhir_equity.store.connection import open_engine
+from fhir_equity.store.hie import HieMemory
+from fhir_equity.store.ingest import Record, RunWriter, Written
+from fhir_equity.store.people import People, Person
+
+__all__ = ["Person", "Record", "RunWriter", "Store", "Written"]
+
+
+class Store:
+    """One store. Raises StoreError, StoreLockedError, StoreVersionError, UsageError on opening."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = open_engine(url)
+        self.people = People(self.engine)
+
+    def run(self, partner: str, as_of: str, software: str, pseudonym: Callable[[str, str], str]) -> RunWriter:
+        """Begin a run of one partner. `as_of` is the ISO date that new answers are first seen on."""
+        return RunWriter(self.engine, partner, as_of, software, pseudonym)
+
+    def hie(self, name: str) -> HieMemory:
+        """What is remembered about one HIE: links, plans, what we wrote, how far we pulled."""
+        return HieMemory(self.engine, name)
+
+    def close(self) -> None:
+        """Release the database."""
+        self.engine.dispose()

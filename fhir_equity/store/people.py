@@ -1,0 +1,160 @@
+"""Read people back with everything that was ever said about them, one person at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, Engine, func, select
+
+from fhir_equity.model import Event, Member, Origin, Received
+from fhir_equity.store.connection import reading
+from fhir_equity.store.rows import Kept
+from fhir_equity.store.schema import (
+    Artefact,
+    Quarantined,
+    ReceivedValue,
+    Run,
+    StoredAnswer,
+    StoredFinding,
+    StoredMember,
+    StoredOrigin,
+    core,
+)
+
+_received = msgspec.json.Decoder(Received).decode
+_kept = msgspec.json.Decoder(Kept).decode
+
+
+class Person(Struct, frozen=True):
+    """A stored member (without answers) and their events by matter. `id` is the store's."""
+
+    id: int
+    pseudonym: str
+    member: Member
+    events: tuple[tuple[str, Event], ...]
+
+
+class People:
+    """Everybody in the store, as decisions need them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __iter__(self) -> Iterator[Person]:
+        """Every person in the order of their id, in constant memory."""
+        return self.among(None)
+
+    def among(self, partners: Sequence[str] | None) -> Iterator[Person]:
+        """The people of some partners, or of all."""
+        members, answers = core(StoredMember), core(StoredAnswer)
+        with reading(self._engine) as connection:
+            values, origins = _values(connection), _origins(connection)
+            columns = (answers.c.member_id, answers.c.matter, answers.c.event, answers.c.received_id)
+            said = select(*columns, answers.c.origin_id, answers.c.first_seen, answers.c.id).order_by(
+                answers.c.member_id, answers.c.id
+            )
+            rows = groupby(connection.execute(said.execution_options(yield_per=5000)), key=lambda row: row[0])
+            waiting = next(rows, None)
+            everybody = select(members).order_by(members.c.id).execution_options(yield_per=2000)
+            for row in connection.execute(everybody).mappings():
+                events: tuple[tuple[str, Event], ...] = ()
+                while waiting is not None and waiting[0] < row["id"]:
+                    waiting = next(rows, None)
+                if waiting is not None and waiting[0] == row["id"]:
+                    events = _events(waiting[1], values, origins)
+                    waiting = next(rows, None)
+                if partners is None or row["partner"] in partners:
+                    yield Person(row["id"], row["pseudonym"], _member(row), events)
+
+    def inputs(self) -> list[dict[str, Any]]:
+        """What was read so far: the latest artefact of every name and partner, as an audit shows it."""
+        table, runs = core(Artefact), core(Run)
+        latest = select(func.max(table.c.id)).join(runs, runs.c.id == table.c.run_id)
+        latest = latest.group_by(table.c.name, runs.c.partner)
+        query = select(table).where(table.c.id.in_(latest)).order_by(table.c.id)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).mappings().all()
+        names = ("name", "sha256", "bytes", "format", "members", "rejected")
+        return [{name: row[name] for name in names} for row in rows]
+
+    def findings(self) -> list[tuple[str, str, int]]:
+        """(code, severity, count) over the latest artefact of every name and partner."""
+        table, artefacts, runs = core(StoredFinding), core(Artefact), core(Run)
+        latest = select(func.max(artefacts.c.id)).join(runs, runs.c.id == artefacts.c.run_id)
+        latest = latest.group_by(artefacts.c.name, runs.c.partner)
+        query = select(table.c.code, table.c.severity, func.count()).where(table.c.artefact_id.in_(latest))
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.group_by(table.c.code, table.c.severity)).all()
+        return [(code, severity, count) for code, severity, count in rows]
+
+    def counts(self) -> dict[str, int]:
+        """Rows that an unchanged file must not change: members, answers, received values, quarantine."""
+        tables = {
+            "members": StoredMember,
+            "answers": StoredAnswer,
+            "received": ReceivedValue,
+            "quarantined": Quarantined,
+        }
+        with reading(self._engine) as connection:
+            return {
+                name: int(connection.execute(select(func.count()).select_from(core(model))).scalar_one())
+                for name, model in tables.items()
+            }
+
+
+def _events(
+    rows: Iterator[Any], values: dict[int, Received], origins: dict[int, Origin]
+) -> tuple[tuple[str, Event], ...]:
+    grouped: dict[tuple[str, int, int], list[Any]] = {}
+    for row in rows:
+        grouped.setdefault((row.matter, row.event, row.origin_id), []).append(row)
+    return tuple(
+        (
+            matter,
+            Event(
+                tuple(values[row.received_id] for row in said),
+                origins[origin_id],
+                min(row.first_seen for row in said),
+                tuple(row.id for row in said),
+            ),
+        )
+        for (matter, _, origin_id), said in grouped.items()
+    )
+
+
+def _member(row: Any) -> Member:
+    kept = _kept(row["details"])
+    return Member(
+        partner=row["partner"],
+        key=row["key"],
+        key_rule=row["key_rule"],
+        identifiers=kept.identifiers,
+        name=kept.name,
+        birth_date=row["birth_date"],
+        address=kept.address,
+        enrollment=kept.enrollment,
+    )
+
+
+def _values(connection: Connection) -> dict[int, Received]:
+    table = core(ReceivedValue)
+    return {row.id: _received(row.value) for row in connection.execute(select(table.c.id, table.c.value))}
+
+
+def _origins(connection: Connection) -> dict[int, Origin]:
+    table = core(StoredOrigin)
+    return {
+        row.id: Origin(
+            partner=row.partner,
+            collector=row.collector,
+            method=row.method,
+            standard=row.standard,
+            question=row.question,
+            collected_on=row.collected_on,
+        )
+        for row in connection.execute(select(table))
+    }

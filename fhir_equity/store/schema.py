@@ -1,0 +1,210 @@
+"""The tables of the store, as SQLModel declares them. Bulk work goes through their Core tables.
+
+Answers are append-only. Received values and origins are interned: an answer is a member, a received
+value, an origin and the event it was part of, first seen on a date; seeing it again adds a sighting.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, LargeBinary, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+VERSION = 1
+
+
+def core(model: Any) -> Any:
+    """The Core table of a model, for bulk statements."""
+    return model.__table__
+
+
+class StoreVersion(SQLModel, table=True):
+    """The layout of this store; a program refuses a store that is newer than itself."""
+
+    __tablename__ = "store_version"
+    version: int = Field(primary_key=True)
+
+
+class Run(SQLModel, table=True):
+    """One ingest or pull. `finished` is empty while it goes on or after it was killed."""
+
+    __tablename__ = "run"
+    id: int | None = Field(default=None, primary_key=True)
+    partner: str
+    as_of: str
+    started: str
+    finished: str = ""
+    software: str
+
+
+class Artefact(SQLModel, table=True):
+    """One input of a run: a file, or what one HIE answered."""
+
+    __tablename__ = "artefact"
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(foreign_key="run.id", index=True)
+    name: str
+    format: str
+    sha256: str = ""
+    bytes: int = 0
+    members: int = 0
+    rejected: int = 0
+
+
+class StoredMember(SQLModel, table=True):
+    """A person as one partner knows them. `twin` tells people apart who were sent under one key."""
+
+    __tablename__ = "member"
+    __table_args__ = (UniqueConstraint("partner", "key", "twin"),)
+    id: int | None = Field(default=None, primary_key=True)
+    partner: str
+    key: str
+    twin: int = 0
+    key_rule: str
+    pseudonym: str = Field(index=True)
+    family: str = ""
+    given: str = ""
+    birth_date: str = ""
+    details: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class MemberIdentifier(SQLModel, table=True):
+    """An identifier of a member, to find them by."""
+
+    __tablename__ = "member_identifier"
+    member_id: int = Field(foreign_key="member.id", primary_key=True)
+    system: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    value: str = Field(primary_key=True, index=True)
+    use: str = ""
+
+
+class ReceivedValue(SQLModel, table=True):
+    """A received value, once however often it came."""
+
+    __tablename__ = "received"
+    id: int | None = Field(default=None, primary_key=True)
+    digest: str = Field(unique=True)
+    topic: str
+    value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class StoredOrigin(SQLModel, table=True):
+    """Who collected, how, to which question and when; the artefact is kept with the answer."""
+
+    __tablename__ = "origin"
+    id: int | None = Field(default=None, primary_key=True)
+    digest: str = Field(unique=True)
+    partner: str
+    collector: str
+    method: str
+    standard: str
+    question: str
+    collected_on: str
+
+
+class StoredAnswer(SQLModel, table=True):
+    """An answer; `event` is the digest of all that was said about the matter on that occasion."""
+
+    __tablename__ = "answer"
+    __table_args__ = (UniqueConstraint("member_id", "event", "received_id", "origin_id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    member_id: int = Field(foreign_key="member.id")
+    event: int = Field(sa_column=Column(BigInteger, nullable=False))
+    received_id: int = Field(foreign_key="received.id")
+    origin_id: int = Field(foreign_key="origin.id")
+    matter: str
+    first_seen: str
+    artefact_id: int = Field(foreign_key="artefact.id")
+    unit: str
+    number: int
+    offset: int
+    path: str
+
+
+class Sighting(SQLModel, table=True):
+    """A member was in a run: what they had answered before was seen again."""
+
+    __tablename__ = "sighting"
+    member_id: int = Field(foreign_key="member.id", primary_key=True)
+    run_id: int = Field(foreign_key="run.id", primary_key=True)
+
+
+class StoredFinding(SQLModel, table=True):
+    """A finding of a run. Positions only, never a value."""
+
+    __tablename__ = "finding"
+    id: int | None = Field(default=None, primary_key=True)
+    artefact_id: int = Field(foreign_key="artefact.id", index=True)
+    code: str
+    severity: str
+    unit: str
+    number: int
+    offset: int
+    path: str
+
+
+class Quarantined(SQLModel, table=True):
+    """Bytes that could not be read as a member, verbatim, once per content and reason."""
+
+    __tablename__ = "quarantine"
+    __table_args__ = (UniqueConstraint("partner", "code", "digest"),)
+    id: int | None = Field(default=None, primary_key=True)
+    artefact_id: int = Field(foreign_key="artefact.id")
+    partner: str
+    code: str
+    digest: str
+    unit: str
+    number: int
+    offset: int
+    path: str
+    raw: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Link(SQLModel, table=True):
+    """The resource of an HIE that is this member, with the version last seen there."""
+
+    __tablename__ = "link"
+    hie: str = Field(primary_key=True)
+    member_id: int = Field(foreign_key="member.id", primary_key=True)
+    resource_id: str = Field(index=True)
+    etag: str = ""
+
+
+class JournalEntry(SQLModel, table=True):
+    """One planned change at an HIE and what became of it: planned, sent, verified, refused, conflict."""
+
+    __tablename__ = "journal"
+    id: int | None = Field(default=None, primary_key=True)
+    plan: str = Field(index=True)
+    hie: str
+    member_id: int = Field(foreign_key="member.id")
+    matters: str
+    action: str
+    resource_id: str
+    etag: str
+    policy: str
+    said: str
+    status: str
+    planned_at: str
+    done_at: str = ""
+
+
+class Written(SQLModel, table=True):
+    """What we last wrote to an HIE about one matter of one member, so that an echo is recognised."""
+
+    __tablename__ = "written"
+    hie: str = Field(primary_key=True)
+    member_id: int = Field(foreign_key="member.id", primary_key=True)
+    matter: str = Field(primary_key=True)
+    said: str
+    at: str
+
+
+class Cursor(SQLModel, table=True):
+    """How far an HIE has been pulled."""
+
+    __tablename__ = "cursor"
+    hie: str = Field(primary_key=True)
+    since: str

@@ -1,0 +1,1 @@
+"""Synchronise answers with an HIE's FHIR endpoint; the only package that speaks HTTP to others."""

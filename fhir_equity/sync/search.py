@@ -1,0 +1,85 @@
+"""Words of a FHIR search: tokens, query strings, and what a page of results holds.
+
+Source: https://hl7.org/fhir/R4/search.html.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from fhir_equity.errors import RemoteContentError, RemoteError
+
+Params = Mapping[str, str | Sequence[str]]
+
+_PORTS = (("http", 80), ("https", 443))
+
+
+def token(system: str, value: str) -> str:
+    """``system|value`` for a token parameter, escaped (search.html#escaping)."""
+    return f"{_escaped(system)}|{_escaped(value)}"
+
+
+def query(params: Params) -> str:
+    """A query string, for a form body or If-None-Exist. A sequence repeats its parameter (AND)."""
+    return urlencode(params, doseq=True)
+
+
+def matches(bundle: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The resources of one page of results.
+
+    Raises RemoteContentError for an entry without a resource, and RemoteError where the server
+    says in the page that the results are not complete: taking them for all there is would make a
+    known person look unknown.
+    """
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list):
+        raise RemoteContentError("a page of search results is not a FHIR Bundle")
+    for entry in entries:
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if not isinstance(resource, dict):
+            raise RemoteContentError("an entry of the search results has no resource")
+        if resource.get("resourceType") != "OperationOutcome":
+            yield resource
+        elif _failed(resource):
+            raise RemoteError("the server reports an error inside the search results")
+
+
+def next_page(bundle: Mapping[str, Any], here: str) -> str:
+    """The address of the next page, or empty on the last one; `here` is the base URL.
+
+    Raises RemoteError when the link leads to another origin, where our token has no business.
+    """
+    links = bundle.get("link", [])
+    urls = [link.get("url") for link in links if isinstance(link, dict) and link.get("relation") == "next"]
+    if not urls:
+        return ""
+    if not isinstance(urls[0], str):
+        raise RemoteContentError("the link to the next page has no address")
+    try:
+        there = urljoin(here + "/", urls[0])
+        same = _origin(there) == _origin(here)
+    except ValueError:
+        same = False
+    if not same:
+        raise RemoteError("the link to the next page leads to another server; it was not followed")
+    return there
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port as https://www.rfc-editor.org/rfc/rfc6454#section-4 compares them."""
+    parts = urlsplit(url)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("credentials in an address")
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or dict(_PORTS).get(parts.scheme, 0)
+
+
+def _failed(outcome: Mapping[str, Any]) -> bool:
+    issues = outcome.get("issue", [])
+    return any(isinstance(issue, dict) and issue.get("severity") in ("fatal", "error") for issue in issues)
+
+
+def _escaped(words: str) -> str:
+    return re.sub(r"([\\,|$])", r"\\\1", words)

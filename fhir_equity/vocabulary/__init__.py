@@ -1,0 +1,61 @@
+"""Meaning without bytes: what codes and wordings mean, how sure that is, and what is lost on the way.
+
+Received values come in, canonical codings with their relationship go out; nothing received is ever
+overwritten. All knowledge is in mappings/, read through `fhir_equity.tables`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from fhir_equity.tables import Tables
+from fhir_equity.vocabulary.codes import Codes, Topic
+from fhir_equity.vocabulary.crosswalk import Crosswalks
+from fhir_equity.vocabulary.express import Express, Strategy
+from fhir_equity.vocabulary.meaning import Meanings
+from fhir_equity.vocabulary.schema import Schemas, View1997, View2024
+
+__all__ = [
+    "Codes",
+    "Crosswalks",
+    "Express",
+    "Meanings",
+    "Schemas",
+    "Strategy",
+    "Topic",
+    "View1997",
+    "View2024",
+    "Vocabulary",
+]
+
+
+class Vocabulary:
+    """Everything one partner's tables know, built on first use."""
+
+    def __init__(self, tables: Tables | None = None) -> None:
+        self.tables = tables or Tables()
+
+    @cached_property
+    def codes(self) -> Codes:
+        """Code systems and topics."""
+        return Codes(self.tables)
+
+    @cached_property
+    def crosswalks(self) -> Crosswalks:
+        """Directed maps between them."""
+        return Crosswalks(self.tables, self.codes)
+
+    @cached_property
+    def meaning(self) -> Meanings:
+        """Received -> Meaning."""
+        return Meanings(self.codes, self.crosswalks)
+
+    @cached_property
+    def schema(self) -> Schemas:
+        """Meanings -> OMB views."""
+        return Schemas(self.codes)
+
+    @cached_property
+    def express(self) -> Express:
+        """Resolutions -> a target's own codes."""
+        return Express(self.codes, self.crosswalks, self.schema)

@@ -1,0 +1,69 @@
+"""Directed crosswalks: from a received code or wording to canonical codes or a state, with the loss."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from fhir_equity.errors import TableError
+from fhir_equity.model import Relationship
+from fhir_equity.tables import Tables
+from fhir_equity.vocabulary.codes import Codes, fold
+
+ANY = "*"
+
+
+class Step(Struct, frozen=True, gc=False):
+    """One row: what the source code becomes and how well. `rule` names table and source code."""
+
+    target_system: str
+    target_code: str
+    relationship: Relationship
+    rule: str
+
+    @property
+    def applies(self) -> bool:
+        """A narrower target would say more than the person did: it is a candidate, never applied."""
+        return self.relationship in (Relationship.EQUIVALENT, Relationship.WIDER, Relationship.INEXACT)
+
+
+class Crosswalks:
+    """All crosswalk tables under one index. Raises TableError for a row that makes no sense."""
+
+    def __init__(self, tables: Tables, codes: Codes) -> None:
+        self._inward: dict[tuple[str, str, str], list[Step]] = {}
+        self._outward: dict[tuple[str, str, str], list[Step]] = {}
+        self._canonical = {topic.code_system for topic in codes.topics.values()} | {"state", ""}
+        for name in tables.names("crosswalks", ".csv"):
+            for row in tables.rows(name):
+                self._add(name, row)
+        for topic, wording, coding in codes.wordings():
+            self._inward.setdefault(
+                (topic, "wording", wording),
+                [Step(coding.system, coding.code, Relationship.EQUIVALENT, f"display:{coding.system}")],
+            )
+
+    def _add(self, name: str, row: dict[str, str]) -> None:
+        system, code = row["source_system"], row["source_code"]
+        try:
+            relationship = Relationship(row["relationship"])
+        except ValueError:
+            raise TableError(f"{name}: {row['relationship']!r} is no relationship") from None
+        rule = f"{name.removeprefix('crosswalks/').removesuffix('.csv')}:{code}"
+        step = Step(row["target_system"], row["target_code"], relationship, rule)
+        if step.target_system in self._canonical:
+            key = (row["applies_to"], system, fold(code) if system == "wording" else code)
+            self._inward.setdefault(key, []).append(step)
+        else:
+            self._outward.setdefault((system, code, step.target_system), []).append(step)
+
+    def steps(self, topic: str, family: str, system: str, code: str) -> list[Step]:
+        """The rows from a received code to canonical ones: for the topic, else its family, else any."""
+        for scope in (topic, family, ANY):
+            found = self._inward.get((scope, system, code))
+            if found is not None:
+                return found
+        return []
+
+    def outward(self, system: str, code: str, target_system: str) -> list[Step]:
+        """The rows from a canonical code to the codes of one target system."""
+        return self._outward.get((system, code, target_system), [])

@@ -1,0 +1,200 @@
+"""A resolution in a target's own codes, with what the target cannot say.
+
+`faithful` sends what the person said and nothing else; `rollup-1997` adds the OMB 1997 category or
+ethnicity that a receiver needs, and each addition is a loss entry. A null flavour is never written
+as if somebody had been asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from fhir_equity.model import Coding, Concept, Expressed, Loss, Meaning, Relationship, Resolution, State
+from fhir_equity.vocabulary.codes import CDCREC, LANGUAGE, Codes
+from fhir_equity.vocabulary.crosswalk import Crosswalks
+from fhir_equity.vocabulary.schema import HISPANIC, MENA, NOT_HISPANIC, WHITE, Schemas
+
+RACE = "race_ethnicity"
+Strategy = Literal["faithful", "rollup-1997"]
+
+
+class Express:
+    """Turns resolutions by matter into what one kind of target can write."""
+
+    def __init__(self, codes: Codes, crosswalks: Crosswalks, schemas: Schemas) -> None:
+        self._codes, self._crosswalks, self._schemas = codes, crosswalks, schemas
+        self._texts = {row["state"]: row["text"] for row in codes.tables.rows("codes/states.csv")}
+
+    def us_core(
+        self, resolutions: Mapping[str, Resolution], strategy: Strategy = "faithful"
+    ) -> tuple[list[Expressed], list[Loss]]:
+        """US Core 6.1.0 Patient: race, ethnicity, communication, gender.
+
+        ``us-core-race.ombCategory`` and ``us-core-ethnicity.ombCategory`` hold the OMB 1997
+        categories only, so Middle Eastern or North African goes to ``detailed`` and ``text``.
+        """
+        losses: list[Loss] = []
+        expressed: list[Expressed] = []
+        for matter, resolution in resolutions.items():
+            if matter == RACE:
+                expressed += self._us_core_race(resolution, strategy, losses)
+            else:
+                expressed += self._plain(matter, resolution, losses, null_flavors=False)
+        return expressed, losses
+
+    def x12(self, resolutions: Mapping[str, Resolution], race: str = "RET") -> tuple[list[Expressed], list[Loss]]:
+        """834 DMG05, LUI and DMG03. `race` is ``RET`` (CDC codes) or ``1109`` (letters where one exists)."""
+        losses: list[Loss] = []
+        expressed: list[Expressed] = []
+        for matter, resolution in resolutions.items():
+            if matter == RACE:
+                expressed += self._x12_race(resolution, race, losses)
+            elif matter == "sex":
+                expressed += self._x12_sex(resolution, losses)
+            elif self._codes.topic(matter).code_system == LANGUAGE:
+                expressed += self._x12_language(matter, resolution, losses)
+            else:
+                expressed += self._plain(matter, resolution, losses, null_flavors=False)
+        return expressed, losses
+
+    def plain(self, resolutions: Mapping[str, Resolution]) -> tuple[list[Expressed], list[Loss]]:
+        """Canonical codes and words, for a table that people read."""
+        losses: list[Loss] = []
+        expressed: list[Expressed] = []
+        for matter, resolution in resolutions.items():
+            expressed += self._plain(matter, resolution, losses, null_flavors=True)
+        return expressed, losses
+
+    def _us_core_race(self, resolution: Resolution, strategy: Strategy, losses: list[Loss]) -> list[Expressed]:
+        if resolution.state is not State.ANSWERED:
+            return self._absent(("race", "ethnicity"), resolution.state, losses)
+        concepts = _concepts(resolution)
+        race = [c.coding for c in concepts if self._table(c) == "Race"]
+        ethnicity = [c.coding for c in concepts if self._table(c) == "Ethnicity"]
+        loose = [c.coding.display for c in concepts if not self._table(c)]
+        words = [m.text for m in resolution.meanings if m.text]
+        losses += [Loss("us-core.no_code", Relationship.UNMATCHED, RACE) for _ in (*loose, *words)]
+        # Words without a code stand with the race, or with the ethnicity where that is all there is.
+        beside_race = bool(race) or not ethnicity
+        said_race = _text(race, [*loose, *words] if beside_race else [])
+        said_ethnicity = _text(ethnicity, [] if beside_race else [*loose, *words])
+        if strategy == "rollup-1997":
+            said_ethnicity = self._roll_up(resolution, race, ethnicity, losses) or said_ethnicity
+        found = [self._race(race, said_race, losses), self._ethnicity(ethnicity, said_ethnicity)]
+        return [e for e in found if e.categories or e.details or e.text]
+
+    def _race(self, race: list[Coding], said: str, losses: list[Loss]) -> Expressed:
+        categories = [c for c in race if c.code in self._schemas.races_1997]
+        details = [c for c in race if c.code not in self._schemas.races_1997]
+        for detail in details:  # Chinese is Asian under both standards; MENA is White only under one
+            row = self._codes.cdcrec[detail.code]
+            parent = self._codes.find(CDCREC, row["omb1997"]) if row["omb1997"] else None
+            same = parent and self._codes.category_2024(parent.code) == self._codes.category_2024(detail.code)
+            if parent and same and all(c.code != parent.code for c in categories):
+                categories.append(parent)
+                losses.append(Loss("us-core.category_added", Relationship.WIDER, "race"))
+        return Expressed("race", State.ANSWERED, tuple(categories), tuple(details), said)
+
+    def _ethnicity(self, ethnicity: list[Coding], said: str) -> Expressed:
+        categories = [c for c in ethnicity if c.code in self._schemas.ethnicities_1997]
+        details = [c for c in ethnicity if c.code not in self._schemas.ethnicities_1997]
+        hispanic = self._codes.find(CDCREC, HISPANIC)
+        if details and hispanic and all(c.code != HISPANIC for c in categories):
+            categories = [hispanic, *(c for c in categories if c.code != NOT_HISPANIC)]
+        return Expressed("ethnicity", State.ANSWERED, tuple(categories[:1]), tuple(details), said)
+
+    def _roll_up(self, resolution: Resolution, race: list[Coding], ethnicity: list[Coding], losses: list[Loss]) -> str:
+        """Add what OMB 1997 needs and the person did not say. The race text stays the person's own,
+        so that a reader (ours included) can tell the added White; returns a text for a derived ethnicity."""
+        standard = resolution.winner.origin.standard if resolution.winner else ""
+        old = self._schemas.omb1997(resolution.meanings, standard)
+        white = self._codes.find(CDCREC, WHITE)
+        if white and white not in race and any(self._codes.category_2024(c.code) == MENA for c in race):
+            race.append(white)
+            losses.append(Loss("rollup-1997.mena_as_white", Relationship.WIDER, "race"))
+        derived = self._codes.find(CDCREC, NOT_HISPANIC)
+        if derived and old.ethnicity and not ethnicity:
+            ethnicity.append(derived)
+            losses.append(Loss("rollup-1997.not_hispanic_derived", Relationship.NARROWER, "ethnicity"))
+            return f"{derived.display} (derived)"
+        return ""
+
+    def _x12_race(self, resolution: Resolution, form: str, losses: list[Loss]) -> list[Expressed]:
+        if resolution.state is not State.ANSWERED:
+            steps = self._crosswalks.outward("state", resolution.state.value, "x12-1109")
+            losses += [Loss(s.rule, s.relationship, RACE) for s in steps if s.relationship != Relationship.EQUIVALENT]
+            details = tuple(Coding("x12-1109", step.target_code) for step in steps)
+            return [Expressed(RACE, resolution.state, details=details)] if details else []
+        losses += [Loss("x12.no_place_for_text", Relationship.UNMATCHED, RACE) for m in resolution.meanings if m.text]
+        details = tuple(self._x12_code(c.coding, form) for c in _concepts(resolution))
+        return [Expressed(RACE, State.ANSWERED, details=details)] if details else []
+
+    def _x12_code(self, coding: Coding, form: str) -> Coding:
+        if form == "1109" and coding.system == CDCREC:
+            for step in self._crosswalks.outward(CDCREC, coding.code, "x12-1109"):
+                allowed = self._codes.x12_1109.get(step.target_code, {}).get("x220a1") == "Y"
+                if step.relationship is Relationship.EQUIVALENT and allowed:
+                    return Coding("x12-1109", step.target_code)
+        return coding
+
+    def _x12_sex(self, resolution: Resolution, losses: list[Loss]) -> list[Expressed]:
+        code = next((c.coding.code for c in _concepts(resolution)), "")
+        source = ("administrative-gender", code) if code else ("state", "unknown")
+        steps = self._crosswalks.outward(*source, "x12-1068")
+        losses += [Loss(s.rule, s.relationship, "sex") for s in steps if s.relationship != Relationship.EQUIVALENT]
+        return [Expressed("sex", resolution.state, details=tuple(Coding("x12-1068", s.target_code) for s in steps))]
+
+    def _x12_language(self, matter: str, resolution: Resolution, losses: list[Loss]) -> list[Expressed]:
+        if resolution.state is not State.ANSWERED:
+            if resolution.winner is not None and resolution.state is not State.UNKNOWN:
+                losses.append(Loss(f"x12.no_code_for.{resolution.state.value}", Relationship.UNMATCHED, matter))
+            return []
+        details = []
+        for concept in _concepts(resolution):
+            code, exact = self._codes.iso639_2b(concept.coding.code)
+            details.append(Coding("iso639", code, concept.coding.display))
+            if not exact:
+                losses.append(Loss("x12.language_without_region", Relationship.WIDER, matter))
+        words = "; ".join(m.text for m in resolution.meanings if m.text)
+        return [Expressed(matter, State.ANSWERED, details=tuple(details), text=words)]
+
+    def _plain(self, matter: str, resolution: Resolution, losses: list[Loss], *, null_flavors: bool) -> list[Expressed]:
+        if resolution.state is not State.ANSWERED:
+            if null_flavors and self._texts[resolution.state.value]:
+                return [Expressed(matter, resolution.state, text=self._texts[resolution.state.value])]
+            if resolution.winner is not None and resolution.state is not State.UNKNOWN:
+                losses.append(Loss(f"no_code_for.{resolution.state.value}", Relationship.UNMATCHED, matter))
+            return []
+        codings = [concept.coding for concept in _concepts(resolution)]
+        words = [m.text for m in resolution.meanings if m.text]
+        return [Expressed(matter, State.ANSWERED, details=tuple(codings), text=_text(codings, words))]
+
+    def _absent(self, topics: tuple[str, ...], state: State, losses: list[Loss]) -> list[Expressed]:
+        steps = self._crosswalks.outward("state", state.value, "null-flavor")
+        if not steps:
+            if state not in (State.UNKNOWN, State.NOT_ASKED):
+                losses.append(Loss(f"us-core.no_code_for.{state.value}", Relationship.UNMATCHED, RACE))
+            return []
+        losses += [Loss(s.rule, s.relationship, RACE) for s in steps if s.relationship != Relationship.EQUIVALENT]
+        codes = tuple(self._codes.absent(step.target_system, step.target_code) for step in steps)
+        return [Expressed(topic, state, categories=codes, text=self._texts[state.value]) for topic in topics]
+
+    def _table(self, concept: Concept) -> str:
+        coding = concept.coding
+        return self._codes.cdcrec[coding.code]["table"] if coding.system == CDCREC else ""
+
+
+def _concepts(resolution: Resolution) -> list[Concept]:
+    return list({c.coding: c for m in resolution.meanings for c in m.concepts}.values())
+
+
+def _text(codings: list[Coding], words: list[str]) -> str:
+    """The person's answer in words, always in the same order: codes first, then their own words."""
+    return "; ".join(dict.fromkeys([*(c.display for c in codings if c.display), *words]))
+
+
+def texts(meanings: tuple[Meaning, ...]) -> str:
+    """What meanings say in words, for showing to a person."""
+    codings = [c.coding for m in meanings for c in m.concepts]
+    return _text(codings, [m.text for m in meanings if m.text])

@@ -1,0 +1,32 @@
+"""A mocked HIE, a client for it, and no waiting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import respx
+
+from fhir_equity.settings import HieSettings
+from fhir_equity.sync.client import Client
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Nothing sleeps; how long it would have."""
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    return waited
+
+
+@pytest.fixture
+def hie(waits: list[float]) -> Iterator[respx.MockRouter]:
+    with respx.mock(assert_all_called=False) as router:
+        yield router
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    with Client(HieSettings(url="https://hie.example/fhir")) as made:
+        yield made
