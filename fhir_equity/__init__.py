@@ -1,1 +1,70 @@
-"""Trustworthy race, ethnicity, language and SOGI data between plans, agencies and HIEs."""
+"""Trustworthy race, ethnicity, language and SOGI data between plans, agencies and HIEs.
+
+    from fhir_equity import Workspace, audit
+
+    with Workspace() as workspace:
+        document = audit(workspace, ["enrollment.834"]).document
+
+The nouns are what every part shares (`Member`, `Answer`, `Coding`, `Origin`, ...); each verb is a
+command of the same name. Importing the package loads no FHIR models, database or web library: a
+verb brings what it needs when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fhir_equity.errors import FhirEquityError
+from fhir_equity.model import Answer, Coding, Finding, Loss, Member, Method, Origin, Rejected, Resolution, State
+
+if TYPE_CHECKING:
+    from fhir_equity.pipeline.audit import audit
+    from fhir_equity.pipeline.convert import convert
+    from fhir_equity.pipeline.ingest import ingest
+    from fhir_equity.pipeline.sync import sync_apply, sync_plan, sync_pull
+    from fhir_equity.pipeline.workspace import Workspace
+    from fhir_equity.vocabulary import Vocabulary
+
+__all__ = [
+    "Answer",
+    "Coding",
+    "FhirEquityError",
+    "Finding",
+    "Loss",
+    "Member",
+    "Method",
+    "Origin",
+    "Rejected",
+    "Resolution",
+    "State",
+    "Vocabulary",
+    "Workspace",
+    "audit",
+    "convert",
+    "ingest",
+    "sync_apply",
+    "sync_plan",
+    "sync_pull",
+]
+
+_LATER = {
+    "Vocabulary": "fhir_equity.vocabulary",
+    "Workspace": "fhir_equity.pipeline.workspace",
+    "audit": "fhir_equity.pipeline.audit",
+    "convert": "fhir_equity.pipeline.convert",
+    "ingest": "fhir_equity.pipeline.ingest",
+    "sync_apply": "fhir_equity.pipeline.sync",
+    "sync_plan": "fhir_equity.pipeline.sync",
+    "sync_pull": "fhir_equity.pipeline.sync",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'fhir_equity' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

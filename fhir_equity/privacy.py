@@ -7,13 +7,19 @@ never formatted cannot leak.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import logging
 import os
 import secrets
+import stat
 from pathlib import Path
 from typing import IO
+
+from fhir_equity.errors import UsageError
+
+KEY_BYTES = 32
 
 # Fields a log line may carry: counts, codes, names of tables and positions. Never a value.
 ALLOWED = frozenset(
@@ -30,10 +36,15 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         words = [self.formatTime(record), record.levelname.lower(), str(record.msg)]
-        words += [f"{k}={v}" for k, v in sorted(record.__dict__.items()) if k in ALLOWED]
+        words += [f"{k}={_one_line(v)}" for k, v in sorted(record.__dict__.items()) if k in ALLOWED]
         if record.exc_info and record.exc_info[0]:
             words.append(f"error={record.exc_info[0].__name__}")
         return " ".join(words)
+
+
+def _one_line(value: object) -> str:
+    """A file name may hold a line break; a log line may not."""
+    return "".join(c if c.isprintable() else "?" for c in str(value))
 
 
 class _OwnRecords(logging.Filter):
@@ -44,7 +55,12 @@ class _OwnRecords(logging.Filter):
 
 
 def configure_logging(level: str, stream: IO[str] | None = None) -> None:
-    """Send our log records at `level` and above to `stream` (default stderr), fields filtered."""
+    """Send our log records at `level` and above to `stream` (default stderr), fields filtered.
+
+    Raises UsageError for a level that does not exist.
+    """
+    if level.upper() not in logging.getLevelNamesMapping():
+        raise UsageError("the log level is one of debug, info, warning, error, critical")
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Formatter())
     handler.addFilter(_OwnRecords())
@@ -82,7 +98,7 @@ class Pseudonyms:
 
     def __call__(self, *parts: str) -> str:
         """The pseudonym of an identifier given in parts (partner, key)."""
-        message = "\x1f".join(parts).encode()
+        message = "\x1f".join(parts).encode("utf-8", "surrogatepass")
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:16]
 
     def number(self, *parts: str) -> int:
@@ -92,18 +108,37 @@ class Pseudonyms:
 
 
 def key_from(path: Path) -> bytes:
-    """Read the pseudonym key, or make one with private permissions where there is none."""
-    if path.exists():
-        return bytes.fromhex(path.read_text(encoding="ascii").strip())
-    key = secrets.token_bytes(32)
-    with private_file(path) as file:
-        file.write(key.hex().encode() + b"\n")
+    """Read the pseudonym key, or make one with private permissions where there is none.
+
+    Raises UsageError for a file that holds no key or cannot be read or made.
+    """
+    try:
+        if not path.exists():
+            _make_key(path)
+        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except ValueError:  # of which the message may quote the file
+        key = b""
+    except OSError as error:
+        raise UsageError(f"the key file {path} cannot be used: {error.strerror}") from None
+    if len(key) != KEY_BYTES:
+        raise UsageError(f"the key file {path} holds no key ({KEY_BYTES} bytes in hexadecimal)")
     return key
 
 
+def _make_key(path: Path) -> None:
+    """Where another process was faster, its key stands."""
+    with contextlib.suppress(FileExistsError), private_file(path, exclusive=True) as file:
+        file.write(secrets.token_hex(KEY_BYTES).encode() + b"\n")
+
+
 def private_file(path: Path, *, exclusive: bool = False) -> IO[bytes]:
-    """Open a new file for writing that only its owner may read (0600), whatever the umask."""
+    """Open a file for writing that only its owner may read (0600), whatever the umask.
+
+    What stood there is replaced, or with `exclusive` raises FileExistsError. A device or a pipe
+    keeps its permissions: /dev/null belongs to everybody.
+    """
     flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if exclusive else os.O_TRUNC)
     descriptor = os.open(path, flags, 0o600)
-    os.fchmod(descriptor, 0o600)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fchmod(descriptor, 0o600)
     return os.fdopen(descriptor, "wb")

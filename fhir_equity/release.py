@@ -6,6 +6,7 @@ The rules are data (mappings/policies/release.toml or an overlay). A restriction
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from msgspec import Struct
@@ -42,7 +43,9 @@ class Release:
         self._codes = codes
         for rule in self._rules:
             for topic in rule.topics:
-                codes.topic(topic)
+                matter = codes.topic(topic).matter
+                if matter != topic:
+                    raise TableError(f"policies/release.toml: {topic} is decided together with others as {matter}")
 
     def decide(self, recipient: str, member: Member, resolution: Resolution, on: str) -> Decision:
         """Decide on an ISO date. A recipient without a rule in force gets nothing."""
@@ -67,8 +70,10 @@ def _rule(entry: dict[str, Any]) -> Rule:
             recipient=entry["recipient"],
             purpose=entry["purpose"],
             topics=frozenset(entry["topics"]),
-            since=str(entry["from"]),
-            until=str(entry.get("to", "")),
+            since=date.fromisoformat(str(entry["from"])).isoformat(),
+            until=date.fromisoformat(str(entry["to"])).isoformat() if "to" in entry else "",
         )
     except KeyError as error:
         raise TableError(f"policies/release.toml: a rule misses {error.args[0]!r}") from None
+    except ValueError:
+        raise TableError("policies/release.toml: the days of a rule are ISO dates (2026-01-31)") from None

@@ -82,11 +82,16 @@ class HieSettings(_Strict):
         """
         if self.token_file is not None:
             try:
-                return self.token_file.read_text(encoding="utf-8").strip()
+                value = self.token_file.read_text(encoding="utf-8").strip()
             except OSError as error:
-                raise UsageError(f"the token file cannot be read: {error.strerror}") from error
+                raise UsageError(f"the token file cannot be read: {error.strerror}") from None
+            except UnicodeDecodeError:  # of which the message quotes the file
+                raise UsageError("the token file is not text") from None
+            if not value:
+                raise UsageError("the token file is empty")
+            return value
         if self.token_env:
-            value = os.environ.get(self.token_env, "")
+            value = os.environ.get(self.token_env, "").strip()
             if not value:
                 raise UsageError(f"the environment variable {self.token_env} is not set")
             return value
@@ -122,8 +127,12 @@ def load(config: Path | None = None, store: str | None = None) -> Settings:
     if path.is_file():
         try:
             document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path.name}: {error}") from error
+        except UnicodeDecodeError:
+            raise UsageError(f"{path.name} is not UTF-8 text") from None
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{path.name}: {error}") from None
+        except OSError as error:
+            raise UsageError(f"{path.name} cannot be read: {error.strerror}") from None
     elif named is not None:
         raise UsageError(f"the configuration file {named} does not exist")
     try:

@@ -27,15 +27,21 @@ class Policy(Struct, frozen=True):
 
 def policy_from(document: dict[str, Any]) -> Policy:
     """Read policies/survivorship.toml. Raises TableError when it misses a method or state."""
-    methods = {name: rank for rank, name in enumerate(document.get("methods", []))}
-    absent = {State(name): rank for rank, name in enumerate(document.get("absent", []))}
-    if set(methods) != {m.value for m in Method} or set(absent) != set(State) - {State.ANSWERED}:
+    methods, absent = document.get("methods", []), document.get("absent", [])
+    if sorted(methods) != sorted(Method) or sorted(absent) != sorted(set(State) - {State.ANSWERED}):
         raise TableError("policies/survivorship.toml must rank every method and every absent state once")
-    return Policy(str(document.get("version", "")), methods, absent)
+    return Policy(
+        version=str(document.get("version", "")),
+        methods={name: rank for rank, name in enumerate(methods)},
+        absent={State(name): rank for rank, name in enumerate(absent)},
+    )
 
 
 def resolve(matter: str, events: Iterable[Event], meaning: Callable[[Received], Meaning], policy: Policy) -> Resolution:
-    """Choose the winning event of one matter of one person; no event at all resolves to unknown."""
+    """Choose the winning event of one matter of one person; no event at all resolves to unknown.
+
+    Raises TableError for an origin whose method the policy does not rank (a broken attestation).
+    """
     weighed = [_Weighed(event, meaning, policy) for event in dict.fromkeys(events)]
     if not weighed:
         return Resolution(matter, State.UNKNOWN, (), None, rule="no_answer")
@@ -69,10 +75,18 @@ class _Weighed:
         self.event = event
         self.meanings = tuple(meaning(received) for received in event.received)
         self.state = event_state(self.meanings, policy)
+        if event.origin.method not in policy.methods:
+            raise TableError("policies/survivorship.toml does not rank the method that an attestation names")
         self.rank = policy.methods[event.origin.method]
-        self.date = event.origin.collected_on or event.first_seen
-        self.said = _said(self.meanings)
-        self.order = (event.origin.collected_on or event.first_seen, event.first_seen, _digest(event))
+        self.date = _date(event)
+        self.said = _said(event, self.meanings)
+        self.order = (self.date, event.first_seen, _digest(event), event.origin.artefact, event.identity)
+
+
+def _date(event: Event) -> str:
+    """When it was collected, else first seen. Nobody collects after it was seen: such a date is wrong."""
+    dates = [date for date in (event.origin.collected_on, event.first_seen) if date]
+    return min(dates, default="")
 
 
 def event_state(meanings: Sequence[Meaning], policy: Policy) -> State:
@@ -111,19 +125,30 @@ def _reason(
         return "method"
     if len(answered) < len(weighed):
         return "known_over_unknown"
-    return "only_answer" if len({w.said for w in weighed}) == 1 else "same_answer"
+    return "only_answer" if len(weighed) == 1 else "same_answer"
 
 
-def _said(meanings: Sequence[Meaning]) -> frozenset[tuple[str, str]]:
-    """What an event says, apart from how: canonical codes and unmapped words."""
-    codes = {(c.coding.system, c.coding.code) for m in meanings for c in m.concepts}
-    return frozenset(codes | {("text", m.text.casefold()) for m in meanings if m.text})
+def _said(event: Event, meanings: Sequence[Meaning]) -> frozenset[tuple[str, str]]:
+    """What an event says, apart from how: canonical codes and unmapped words, else what was received."""
+    said: set[tuple[str, str]] = set()
+    for received, meaning in zip(event.received, meanings, strict=True):
+        said |= {(c.coding.system, c.coding.code) for c in meaning.concepts}
+        if meaning.text:
+            said.add(("text", meaning.text.casefold()))
+        if meaning.state is State.ANSWERED and not meaning.concepts and not meaning.text:
+            said |= {(coding.system, coding.code) for coding in received.codings}
+    return frozenset(said)
 
 
 def _digest(event: Event) -> str:
-    """A stable order for events that nothing else tells apart, whatever order they arrived in."""
-    origin = event.origin
-    words = [origin.partner, origin.collector, origin.method, origin.question]
-    for received in event.received:
-        words += [received.topic, received.text, *(f"{c.system}|{c.code}" for c in received.codings)]
-    return hashlib.sha256("\x1f".join(words).encode()).hexdigest()
+    """A stable order for events that nothing else tells apart, whatever order they arrived in.
+
+    The artefact is left out: a statement has one digest in the file and in the store.
+    """
+    origin, received = event.origin, event.received
+    words = [str(getattr(origin, name)) for name in origin.__struct_fields__ if name != "artefact"]
+    words += sorted(
+        "\x1e".join((r.topic, r.element, r.text, r.raw, *(f"{c.system}|{c.code}|{c.display}" for c in r.codings)))
+        for r in received
+    )
+    return hashlib.sha256("\x1f".join(words).encode("utf-8", "backslashreplace")).hexdigest()

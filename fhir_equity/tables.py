@@ -42,6 +42,8 @@ class Tables:
         self.overlay = overlay
         self._rows: dict[str, tuple[Row, ...]] = {}
         self._documents: dict[str, dict[str, Any]] = {}
+        if partner in (".", "..") or "/" in partner or "\\" in partner:
+            raise TableError("the name of a partner is the name of one folder below partners/")
         if overlay is not None and not overlay.is_dir():
             raise TableError(f"the overlay folder {overlay} does not exist")
 
@@ -98,14 +100,18 @@ class Tables:
         if not key:
             raise TableError(f"{name} has an overlay but sources.toml declares no key for it")
         merged: dict[tuple[str, ...], Row] = {}
+        columns: dict[str, str] = {}  # a column that only one layer has is empty in the others
         for place in found:
             for row in _read_csv(place, name):
-                at = tuple(row.get(column, "") for column in key)
+                if not set(key) <= set(row):
+                    raise TableError(f"{name}: an overlay needs the columns {', '.join(key)}")
+                columns |= dict.fromkeys(row, "")
+                at = tuple(row[column] for column in key)
                 if row.get("retired") == "yes":
                     merged.pop(at, None)
                 else:
                     merged[at] = {**merged.get(at, {}), **row}
-        return list(merged.values())
+        return [{**columns, **row} for row in merged.values()]
 
     def document(self, name: str) -> dict[str, Any]:
         """A TOML table, merged key by key over the layers; empty where no layer has it."""
@@ -124,15 +130,15 @@ class Tables:
 
 
 def _read_csv(place: Traversable, name: str) -> list[Row]:
-    text = place.read_text(encoding="utf-8-sig")
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     rows = []
     try:
+        text = place.read_bytes().decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         for number, row in enumerate(reader, start=2):
             if None in row or None in row.values():
                 raise TableError(f"{name}, row {number}: more or fewer cells than the header has")
             rows.append({key.strip(): value.strip() for key, value in row.items()})
-    except csv.Error as error:
+    except (csv.Error, UnicodeDecodeError) as error:
         raise TableError(f"{name}: {error}") from error
     return rows
 

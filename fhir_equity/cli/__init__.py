@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import Abort, TyperException
 
 from fhir_equity.cli.audit import audit
 from fhir_equity.cli.convert import convert
@@ -26,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (demo, ingest, audit, convert, sandbox):
     app.command()(command)
@@ -50,7 +51,7 @@ def _global(
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
     if log_level not in LEVELS:
-        raise click.UsageError(f"--log-level takes one of {', '.join(LEVELS)}")
+        raise typer.BadParameter(f"--log-level takes one of {', '.join(LEVELS)}")
     configure_logging(log_level)
     context.obj = Options(config, store, quiet)
 
@@ -68,10 +69,10 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     try:
         result = app(arguments, standalone_mode=False)
-    except click.exceptions.Abort:
+    except Abort:
         words.print("stopped", markup=False)
         return 130
-    except click.ClickException as error:
+    except TyperException as error:
         words.print(f"error: {error.format_message()}", markup=False, soft_wrap=True)
         return 2
     except FhirEquityError as error:

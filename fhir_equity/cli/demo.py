@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fhir_equity.cli.options import options, say, words
 from fhir_equity.pipeline.audit import Audit
-from fhir_equity.pipeline.demo import PORT, Story
-from fhir_equity.pipeline.demo import demo as verb
 from fhir_equity.reports.html import write_html
+
+if TYPE_CHECKING:
+    from fhir_equity.pipeline.demo import Story
 
 
 def demo(
@@ -19,6 +20,8 @@ def demo(
     folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where its files go.")] = Path("equity-demo"),
 ) -> None:
     """Watch the whole job run on invented people: offline, no configuration, under a minute."""
+    from fhir_equity.pipeline.demo import demo as verb
+
     shown = not options(context).quiet and words.is_terminal
     with words.status("starting") if shown else _Silence() as status:
         story = verb(folder, status.update, lambda done, path: write_html(done.document, path))
@@ -70,7 +73,7 @@ def tell(story: Story) -> list[str]:
         "",
         f"The report:   {story.folder / 'report.html'}",
         f"Look closer:  cd {story.folder} && fhir-equity audit",
-        f"The HIE:      fhir-equity sandbox --port {PORT} --file hie.db   (then: fhir-equity sync plan --hie demo-hie)",
+        "The HIE:      fhir-equity sandbox --file hie.db   (then: fhir-equity sync plan --hie demo-hie)",
         "Your own:     fhir-equity audit YOUR.834",
     ]
     return lines

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from fhir_equity.cli.options import counted, say, unreadable, workspace
-from fhir_equity.pipeline.ingest import ingest as verb
 
 
 def ingest(
@@ -19,6 +18,8 @@ def ingest(
     as_of: Annotated[str, typer.Option(help="The date new answers are first seen on (default today).")] = "",
 ) -> None:
     """Read files into the store: answers with their origin, bad records into quarantine."""
+    from fhir_equity.pipeline.ingest import ingest as verb  # loads the database, which others need not
+
     with workspace(context, as_of) as opened:
         done = verb(opened, paths, partner=partner, format_=format_)
     say(context, f"Read {done.members:,} members from {len(done.inputs):,} inputs.")

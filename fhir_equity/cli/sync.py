@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fhir_equity.cli.options import counted, say, show, workspace, write_json
-from fhir_equity.pipeline.sync import sync_apply, sync_plan, sync_pull
-from fhir_equity.sync.plan import Plan
+
+if TYPE_CHECKING:  # HTTP and the database are loaded by the command that needs them
+    from fhir_equity.sync.plan import Plan
 
 app = typer.Typer(no_args_is_help=True, help="Plan, apply and prove changes at an HIE's FHIR endpoint.")
 Hie = Annotated[str, typer.Option(metavar="NAME", help="The [hie.NAME] of equity.toml.")]
@@ -23,6 +24,8 @@ def plan(
     json: Annotated[str, typer.Option(metavar="FILE|-", help="The plan as JSON; members as pseudonyms.")] = "",
 ) -> None:
     """What would change at the HIE, per member and topic. Nothing is sent."""
+    from fhir_equity.pipeline.sync import sync_plan
+
     with workspace(context) as opened:
         made = sync_plan(opened, hie)
     _tell(context, made)
@@ -35,6 +38,8 @@ def plan(
 @app.command()
 def apply(context: typer.Context, hie: Hie) -> None:
     """Carry out exactly the latest plan and read back what arrived."""
+    from fhir_equity.pipeline.sync import sync_apply
+
     with workspace(context) as opened:
         done = sync_apply(opened, hie)
     say(context, f"Plan {done.plan}: {sum(done.statuses.values()):,} changes carried out.")
@@ -46,6 +51,8 @@ def apply(context: typer.Context, hie: Hie) -> None:
 @app.command()
 def pull(context: typer.Context, hie: Hie) -> None:
     """Bring the HIE's answers about our members into the store, with their origin."""
+    from fhir_equity.pipeline.sync import sync_pull
+
     with workspace(context) as opened:
         done = sync_pull(opened, hie)
     pulled = done.pulled

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from fhir_equity.errors import UsageError
-from fhir_equity.model import Event, Finding, Loss, Member, Rejected, Severity
+from fhir_equity.model import Enrollment, Event, Finding, Loss, Member, Rejected, Severity
 from fhir_equity.pipeline.reading import Failures, inputs, items
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.privacy import Pseudonyms
@@ -75,17 +75,15 @@ class _Count:
         self._hash = Pseudonyms(secrets.token_bytes(32)).number  # for this run only
         self._findings: Counter[tuple[str, str]] = Counter()
         self._losses: Counter[tuple[str, str]] = Counter()
-        self._partners: dict[int, str] = {}
 
     def files(
         self, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
     ) -> list[dict[str, str | int]]:
         entries = []
         for read in inputs(self._workspace, paths, partner, format_, failures):
-            before = len(failures.messages)
             for item in items(self._workspace, read, failures):
                 self._item(item)
-            if read.members or read.rejected or len(failures.messages) == before:
+            if read.listed:
                 entries.append(read.entry())
         return entries
 
@@ -93,37 +91,40 @@ class _Count:
         if isinstance(item, Member):
             meaning = self._workspace.vocabulary(item.partner).meaning
             for finding in findings(item, meaning, self._workspace.as_of):
-                self._findings[(finding.code, finding.severity)] += 1
+                self._findings[(finding.code, finding.severity.value)] += 1
             for loss in item.losses:
-                self._losses[(loss.rule, loss.relationship)] += 1
+                self._losses[(loss.rule, loss.relationship.value)] += 1
             profile = self._profiles.number(item.answers, self._stratum(item))
             self._people.add(self._hash(item.partner, item.key), check_of(item), profile)
         elif isinstance(item, Rejected):
-            self._findings[(item.finding.code, item.finding.severity)] += 1
+            self._findings[(item.finding.code, item.finding.severity.value)] += 1
         elif isinstance(item, Finding):
-            self._findings[(item.code, item.severity)] += 1
+            self._findings[(item.code, item.severity.value)] += 1
         else:
-            self._losses[(item.rule, item.relationship)] += 1
+            self._losses[(item.rule, item.relationship.value)] += 1
 
     def stored(self, partner: str) -> list[dict[str, Any]]:
-        people = self._workspace.store.people
-        for code, severity, count in people.findings():
+        people, partners = self._workspace.store.people, [partner] if partner else None
+        for code, severity, count in people.findings(partners):
             self._findings[(code, severity)] += count
-        for number, person in enumerate(people.among([partner] if partner else None), start=1):
+        for rule, relationship, count in people.losses(partners):
+            self._losses[(rule, relationship)] += count
+        for number, person in enumerate(people.among(partners), start=1):
             profile = self._profiles.of_events(tuple(event for _, event in person.events), self._stratum(person.member))
             self._people.add(person.id, check_of(person.member), profile)
             if number % 1000 == 0:
                 self._workspace.progress("store", number)
-        return people.inputs()
+        return people.inputs(partners)
 
     def _stratum(self, member: Member) -> tuple[str, ...]:
+        """The partner, whose tables say what values mean, then the member's value of each stratum."""
         values = {
             "partner": member.partner,
             "coverage": member.enrollment.coverage,
-            "relationship": "subscriber" if member.enrollment.subscriber else "dependent",
+            "relationship": _relationship(member.enrollment),
             "state": member.address.state,
         }
-        return (member.partner, *(values[name] or "(none)" for name in self._by))
+        return (member.partner, *(values[name] for name in self._by))
 
     def document(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
         """The audit document of everything counted."""
@@ -167,6 +168,13 @@ class _Count:
             resolutions = self._workspace.resolutions(places[0][0], events)
             counting.add(whole, resolutions, count)
             for place, name in enumerate(self._by, start=1):
-                for value in {stratum[place] for stratum in places}:
+                # A record that does not say it (a survey) does not take the person out of their stratum.
+                for value in {stratum[place] for stratum in places} - {""} or {"(none)"}:
                     counting.add(strata.setdefault(((name, value),), Counter()), resolutions, count)
         return whole, strata
+
+
+def _relationship(enrollment: Enrollment) -> str:
+    if enrollment == Enrollment():
+        return ""
+    return "subscriber" if enrollment.subscriber else "dependent"

@@ -30,7 +30,7 @@ partner = "{PARTNER}"
 url = "equity.db"
 
 [hie.{HIE}]
-url = "http://127.0.0.1:{PORT}"    # fhir-equity sandbox --port {PORT} --file hie.db
+url = "http://127.0.0.1:{PORT}/fhir" # fhir-equity sandbox --port {PORT} --file hie.db
 recipient = "{HIE}"                # its rules are in mappings/policies/release.toml
 identifier_systems = ["https://demo-plan.example/member-number"]
 mode = "editor"

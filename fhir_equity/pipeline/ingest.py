@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct, field
 
-from fhir_equity.model import Finding, Member, Rejected
+from fhir_equity.model import Finding, Loss, Member, Rejected
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.quality.people import events_of
@@ -43,8 +43,9 @@ def ingest(workspace: Workspace, paths: Sequence[str | Path], *, partner: str = 
     counted: Counter[str] = Counter()
     for read in inputs(workspace, paths, named, format_, failures):
         run = run or workspace.store.run(named, workspace.as_of, software(), workspace.pseudonyms)
-        _one(workspace, run, read, failures, counted)
-        done.inputs.append(read.entry())
+        _one(run, read, _chunks(workspace, read, failures, counted))
+        if read.listed:
+            done.inputs.append(read.entry())
         done.members += read.members
         done.rejected += read.rejected
     if run is not None:
@@ -55,33 +56,37 @@ def ingest(workspace: Workspace, paths: Sequence[str | Path], *, partner: str = 
     return done
 
 
-def _one(workspace: Workspace, run: RunWriter, read: Input, failures: Failures, counted: Counter[str]) -> None:
-    """One input in chunks, each one transaction."""
-    artefact = run.artefact(read.source.name, read.adapter.name)
+def _one(run: RunWriter, read: Input, chunks: Iterator[_Chunk]) -> None:
+    """One input in chunks, each one transaction; of an input that cannot be read at all nothing is kept."""
+    artefact = 0
+    for chunk in chunks:
+        if read.listed:
+            artefact = artefact or run.artefact(read.source.name, read.adapter.name)
+            run.add(artefact, chunk.records, chunk.rejected, chunk.findings, chunk.losses)
+    if artefact:
+        source = read.source
+        run.close(artefact, sha256=source.sha256, size=source.size, members=read.members, rejected=read.rejected)
+
+
+def _chunks(workspace: Workspace, read: Input, failures: Failures, counted: Counter[str]) -> Iterator[_Chunk]:
+    """What the input yields, in portions; the last may be empty."""
     chunk = _Chunk()
     for item in items(workspace, read, failures):
         if isinstance(item, Member):
-            record = record_of(workspace, item)
-            counted.update(finding.code for finding in record.findings)
-            chunk.records.append(record)
+            chunk.records.append(record_of(workspace, item))
+            counted.update(finding.code for finding in chunk.records[-1].findings)
         elif isinstance(item, Rejected):
             counted[item.finding.code] += 1
             chunk.rejected.append(item)
         elif isinstance(item, Finding):
             counted[item.code] += 1
             chunk.findings.append(item)
+        else:
+            chunk.losses.append(item)
         if chunk.full():
-            run.add(artefact, chunk.records, chunk.rejected, chunk.findings)
+            yield chunk
             chunk = _Chunk()
-    run.add(artefact, chunk.records, chunk.rejected, chunk.findings)
-    entry = read.entry()
-    run.close(
-        artefact,
-        sha256=str(entry["sha256"]),
-        size=int(entry["bytes"]),
-        members=read.members,
-        rejected=read.rejected,
-    )
+    yield chunk
 
 
 class _Chunk(Struct):
@@ -90,9 +95,10 @@ class _Chunk(Struct):
     records: list[Record] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
 
     def full(self) -> bool:
-        return len(self.records) >= CHUNK or len(self.rejected) >= CHUNK or len(self.findings) >= CHUNK
+        return any(len(each) >= CHUNK for each in (self.records, self.rejected, self.findings, self.losses))
 
 
 def record_of(workspace: Workspace, member: Member) -> Record:

@@ -27,6 +27,13 @@ class Input(Struct):
     context: Context
     members: int = 0
     rejected: int = 0
+    found: int = 0  # items of any kind
+    broke_off: bool = False
+
+    @property
+    def listed(self) -> bool:
+        """Whether it counts as an input: it was read to its end, or something came of it."""
+        return self.found > 0 or not self.broke_off
 
     def entry(self) -> dict[str, str | int]:
         """The input as an audit lists it."""
@@ -70,6 +77,7 @@ def items(workspace: Workspace, read: Input, failures: Failures) -> Iterator[Rea
     """What the adapter yields, counted; an input that breaks off is told, the others go on."""
     try:
         for item in read.adapter.read(read.source, Range(), read.context):
+            read.found += 1
             if isinstance(item, Member):
                 read.members += 1
                 if read.members % TOLD_EVERY == 0:
@@ -78,5 +86,6 @@ def items(workspace: Workspace, read: Input, failures: Failures) -> Iterator[Rea
                 read.rejected += 1
             yield item
     except UnreadableError as error:
+        read.broke_off = True
         failures.messages.append(str(error))
     log.info("input.read", extra={"format": read.adapter.name, "members": read.members, "rejected": read.rejected})

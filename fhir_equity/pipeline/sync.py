@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
+import msgspec
 from msgspec import Struct
 
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import UsageError
-from fhir_equity.model import Member
+from fhir_equity.model import Collector, Member
 from fhir_equity.pipeline.ingest import CHUNK, record_of
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.store import Record, RunWriter
@@ -31,14 +32,17 @@ class PullResult(Struct):
 def sync_plan(workspace: Workspace, hie: str) -> Plan:
     """What would change at the HIE. Writes the plan to the journal and sends nothing.
 
-    Raises UsageError, RemoteError, StoreError.
+    Raises UsageError, RemoteError, StoreError, TableError.
     """
     with _exchange(workspace, hie) as exchange:
         return plan(exchange)
 
 
 def sync_apply(workspace: Workspace, hie: str) -> Applied:
-    """Carry out the latest plan and read back what arrived. Raises UsageError when there is none."""
+    """Carry out what is left of the latest plan and read back what arrived.
+
+    Raises UsageError (also where there is no plan), RemoteError, StoreError, TableError.
+    """
     with _exchange(workspace, hie) as exchange:
         done = apply(exchange, workspace.progress)
         if not done.plan:
@@ -47,7 +51,11 @@ def sync_apply(workspace: Workspace, hie: str) -> Applied:
 
 
 def sync_pull(workspace: Workspace, hie: str) -> PullResult:
-    """Bring in what changed at the HIE since the last pull, through the same road as any file."""
+    """Bring in what changed at the HIE since the last pull, through the same road as any file.
+
+    Interrupted, it begins again where the last complete pull ended: what is stored already is not
+    stored twice. Raises UsageError, RemoteError, StoreError, TableError.
+    """
     pulled = Pulled()
     with _exchange(workspace, hie) as exchange:
         runs: dict[str, _Run] = {}
@@ -57,7 +65,7 @@ def sync_pull(workspace: Workspace, hie: str) -> PullResult:
             runs[member.partner].add(member)
         new = sum(run.finish() for run in runs.values())
         if pulled.since:
-            exchange.store.hie(hie).pulled(pulled.since)
+            exchange.memory.pulled(pulled.since)
     return PullResult(pulled, new)
 
 
@@ -90,10 +98,19 @@ class _Run:
 @contextmanager
 def _exchange(workspace: Workspace, hie: str) -> Iterator[Exchange]:
     settings = workspace.settings.hie_named(hie)
+    source = settings.partner or hie
+    if source == workspace.partner():
+        raise UsageError(
+            f"the answers of [hie.{hie}] need a partner of their own, not {source}: who said what must show"
+        )
 
     @cache
     def contexts(partner: str) -> Context:
-        return workspace.context(partner, "fhir")
+        context = workspace.context(partner, "fhir")
+        if partner != source:
+            return context
+        # Whose sheet says nothing else: the HIE collected what it tells.
+        return msgspec.structs.replace(context, attestation={"collector": Collector.HIE.value, **context.attestation})
 
     with Client(settings) as client:
         yield Exchange(
@@ -101,10 +118,10 @@ def _exchange(workspace: Workspace, hie: str) -> Iterator[Exchange]:
             settings=settings,
             client=client,
             store=workspace.store,
-            vocabulary=workspace.vocabulary(settings.partner or hie),
+            vocabulary=workspace.vocabulary(source),
             release=workspace.release,
             resolve=workspace.resolutions,
             contexts=contexts,
             as_of=workspace.as_of,
-            ranks=workspace.policy.methods,
+            policy=workspace.policy,
         )

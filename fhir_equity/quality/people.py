@@ -14,6 +14,7 @@ from zlib import crc32
 from fhir_equity.model import Answer, Event, Member, Origin, Received
 
 BUCKETS = 64
+FULL_DATE = len("YYYY-MM-DD")
 
 
 class Profiles:
@@ -49,9 +50,9 @@ class Profiles:
 
 def events_of(answers: Iterable[Answer], matter_of: Callable[[str], str], first_seen: str) -> tuple[Event, ...]:
     """The answers of one record as events: one for each matter and origin."""
-    grouped: dict[tuple[str, Origin], list[Received]] = {}
+    grouped: dict[tuple[str, Origin], dict[Received, None]] = {}
     for answer in answers:
-        grouped.setdefault((matter_of(answer.topic), answer.origin), []).append(answer.received)
+        grouped.setdefault((matter_of(answer.topic), answer.origin), {})[answer.received] = None
     return tuple(Event(tuple(received), origin, first_seen) for (_, origin), received in grouped.items())
 
 
@@ -81,26 +82,51 @@ class People:
         found: dict[int, dict[int, set[int]]] = {}
         records = zip(self._keys[bucket], self._checks[bucket], self._profiles[bucket], strict=True)
         for key, check, profile in records:
-            by_check = found.setdefault(key, {})
-            by_check.setdefault(_same(check, by_check), set()).add(profile)
+            found.setdefault(key, {}).setdefault(check, set()).add(profile)
         for by_check in found.values():
-            for profiles in by_check.values():
-                yield tuple(sorted(profiles))
+            for person in _apart(by_check):
+                yield tuple(sorted(set().union(*(by_check[check] for check in person))))
+
+
+def _apart(checks: Iterable[int]) -> list[set[int]]:
+    """The checks seen under one key, by person: the same whatever order they came in.
+
+    Whole checks that agree with one another, even through a third, are one person. One that lacks
+    the birth date or the name goes to a person with whom it shares the other, else to the first.
+    """
+    persons: list[set[int]] = []
+    for check in sorted(checks, key=lambda check: (not _is_whole(check), check)):
+        same = [person for person in persons if any(same_person(check, other) for other in person)]
+        if not _is_whole(check):
+            same = sorted(same, key=lambda person: not any(_shares(check, other) for other in person))[:1]
+        persons = [person for person in persons if person not in same] + [{check}.union(*same)]
+    return persons
+
+
+def _shares(one: int, other: int) -> bool:
+    return any(a == b and a for a, b in zip(_halves(one), _halves(other), strict=True))
+
+
+def _halves(check: int) -> tuple[int, int]:
+    return check >> 16, check & 0xFFFF
+
+
+def _is_whole(check: int) -> bool:
+    return all(_halves(check))
 
 
 def check_of(member: Member) -> int:
     """16 bits of the birth date and 16 bits of the name: enough to see that a key is shared."""
     name = f"{member.name.family}|{member.name.given[0] if member.name.given else ''}".casefold()
-    born = crc32(member.birth_date.encode()) & 0xFFFF if member.birth_date else 0
-    return born << 16 | (crc32(name.encode()) & 0xFFFF if name != "|" else 0)
+    born = member.birth_date if len(member.birth_date) == FULL_DATE else ""
+    return _short(born) << 16 | (_short(name) if name != "|" else 0)
+
+
+def _short(text: str) -> int:
+    """16 bits of a text, 0 for none."""
+    return crc32(text.encode("utf-8", "surrogatepass")) % 0xFFFF + 1 if text else 0
 
 
 def same_person(one: int, other: int) -> bool:
     """Two records under one key are two people only when birth date and name both differ."""
-    born, name = (one >> 16, other >> 16), (one & 0xFFFF, other & 0xFFFF)
-    differs = [a != b and a != 0 and b != 0 for a, b in (born, name)]
-    return not all(differs)
-
-
-def _same(check: int, known: dict[int, set[int]]) -> int:
-    return next((other for other in known if same_person(check, other)), check)
+    return not all(a != b and a and b for a, b in zip(_halves(one), _halves(other), strict=True))

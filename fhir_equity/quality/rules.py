@@ -16,6 +16,6 @@ def findings(member: Member, meaning: Callable[[Received], Meaning], as_of: str)
     for answer in member.answers:
         for name, severity in meaning(answer.received).problems:
             yield Finding(f"{answer.received.element}.{name}", severity, answer.locator)
-    if member.birth_date > as_of:
+    if member.birth_date[:1].isdecimal() and member.birth_date > as_of:
         place = member.answers[0].locator if member.answers else Locator("")
         yield Finding("member.birth_date.future", Severity.ERROR, place)

@@ -34,11 +34,11 @@ class Counting:
             self._views(tally, race, count)
 
     def _matter(self, tally: Tally, matter: str, resolution: Resolution, count: int) -> None:
-        tally[("state", matter, resolution.state)] += count
+        tally[("state", matter, resolution.state.value)] += count
         if resolution.winner is None:
             return
         origin = resolution.winner.origin
-        tally[("source", matter, f"{origin.collector}/{origin.method}", resolution.state)] += count
+        tally[("source", matter, f"{origin.collector}/{origin.method}", resolution.state.value)] += count
         if resolution.state is not State.UNKNOWN:
             tally[("method", matter, origin.method)] += count
         if resolution.provisional:

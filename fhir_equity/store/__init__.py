@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fhir_equity.store.answers import Record
 from fhir_equity.store.connection import open_engine
 from fhir_equity.store.hie import HieMemory
-from fhir_equity.store.ingest import Record, RunWriter, Written
+from fhir_equity.store.ingest import RunWriter, Written
 from fhir_equity.store.people import People, Person
 
 __all__ = ["Person", "Record", "RunWriter", "Store", "Written"]

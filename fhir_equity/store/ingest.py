@@ -4,57 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Connection, Engine, update
 
-from fhir_equity.model import (
-    Event,
-    Finding,
-    Member,
-    Origin,
-    Received,
-    Rejected,
-)
+from fhir_equity.model import Finding, Loss, Rejected
+from fhir_equity.store.answers import Interned, Record, write_answers
 from fhir_equity.store.connection import writing
-from fhir_equity.store.rows import (
-    demographics,
-    digest,
-    encode,
-    event_digest,
-    finding_row,
-    identifiers,
-    insert_all,
-    insert_new,
-    insert_one,
-    intern,
-    is_same_person,
-    update_member,
-)
-from fhir_equity.store.schema import (
-    Artefact,
-    MemberIdentifier,
-    Quarantined,
-    ReceivedValue,
-    Run,
-    Sighting,
-    StoredAnswer,
-    StoredFinding,
-    StoredMember,
-    StoredOrigin,
-    core,
-)
+from fhir_equity.store.members import settle
+from fhir_equity.store.rows import digest, escaped, finding_row, insert_all, insert_new, insert_one, loss_row
+from fhir_equity.store.schema import Artefact, Quarantined, Run, Sighting, StoredFinding, StoredLoss, core
 
-LOOKUP = 500  # values in one IN (...): below every SQLite's limit of variables
-
-
-class Record(Struct, frozen=True):
-    """A member as read, their answers as events by matter, and the findings about them."""
-
-    member: Member
-    events: tuple[tuple[str, Event], ...]
-    findings: tuple[Finding, ...] = ()
+MOST = 50_000  # values remembered within a run; beyond that it starts afresh, so memory has a bound
 
 
 class Written(Struct):
@@ -75,8 +36,7 @@ class RunWriter:
         self._partner = partner
         self._as_of = as_of
         self._pseudonym = pseudonym
-        self._received: dict[Received, int] = {}
-        self._origins: dict[Origin, int] = {}
+        self._interned = Interned()
         self.written = Written()
         with writing(engine) as connection:
             self.id = insert_one(connection, Run, partner=partner, as_of=as_of, started=now(), software=software)
@@ -84,7 +44,7 @@ class RunWriter:
     def artefact(self, name: str, format_: str) -> int:
         """Begin an input; returns its id for `add` and `close`."""
         with writing(self._engine) as connection:
-            return insert_one(connection, Artefact, run_id=self.id, name=name, format=format_)
+            return insert_one(connection, Artefact, run_id=self.id, name=escaped(name), format=format_)
 
     def close(self, artefact: int, *, sha256: str, size: int, members: int, rejected: int) -> None:
         """End an input with its digest and counts."""
@@ -103,130 +63,59 @@ class RunWriter:
     def add(
         self,
         artefact: int,
-        records: Sequence[Record],
+        records: Iterable[Record],
         rejected: Iterable[Rejected] = (),
         findings: Iterable[Finding] = (),
+        losses: Iterable[Loss] = (),
     ) -> None:
-        """Write one chunk in one transaction: all of it or nothing."""
+        """Write one chunk in one transaction: all of it or nothing. Raises StoreError, StoreLockedError."""
+        chunk = _Chunk(artefact, list(records), list(rejected), list(findings), list(losses))
+        try:
+            self._write(chunk)
+        except UnicodeEncodeError:  # rare, and looking for it beforehand would cost every run
+            self._write(escaped(chunk))
+
+    def _write(self, chunk: _Chunk) -> None:
+        # What is learnt in a transaction that fails must not be remembered: its rows are gone.
+        interned, self._interned = self._interned, Interned()
         with writing(self._engine) as connection:
-            ids = self._members(connection, [record.member for record in records])
-            self._answers(connection, artefact, records, ids)
+            ids, members = settle(connection, self._partner, [r.member for r in chunk.records], self._pseudonym)
+            said = list(zip(ids, chunk.records, strict=True))
+            answers = write_answers(connection, interned, chunk.artefact, self._as_of, said)
             insert_new(connection, Sighting, [{"member_id": i, "run_id": self.id} for i in ids])
-            found = [*findings, *(f for record in records for f in record.findings)]
-            insert_all(connection, StoredFinding, [finding_row(artefact, f) for f in found])
-            self._quarantine(connection, artefact, rejected)
+            insert_all(connection, StoredFinding, [finding_row(chunk.artefact, f) for f in chunk.all_findings()])
+            insert_all(connection, StoredLoss, [loss_row(chunk.artefact, loss) for loss in chunk.all_losses()])
+            quarantined = self._quarantine(connection, chunk.artefact, chunk.rejected)
+        if interned.size() < MOST:
+            self._interned = interned
+        self.written.members += members
+        self.written.answers += answers
+        self.written.quarantined += quarantined
 
-    def _members(self, connection: Connection, members: Sequence[Member]) -> list[int]:
-        """The ids of members in order; new people are inserted, changed demographics updated."""
-        known = self._known(connection, {member.key for member in members})
-        ids = []
-        for member in members:
-            twins = known.setdefault(member.key, [])
-            row = next((r for r in twins if is_same_person(r, member)), None)
-            if row is None:
-                row = self._insert_member(connection, member, twin=len(twins))
-                twins.append(row)
-                self.written.members += 1
-            else:
-                update_member(connection, row, member)
-            ids.append(row["id"])
-        return ids
-
-    def _known(self, connection: Connection, keys: set[str]) -> dict[str, list[dict[str, Any]]]:
-        table = core(StoredMember)
-        columns = (table.c.id, table.c.key, table.c.family, table.c.given, table.c.birth_date, table.c.details)
-        known: dict[str, list[dict[str, Any]]] = {}
-        ordered = sorted(keys)
-        for start in range(0, len(ordered), LOOKUP):
-            some = ordered[start : start + LOOKUP]
-            query = (
-                select(*columns).where(table.c.partner == self._partner, table.c.key.in_(some)).order_by(table.c.twin)
-            )
-            for row in connection.execute(query).mappings():
-                known.setdefault(row["key"], []).append(dict(row))
-        return known
-
-    def _insert_member(self, connection: Connection, member: Member, twin: int) -> dict[str, Any]:
-        values = {
-            "partner": self._partner,
-            "key": member.key,
-            "twin": twin,
-            "key_rule": member.key_rule,
-            "pseudonym": self._pseudonym(self._partner, f"{member.key}#{twin}" if twin else member.key),
-            **demographics(member),
-        }
-        values["id"] = insert_one(connection, StoredMember, **values)
-        insert_new(connection, MemberIdentifier, identifiers(values["id"], member))
-        return values
-
-    def _answers(self, connection: Connection, artefact: int, records: Sequence[Record], ids: Sequence[int]) -> None:
-        rows = []
-        for record, member_id in zip(records, ids, strict=True):
-            places = {answer.received: answer for answer in record.member.answers}
-            for matter, event in record.events:
-                said = event_digest(event)
-                origin = self._origin(connection, event.origin)
-                for received in event.received:
-                    answer = places[received]
-                    rows.append(
-                        {
-                            "member_id": member_id,
-                            "event": said,
-                            "received_id": self._value(connection, received),
-                            "origin_id": origin,
-                            "matter": matter,
-                            "first_seen": self._as_of,
-                            "artefact_id": artefact,
-                            "unit": answer.unit,
-                            "number": answer.number,
-                            "offset": answer.offset,
-                            "path": answer.path,
-                        }
-                    )
-        self.written.answers += insert_new(connection, StoredAnswer, rows)
-        self._seen_earlier(connection, rows)
-
-    def _seen_earlier(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
-        """A file replayed with an earlier date moves the first sighting back, whatever the order."""
-        table = core(StoredAnswer)
-        if not rows or connection.execute(select(func.max(table.c.first_seen))).scalar_one() <= self._as_of:
-            return
-        for row in rows:
-            same = [table.c[name] == row[name] for name in ("member_id", "event", "received_id", "origin_id")]
-            later = update(table).where(*same, table.c.first_seen > self._as_of)
-            connection.execute(later.values(first_seen=self._as_of))
-
-    def _value(self, connection: Connection, received: Received) -> int:
-        found = self._received.get(received)
-        if found is None:
-            value = encode(received)
-            found = intern(connection, ReceivedValue, digest(value), topic=received.topic, value=value)
-            self._received[received] = found
-        return found
-
-    def _origin(self, connection: Connection, origin: Origin) -> int:
-        found = self._origins.get(origin)
-        if found is None:
-            parts = {
-                "partner": origin.partner,
-                "collector": origin.collector,
-                "method": origin.method,
-                "standard": origin.standard,
-                "question": origin.question,
-                "collected_on": origin.collected_on,
-            }
-            found = intern(connection, StoredOrigin, digest(encode(parts)), **parts)
-            self._origins[origin] = found
-        return found
-
-    def _quarantine(self, connection: Connection, artefact: int, rejected: Iterable[Rejected]) -> None:
+    def _quarantine(self, connection: Connection, artefact: int, rejected: Sequence[Rejected]) -> int:
         rows = []
         for item in rejected:
             row = finding_row(artefact, item.finding)
             del row["severity"]
             rows.append({**row, "partner": self._partner, "digest": digest(item.raw), "raw": item.raw})
-            connection.execute(core(StoredFinding).insert().values(**finding_row(artefact, item.finding)))
-        self.written.quarantined += insert_new(connection, Quarantined, rows)
+        return insert_new(connection, Quarantined, rows)
+
+
+class _Chunk(Struct, frozen=True):
+    """What goes into one transaction."""
+
+    artefact: int
+    records: list[Record]
+    rejected: list[Rejected]
+    findings: list[Finding]
+    losses: list[Loss]
+
+    def all_findings(self) -> list[Finding]:
+        found = [finding for record in self.records for finding in record.findings]
+        return [*self.findings, *found, *(item.finding for item in self.rejected)]
+
+    def all_losses(self) -> list[Loss]:
+        return [*self.losses, *(loss for record in self.records for loss in record.member.losses)]
 
 
 def now() -> str:

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, Select, func, select
 
 from fhir_equity.model import Event, Member, Origin, Received
 from fhir_equity.store.connection import reading
-from fhir_equity.store.rows import Kept
+from fhir_equity.store.members import Kept
 from fhir_equity.store.schema import (
     Artefact,
     Quarantined,
@@ -20,6 +20,7 @@ from fhir_equity.store.schema import (
     Run,
     StoredAnswer,
     StoredFinding,
+    StoredLoss,
     StoredMember,
     StoredOrigin,
     core,
@@ -70,26 +71,29 @@ class People:
                 if partners is None or row["partner"] in partners:
                     yield Person(row["id"], row["pseudonym"], _member(row), events)
 
-    def inputs(self) -> list[dict[str, Any]]:
-        """What was read so far: the latest artefact of every name and partner, as an audit shows it."""
-        table, runs = core(Artefact), core(Run)
-        latest = select(func.max(table.c.id)).join(runs, runs.c.id == table.c.run_id)
-        latest = latest.group_by(table.c.name, runs.c.partner)
-        query = select(table).where(table.c.id.in_(latest)).order_by(table.c.id)
+    def inputs(self, partners: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """What was read so far: every name and partner as of the latest run that read it."""
+        table = core(Artefact)
+        query = select(table).where(table.c.id.in_(_latest(partners))).order_by(table.c.id)
         with reading(self._engine) as connection:
             rows = connection.execute(query).mappings().all()
         names = ("name", "sha256", "bytes", "format", "members", "rejected")
         return [{name: row[name] for name in names} for row in rows]
 
-    def findings(self) -> list[tuple[str, str, int]]:
-        """(code, severity, count) over the latest artefact of every name and partner."""
-        table, artefacts, runs = core(StoredFinding), core(Artefact), core(Run)
-        latest = select(func.max(artefacts.c.id)).join(runs, runs.c.id == artefacts.c.run_id)
-        latest = latest.group_by(artefacts.c.name, runs.c.partner)
-        query = select(table.c.code, table.c.severity, func.count()).where(table.c.artefact_id.in_(latest))
+    def findings(self, partners: Sequence[str] | None = None) -> list[tuple[str, str, int]]:
+        """(code, severity, count) over the same inputs."""
+        table = core(StoredFinding)
+        return self._counted((table.c.code, table.c.severity), table.c.artefact_id, partners)
+
+    def losses(self, partners: Sequence[str] | None = None) -> list[tuple[str, str, int]]:
+        """(rule, relationship, count) over the same inputs."""
+        table = core(StoredLoss)
+        return self._counted((table.c.rule, table.c.relationship), table.c.artefact_id, partners)
+
+    def _counted(self, columns: Any, artefact: Any, partners: Sequence[str] | None) -> list[tuple[str, str, int]]:
+        query = select(*columns, func.count()).where(artefact.in_(_latest(partners))).group_by(*columns)
         with reading(self._engine) as connection:
-            rows = connection.execute(query.group_by(table.c.code, table.c.severity)).all()
-        return [(code, severity, count) for code, severity, count in rows]
+            return [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(*columns))]
 
     def counts(self) -> dict[str, int]:
         """Rows that an unchanged file must not change: members, answers, received values, quarantine."""
@@ -104,6 +108,16 @@ class People:
                 name: int(connection.execute(select(func.count()).select_from(core(model))).scalar_one())
                 for name, model in tables.items()
             }
+
+
+def _latest(partners: Sequence[str] | None) -> Select[int]:
+    """The artefacts of the latest run that read their name: two files of one run may share a name."""
+    table, runs = core(Artefact), core(Run)
+    newest = select(table.c.name, func.max(runs.c.id).label("run")).join(runs, runs.c.id == table.c.run_id)
+    if partners is not None:
+        newest = newest.where(runs.c.partner.in_(partners))
+    found = newest.group_by(table.c.name, runs.c.partner).subquery()
+    return select(table.c.id).join(found, (found.c.name == table.c.name) & (found.c.run == table.c.run_id))
 
 
 def _events(

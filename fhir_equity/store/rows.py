@@ -1,42 +1,39 @@
-"""Rows in and out of the Core tables: what a member, a finding and an identifier look like there."""
+"""Rows in and out of the Core tables: digests, bulk inserts, interning, where a thing stands."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
-from fhir_equity.model import Address, Enrollment, Event, Finding, Identifier, Member, Name
-from fhir_equity.store.schema import MemberIdentifier, StoredMember, core
+from fhir_equity.model import Finding, Locator, Loss, Received
+from fhir_equity.store.schema import core
+
+LOOKUP = 500  # values in one IN (...): below every SQLite's limit of variables
+T = TypeVar("T")
 
 encode = msgspec.json.Encoder().encode
-
-
-class Kept(Struct, frozen=True):
-    """What is kept of a member beside key, name parts and birth date."""
-
-    name: Name = Name()
-    address: Address = Address()
-    enrollment: Enrollment = Enrollment()
-    identifiers: tuple[Identifier, ...] = ()
-
-
-_decode = msgspec.json.Decoder(Kept).decode
-
-
-def event_digest(event: Event) -> int:
-    """A 63-bit digest of all that was said on one occasion, so that a change of any part is a new event."""
-    words = sorted(encode(received) for received in event.received)
-    return int.from_bytes(hashlib.sha256(b"\x1f".join(words)).digest()[:8], "big") >> 1
 
 
 def digest(value: bytes) -> str:
     """The SHA-256 of a value, in hex."""
     return hashlib.sha256(value).hexdigest()
+
+
+def event_digest(received: Iterable[Received]) -> int:
+    """A 63-bit digest of all that was said on one occasion, so that a change of any part is a new event."""
+    words = sorted({encode(each) for each in received})
+    return int.from_bytes(hashlib.sha256(b"\x1f".join(words)).digest()[:8], "big") >> 1
+
+
+def slices(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Values in portions that fit into one IN (...)."""
+    for start in range(0, len(values), LOOKUP):
+        yield values[start : start + LOOKUP]
 
 
 def insert_one(connection: Connection, model: Any, **values: Any) -> int:
@@ -47,13 +44,13 @@ def insert_one(connection: Connection, model: Any, **values: Any) -> int:
     return int(result.inserted_primary_key[0])  # type: ignore[index]
 
 
-def insert_all(connection: Connection, model: Any, rows: list[dict[str, Any]]) -> None:
+def insert_all(connection: Connection, model: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows."""
     if rows:
         connection.execute(core(model).insert(), rows)
 
 
-def insert_new(connection: Connection, model: Any, rows: list[dict[str, Any]]) -> int:
+def insert_new(connection: Connection, model: Any, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert rows, leaving out those that are there; returns how many were new."""
     if not rows:
         return 0
@@ -62,70 +59,56 @@ def insert_new(connection: Connection, model: Any, rows: list[dict[str, Any]]) -
     return int(connection.exec_driver_sql("SELECT total_changes()").scalar_one() - before)
 
 
-def intern(connection: Connection, model: Any, of: str, **values: Any) -> int:
-    """The id of the row with this digest, inserted when it is new."""
+def intern(connection: Connection, model: Any, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """digest -> id of the rows with these digests; those that are new are inserted."""
     table = core(model)
-    connection.execute(insert(table).values(digest=of, **values).on_conflict_do_nothing())
-    return int(connection.execute(select(table.c.id).where(table.c.digest == of)).scalar_one())
-
-
-def demographics(member: Member) -> dict[str, Any]:
-    """The columns of a member that a later record may change."""
-    kept = Kept(member.name, member.address, member.enrollment, member.identifiers)
-    given = member.name.given[0] if member.name.given else ""
-    return {
-        "family": member.name.family,
-        "given": given,
-        "birth_date": member.birth_date,
-        "details": encode(kept),
-    }
-
-
-def update_member(connection: Connection, row: dict[str, Any], member: Member) -> None:
-    """Take over what a record says; what it leaves out clears nothing."""
-    said = demographics(member)
-    if all(row[name] == value for name, value in said.items()):
-        return
-    kept = _decode(row["details"])
-    new = Kept(
-        member.name if member.name != Name() else kept.name,
-        member.address if member.address != Address() else kept.address,
-        member.enrollment if member.enrollment != Enrollment() else kept.enrollment,
-        tuple(dict.fromkeys((*kept.identifiers, *member.identifiers))),
-    )
-    values = {name: value or row[name] for name, value in said.items()} | {"details": encode(new)}
-    if any(row[name] != value for name, value in values.items()):
-        table = core(StoredMember)
-        connection.execute(update(table).where(table.c.id == row["id"]).values(**values))
-        row.update(values)
-        insert_new(connection, MemberIdentifier, identifiers(row["id"], member))
-
-
-def identifiers(member_id: int, member: Member) -> list[dict[str, Any]]:
-    """The identifier rows of a member."""
-    return [
-        {"member_id": member_id, "system": i.system, "kind": i.kind, "value": i.value, "use": i.use}
-        for i in member.identifiers
-    ]
-
-
-def is_same_person(row: dict[str, Any], member: Member) -> bool:
-    """Two records under one key are two people only when birth date and name both differ."""
-    given = member.name.given[0] if member.name.given else ""
-    born = bool(row["birth_date"] and member.birth_date and row["birth_date"] != member.birth_date)
-    stored, name = f"{row['family']}|{row['given']}".casefold(), f"{member.name.family}|{given}".casefold()
-    return not (born and stored != name and "|" not in (stored, name))
+    insert_new(connection, model, [{"digest": of, **values} for of, values in rows.items()])
+    found: dict[str, int] = {}
+    for some in slices(list(rows)):
+        query = select(table.c.digest, table.c.id).where(table.c.digest.in_(some))
+        found.update((row[0], int(row[1])) for row in connection.execute(query))
+    return found
 
 
 def finding_row(artefact: int, finding: Finding) -> dict[str, Any]:
     """The columns of a finding: code and position, never a value."""
-    place = finding.locator
     return {
         "artefact_id": artefact,
         "code": finding.code,
         "severity": finding.severity.value,
-        "unit": place.unit,
-        "number": place.number,
-        "offset": place.offset,
-        "path": place.path,
+        **_place(finding.locator),
     }
+
+
+def loss_row(artefact: int, loss: Loss) -> dict[str, Any]:
+    """The columns of a loss: rule, topic and position, never a value."""
+    return {
+        "artefact_id": artefact,
+        "rule": loss.rule,
+        "relationship": loss.relationship.value,
+        "topic": loss.topic,
+        **_place(loss.locator or Locator("")),
+    }
+
+
+def _place(place: Locator) -> dict[str, Any]:
+    return {"unit": place.unit, "number": place.number, "offset": place.offset, "path": place.path}
+
+
+def escaped(value: T) -> T:
+    """A struct, list or text with the halves of characters that no database takes written as escapes.
+
+    JSON may hold half a surrogate pair and a file name bytes that are no UTF-8; both are kept
+    readable (``\\udcff``) instead of stopping the run.
+    """
+    if isinstance(value, list):
+        return [escaped(each) for each in value]  # type: ignore[return-value]
+    return msgspec.convert(_escaped(msgspec.to_builtins(value)), type(value))
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_escaped(name): _escaped(each) for name, each in value.items()}
+    return [_escaped(each) for each in value] if isinstance(value, list | tuple) else value

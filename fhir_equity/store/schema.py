@@ -2,6 +2,7 @@
 
 Answers are append-only. Received values and origins are interned: an answer is a member, a received
 value, an origin and the event it was part of, first seen on a date; seeing it again adds a sighting.
+Only `first_seen` may change: it moves back when an older file comes later.
 """
 
 from __future__ import annotations
@@ -145,6 +146,21 @@ class StoredFinding(SQLModel, table=True):
     path: str
 
 
+class StoredLoss(SQLModel, table=True):
+    """Something that reading could not carry over, by rule. Positions only, never a value."""
+
+    __tablename__ = "loss"
+    id: int | None = Field(default=None, primary_key=True)
+    artefact_id: int = Field(foreign_key="artefact.id", index=True)
+    rule: str
+    relationship: str
+    topic: str
+    unit: str
+    number: int
+    offset: int
+    path: str
+
+
 class Quarantined(SQLModel, table=True):
     """Bytes that could not be read as a member, verbatim, once per content and reason."""
 
@@ -173,7 +189,11 @@ class Link(SQLModel, table=True):
 
 
 class JournalEntry(SQLModel, table=True):
-    """One planned change at an HIE and what became of it: planned, sent, verified, refused, conflict."""
+    """One planned change at an HIE and what became of it.
+
+    `status` is ``planned``, ``superseded`` (a newer plan came before it was done), or what applying it
+    ended in.
+    """
 
     __tablename__ = "journal"
     id: int | None = Field(default=None, primary_key=True)

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from msgspec import Struct
 
 from fhir_equity.adapters.fhir import answers_of, patient_from
 from fhir_equity.adapters.protocol import Context
-from fhir_equity.model import Event, Expressed, Identifier, Meaning, Member, Outgoing, Resolution, State
+from fhir_equity.errors import UsageError
+from fhir_equity.model import Event, Identifier, Meaning, Member, Name, Outgoing, Resolution, State
 from fhir_equity.quality.people import events_of
 from fhir_equity.release import Release
 from fhir_equity.settings import HieSettings
 from fhir_equity.store import Person, Store
+from fhir_equity.store.hie import HieMemory
+from fhir_equity.survivorship import Policy, event_state
 from fhir_equity.sync.client import Client
+from fhir_equity.sync.search import token
 from fhir_equity.vocabulary import Vocabulary
 
 Resource = dict[str, Any]
 Resolver = Callable[[str, Iterable[Event]], dict[str, Resolution]]
+
+# Administrative sex is what the HIE's own registration says: it goes into Patients that we make and
+# is neither changed there nor taken from there.
+REGISTRATION = "sex"
+FULL_DATE = len("YYYY-MM-DD")
+_OF_THE_SERVER = ("id", "meta", "text")
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # https://hl7.org/fhir/R4/datatypes.html#id
 
 
 class Ours(Struct, frozen=True):
@@ -34,18 +47,24 @@ class Ours(Struct, frozen=True):
     said: dict[str, str]
     withheld: dict[str, str]
 
+    def __repr__(self) -> str:
+        return f"Ours({self.person.pseudonym})"
+
 
 class Theirs(Struct, frozen=True):
-    """Their side: the events that a resource holds, its meanings and fingerprints by matter."""
+    """Their side: the events that a resource holds, their states and fingerprints by matter."""
 
     member: Member
     events: dict[str, Event]
     states: dict[str, State]
     said: dict[str, str]
 
+    def __repr__(self) -> str:
+        return f"Theirs({', '.join(self.said)})"
+
 
 class Exchange(Struct, frozen=True):
-    """One HIE with everything that deciding about it takes. `ours` and `theirs` are reading contexts."""
+    """One HIE with everything that deciding about it takes. `contexts` are those of reading, by partner."""
 
     name: str
     settings: HieSettings
@@ -56,12 +75,27 @@ class Exchange(Struct, frozen=True):
     resolve: Resolver
     contexts: Callable[[str], Context]
     as_of: str
-    ranks: Mapping[str, int]
+    policy: Policy
 
     @property
     def partner(self) -> str:
         """The name under which the HIE's answers are kept."""
         return self.settings.partner or self.name
+
+    @property
+    def memory(self) -> HieMemory:
+        """What the store remembers about this HIE."""
+        return self.store.hie(self.name)
+
+    def check_sending(self) -> None:
+        """Raise UsageError where the settings do not let anything be sent or anybody be found."""
+        place = f"[hie.{self.name}]"
+        if self.settings.mode == "read-only":
+            raise UsageError(f"{place} is read-only; set its mode to contributor or editor to send")
+        if not self.settings.recipient:
+            raise UsageError(f"{place} names no recipient, so nothing may be sent to it")
+        if not self.settings.identifier_systems:
+            raise UsageError(f"{place} has no identifier_systems, so nobody can be found there")
 
     def ours(self, person: Person) -> Ours:
         """What we hold and may send about a person today."""
@@ -75,71 +109,107 @@ class Exchange(Struct, frozen=True):
                 withheld[matter] = decision.reason
         expressed, _ = self.vocabulary.express.us_core(released, self.settings.omb)
         outgoing = Outgoing(person.member, tuple(expressed))
-        patient, _ = patient_from(outgoing, self.contexts(person.member.partner))
+        patient = self._patient(outgoing)
         said = self.theirs(patient).said
         return Ours(person, resolutions, outgoing, patient, {m: s for m, s in said.items() if m in released}, withheld)
 
-    def theirs(self, resource: Resource) -> Theirs:
-        """What a resource of theirs says, in our own terms."""
-        member = answers_of(resource, self.name, self.contexts(self.partner))
+    def theirs(self, resource: Resource, number: int = 0) -> Theirs:
+        """What a resource of theirs, the `number`-th that we look at, says in our own terms."""
+        member = answers_of(resource, self.name, self.contexts(self.partner), number)
         events = {}
         for event in events_of(member.answers, self.matter_of, self.as_of):
             events[self.matter_of(event.received[0].topic)] = event
         meanings = {m: [self.vocabulary.meaning(r) for r in e.received] for m, e in events.items()}
-        return Theirs(
-            member,
-            events,
-            {matter: _state(found) for matter, found in meanings.items()},
-            {matter: fingerprint(found) for matter, found in meanings.items()},
-        )
+        states = {matter: event_state(found, self.policy) for matter, found in meanings.items()}
+        said = {matter: fingerprint(found, states[matter]) for matter, found in meanings.items()}
+        return Theirs(member, events, states, said)
 
     def matter_of(self, topic: str) -> str:
         """What is decided together with a topic."""
         return self.vocabulary.codes.topic(topic).matter
 
-    def only(self, ours: Ours, matters: Iterable[str]) -> Outgoing:
+    def only(self, ours: Ours, matters: Collection[str]) -> Outgoing:
         """What we would write about some matters only."""
-        kept: tuple[Expressed, ...] = tuple(
-            e for e in ours.outgoing.expressed if self.matter_of(e.topic) in set(matters)
-        )
-        return Outgoing(ours.outgoing.member, kept)
+        kept = [each for each in ours.outgoing.expressed if self.matter_of(each.topic) in matters]
+        return Outgoing(ours.outgoing.member, tuple(kept))
+
+    def patient(self, ours: Ours, matters: Collection[str]) -> Resource:
+        """The Patient we would make that speaks of some matters only."""
+        return self._patient(self.only(ours, matters))
+
+    def _patient(self, outgoing: Outgoing) -> Resource:
+        return patient_from(outgoing, self.contexts(outgoing.member.partner))[0]
 
     def tokens(self, patient: Resource) -> list[tuple[str, str]]:
         """(system, value) of our identifiers that the HIE knows people by, in the order of preference."""
-        found = [(i.get("system", ""), i.get("value", "")) for i in patient.get("identifier", [])]
+        found = dict.fromkeys((i.get("system", ""), i.get("value", "")) for i in patient.get("identifier", []))
         return [pair for system in self.settings.identifier_systems for pair in found if pair[0] == system]
 
-    def kinds(self, partner: str, system: str) -> list[str]:
-        """Our names for the identifiers of a system (``NM109``), by the partner's guide."""
-        systems = self.contexts(partner).guide.get("identifier_systems", {})
-        return [kind for kind, uri in systems.items() if uri == system]
+    def known_as(self, patient: Resource) -> list[Resource]:
+        """The Patients there with one of our identifiers, by the first of them that finds anybody.
+
+        Those out of use are passed over where there is another. Nothing but an identifier is ever
+        searched for. Raises RemoteError.
+        """
+        for system, value in self.tokens(patient):
+            found = {
+                id_of(each): each
+                for each in self.client.search("Patient", {"identifier": token(system, value)})
+                if each.get("resourceType") == "Patient"
+            }
+            if found:
+                return [each for each in found.values() if is_active(each)] or list(found.values())
+        return []
 
 
-def fingerprint(meanings: Iterable[Meaning]) -> str:
-    """What meanings say, whatever the order and the form: codes, words, else the state."""
+def id_of(resource: Resource) -> str:
+    """The id of a resource; empty for one that has none that can be asked for."""
+    key = resource.get("id")
+    return key if isinstance(key, str) and _ID.fullmatch(key) and key.strip(".") else ""
+
+
+def is_active(patient: Resource) -> bool:
+    """Whether a Patient is in use: neither inactive nor replaced by another.
+
+    https://hl7.org/fhir/R4/patient-definitions.html: Patient.active and Patient.link.type.
+    """
+    links = patient.get("link")
+    kinds = [each.get("type") for each in links if isinstance(each, dict)] if isinstance(links, list) else []
+    return patient.get("active") is not False and "replaced-by" not in kinds
+
+
+def is_as_sent(there: Resource, sent: Resource) -> bool:
+    """Whether a resource is what we sent, apart from what a server adds: then we made it."""
+    bodies = [{name: value for name, value in each.items() if name not in _OF_THE_SERVER} for each in (there, sent)]
+    return bodies[0] == bodies[1]
+
+
+def fingerprint(meanings: Iterable[Meaning], state: State) -> str:
+    """What meanings say, whatever the order and the form: codes, words, else their state."""
     meanings = list(meanings)
     codes = {f"{c.coding.system}|{c.coding.code}" for m in meanings for c in m.concepts}
     words = {f"text|{m.text.casefold()}" for m in meanings if m.text}
-    return "\n".join(sorted(codes | words)) or f"state|{_state(meanings).value}"
-
-
-def _state(meanings: list[Meaning]) -> State:
-    states = [meaning.state for meaning in meanings]
-    return State.ANSWERED if State.ANSWERED in states else min(states, default=State.UNKNOWN)
+    return "\n".join(sorted(codes | words)) or f"state|{state.value}"
 
 
 def same_person(ours: Member, theirs: Member) -> bool:
-    """Whether name and birth date agree: asked before anything is written about a person elsewhere.
+    """Whether name and whole birth date agree: asked before anything is written about a person elsewhere.
 
-    Never looks at race, ethnicity, language or SOGI.
+    What both sides lack does not agree. Never looks at race, ethnicity, language or SOGI.
     """
-    given = [(m.name.given[0] if m.name.given else "").casefold() for m in (ours, theirs)]
-    family = [m.name.family.casefold() for m in (ours, theirs)]
-    born = [m.birth_date for m in (ours, theirs)]
-    return bool(born[0]) and born[0] == born[1] and family[0] == family[1] and given[0] == given[1]
+    name = _called(ours.name)
+    born = ours.birth_date if len(ours.birth_date) == FULL_DATE else ""
+    return bool(born) and born == theirs.birth_date and any(name) and name == _called(theirs.name)
+
+
+def _called(name: Name) -> tuple[str, str]:
+    """Family and first given name, whatever the case, the spaces and the form of their letters."""
+    words = (name.family, name.given[0] if name.given else "")
+    family, given = (" ".join(unicodedata.normalize("NFKC", word).casefold().split()) for word in words)
+    return family, given
 
 
 def tokens_of(identifiers: Iterable[Identifier], systems: Iterable[str]) -> list[tuple[str, str]]:
-    """(system, value) of identifiers whose system is one of `systems`."""
-    wanted = set(systems)
-    return [(i.system, i.value) for i in identifiers if i.system in wanted and i.value]
+    """(system, value) of identifiers, by the order of `systems`; others are left out."""
+    found = [(each.system, each.value) for each in identifiers if each.value]
+    return [pair for system in systems for pair in found if pair[0] == system]

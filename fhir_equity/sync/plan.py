@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
-import msgspec
 from msgspec import Struct, field
 
-from fhir_equity.errors import UsageError
 from fhir_equity.model import State
+from fhir_equity.store import Person
+from fhir_equity.store.hie import Planned
 from fhir_equity.sync.client import Versioned
-from fhir_equity.sync.exchange import Exchange, Ours, Theirs, same_person
-from fhir_equity.sync.search import token
+from fhir_equity.sync.exchange import REGISTRATION, Exchange, Ours, Theirs, id_of, is_active, is_as_sent, same_person
 
 SENT_WHEN_THEY_HAVE_NOTHING = (State.ANSWERED, State.DECLINED)
 
 
 class Change(Struct, frozen=True):
-    """One change: what to do (``create`` or ``update``) about which matters of one member."""
+    """One change: what to do (``create`` or ``update``) about which matters of one member.
+
+    `said` maps each matter to the fingerprint of what will be said.
+    """
 
     member_id: int
     pseudonym: str
     action: str
     matters: tuple[tuple[str, str], ...]  # (matter, "add" or "replace")
+    said: dict[str, str]
     resource_id: str = ""
     etag: str = ""
-    said: str = ""
+
+    def __repr__(self) -> str:
+        return f"Change({self.pseudonym}, {self.action}, {dict(self.matters)})"
 
 
 class Left(Struct, frozen=True):
-    """Something left alone that a person should look at."""
+    """Something left alone that a person should look at.
+
+    About the Patient: ``several_matches``, ``several_members`` (of ours are this Patient),
+    ``name_or_birth_date_differ``, ``not_active`` (or replaced by another), ``no_id``, ``no_version``.
+    About a matter: ``same_standing`` (neither answer is better), ``declined_there``,
+    ``would_remove_part``, ``contributor_only`` (the Patient is not of our making).
+    """
 
     pseudonym: str
     matter: str
@@ -38,7 +48,7 @@ class Left(Struct, frozen=True):
 
 
 class Plan(Struct):
-    """A plan and what it leaves alone. `name` is set when it is in the journal."""
+    """A plan and what it leaves alone. `name` is its name in the journal."""
 
     name: str = ""
     changes: list[Change] = field(default_factory=list)
@@ -53,139 +63,192 @@ class Plan(Struct):
 def plan(exchange: Exchange) -> Plan:
     """Look at every person here and there and write the plan to the journal; nothing is sent.
 
-    Raises RemoteError, StoreError, and UsageError for an HIE whose mode is read-only.
+    Raises RemoteError (nothing was planned then), StoreError, and UsageError for an HIE whose
+    settings do not let anything be sent.
     """
-    if exchange.settings.mode == "read-only":
-        raise UsageError(f"[hie.{exchange.name}] is read-only; set its mode to contributor or editor to send")
-    if not exchange.settings.recipient:
-        raise UsageError(f"[hie.{exchange.name}] names no recipient, so nothing may be sent to it")
-    memory = exchange.store.hie(exchange.name)
-    links, written = memory.links(), memory.written()
-    made = Plan()
+    exchange.check_sending()
+    planning = _Planning(exchange)
     for person in exchange.store.people:
-        made.members += 1
-        ours = exchange.ours(person)
+        planning.person(person)
+    return planning.finish()
+
+
+class _Planning:
+    """A plan in the making, with what the store remembers about the HIE."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._memory = exchange.memory
+        self._links, self._written = self._memory.links(), self._memory.written()
+        self._created = self._memory.created()
+        self._sent = {change.member_id: change for change in self._memory.sent()}
+        self._found: dict[int, tuple[str, str]] = {}
+        self._claimed: dict[int, str] = {}  # which Patient, there or to be made, our members are
+        self._made = Plan()
+
+    def person(self, person: Person) -> None:
+        """Decide about one person."""
+        self._made.members += 1
+        ours = self._exchange.ours(person)
         for matter, reason in ours.withheld.items():
-            made.withheld[(matter, reason)] += 1
-        if not ours.said:
-            continue
-        found = list(_find(exchange, ours, links.get(person.id)))
-        if len(found) > 1:
-            made.conflicts.append(Left(person.pseudonym, "", "several_matches"))
-        elif not found:
-            _unknown_there(exchange, ours, made)
+            self._made.withheld[(matter, reason)] += 1
+        if not _to_say(ours):  # nobody is looked up for whom there is nothing to send
+            return
+        there = self._there(ours)
+        if isinstance(there, str):
+            self._leave(person, "", there)
+        elif there is None:
+            self._unknown(ours)
         else:
-            memory.link(person.id, str(found[0].resource["id"]), found[0].etag)
-            _known_there(exchange, ours, found[0], written, made)
-    made.name = memory.begin_plan([_row(change) for change in made.changes], exchange.release.version)
-    return made
+            self._known(ours, there)
 
+    def finish(self) -> Plan:
+        """Take out what several members claim, and write the rest to the journal."""
+        made, claims = self._made, Counter(self._claimed.values())
+        shared = [change for change in made.changes if claims[self._claimed[change.member_id]] > 1]
+        made.changes = [change for change in made.changes if claims[self._claimed[change.member_id]] == 1]
+        made.conflicts += [Left(change.pseudonym, "", "several_members") for change in shared]
+        made.name = self._memory.begin_plan(map(_planned, made.changes), self._exchange.release.version, self._found)
+        return made
 
-def _find(exchange: Exchange, ours: Ours, link: tuple[str, str] | None) -> Iterator[Versioned]:
-    """The Patients there who are this person: by the remembered link, else by identifier."""
-    if link is not None:
-        linked = exchange.client.read("Patient", link[0])
-        if linked is not None:
-            yield linked
+    def _leave(self, person: Person, matter: str, reason: str) -> None:
+        self._made.conflicts.append(Left(person.pseudonym, matter, reason))
+
+    def _there(self, ours: Ours) -> Versioned | str | None:
+        """The Patient there who is this person, or why none can be taken, or None where there is none."""
+        client = self._exchange.client
+        link = self._links.get(ours.person.id)
+        linked = client.read("Patient", link[0]) if link is not None else None
+        if linked is not None and is_active(linked.resource):
+            return linked
+        found = self._exchange.known_as(ours.patient)
+        if len(found) > 1:
+            return "several_matches"
+        if not found:
+            return linked
+        key = id_of(found[0])
+        return client.read("Patient", key) if key else "no_id"  # a search result carries no tag of its version
+
+    def _unknown(self, ours: Ours) -> None:
+        exchange, person = self._exchange, ours.person
+        self._settle_sent(ours, None)
+        tokens = exchange.tokens(ours.patient)
+        answered = any(ours.resolutions[matter].state is State.ANSWERED for matter in _to_say(ours))
+        if exchange.settings.unmatched != "create" or not tokens or not answered:
+            self._made.unmatched += 1
             return
-    for system, value in exchange.tokens(ours.patient):
-        found = {r["id"]: r for r in exchange.client.search("Patient", {"identifier": token(system, value)})}
-        for key in found:
-            read = exchange.client.read("Patient", key)  # a search result carries no tag of its version
-            if read is not None:
-                yield read
-        if found:
-            return
-
-
-def _unknown_there(exchange: Exchange, ours: Ours, made: Plan) -> None:
-    sendable = any(ours.resolutions[m].state is State.ANSWERED for m in ours.said if m != "sex")
-    if exchange.settings.unmatched == "create" and sendable and exchange.tokens(ours.patient):
+        self._claimed[person.id] = "|".join(tokens[0])
         matters = tuple((matter, "add") for matter in ours.said)
-        made.changes.append(
-            Change(ours.person.id, ours.person.pseudonym, "create", matters, said=_said(ours, ours.said))
+        self._made.changes.append(Change(person.id, person.pseudonym, "create", matters, ours.said))
+
+    def _known(self, ours: Ours, there: Versioned) -> None:
+        person, theirs = ours.person, self._exchange.theirs(there.resource)
+        problem = _unusable(there) or ("" if same_person(person.member, theirs.member) else "name_or_birth_date_differ")
+        if problem:
+            self._leave(person, "", problem)
+            return
+        key = id_of(there.resource)
+        self._claimed[person.id] = key
+        self._found[person.id] = (key, there.etag)
+        self._settle_sent(ours, there)
+        matters = [(matter, verdict) for matter in _to_say(ours) if (verdict := self._outcome(ours, theirs, matter))]
+        if matters and self._exchange.settings.mode == "contributor" and key not in self._created:
+            for matter, _ in matters:
+                self._leave(person, matter, "contributor_only")
+        elif matters:
+            said = {matter: ours.said[matter] for matter, _ in matters}
+            change = Change(person.id, person.pseudonym, "update", tuple(matters), said, key, there.etag)
+            self._made.changes.append(change)
+
+    def _settle_sent(self, ours: Ours, there: Versioned | None) -> None:
+        """A write of ours that was interrupted before we could read it back: what stands there decides."""
+        person, exchange = ours.person, self._exchange
+        sent = self._sent.get(person.id)
+        if sent is None:
+            return
+        said = exchange.theirs(there.resource).said if there else {}
+        held = {matter: word for matter, word in sent.said.items() if said.get(matter) == word}
+        status = "verified" if held == sent.said else "unverified"
+        # Only a Patient that is as we sent it is taken for one of our making.
+        mine = sent.action != "create" or (
+            there is not None and is_as_sent(there.resource, exchange.patient(ours, sent.matters))
         )
-    else:
-        made.unmatched += 1
+        self._memory.settle(sent, status, held, self._found.get(person.id) if mine else None)
+        self._written.update({(person.id, matter): word for matter, word in held.items()})
 
-
-def _known_there(
-    exchange: Exchange, ours: Ours, there: Versioned, written: dict[tuple[int, str], str], made: Plan
-) -> None:
-    theirs = exchange.theirs(there.resource)
-    if not same_person(ours.person.member, theirs.member):
-        made.conflicts.append(Left(ours.person.pseudonym, "", "name_or_birth_date_differ"))
-        return
-    matters: list[tuple[str, str]] = []
-    for matter in ours.said:
-        if matter == "sex":  # administrative sex is what the HIE's own registration says
-            continue
-        last = written.get((ours.person.id, matter))
-        verdict = _verdict(exchange, ours, theirs, matter, last)
-        if verdict == "replace" and _would_remove(exchange, ours, theirs, matter):
+    def _outcome(self, ours: Ours, theirs: Theirs, matter: str) -> str:
+        """``add`` or ``replace``, or empty for what is counted and left alone."""
+        verdict = self._verdict(ours, theirs, matter)
+        if verdict == "replace" and self._would_remove(ours, theirs, matter):
             verdict = "would_remove_part"
         if verdict in ("add", "replace"):
-            matters.append((matter, verdict))
-        elif verdict == "agreed":
-            made.agreed += 1
+            return verdict
+        if verdict == "agreed":
+            self._made.agreed += 1
         elif verdict == "theirs":
-            made.theirs_kept[matter] += 1
+            self._made.theirs_kept[matter] += 1
         elif verdict:
-            made.conflicts.append(Left(ours.person.pseudonym, matter, verdict))
-    if matters:
-        said = _said(ours, dict(matters))
-        key = str(there.resource["id"])
-        made.changes.append(
-            Change(ours.person.id, ours.person.pseudonym, "update", tuple(matters), key, there.etag, said)
-        )
+            self._leave(ours.person, matter, verdict)
+        return ""
 
+    def _verdict(self, ours: Ours, theirs: Theirs, matter: str) -> str:
+        """``agreed``, ``add``, ``replace``, ``theirs``, empty (nothing to say), or why it is a conflict."""
+        resolution, said = ours.resolutions[matter], theirs.said.get(matter)
+        if said == ours.said[matter]:
+            return "agreed"
+        if said is None:
+            return "add"
+        there = theirs.states[matter]
+        if resolution.state is not State.ANSWERED:
+            return "theirs" if there is State.ANSWERED else ""
+        if said == self._last(ours.person, matter):  # what stands there is our own earlier word
+            return "replace" if there is State.ANSWERED else "add"
+        if there is State.DECLINED:  # a refusal is not ours to undo
+            return "declined_there"
+        return "add" if there is not State.ANSWERED else self._better(ours, theirs, matter)
 
-def _verdict(exchange: Exchange, ours: Ours, theirs: Theirs, matter: str, last: str | None) -> str:
-    """``agreed``, ``add``, ``replace``, ``theirs``, empty (nothing to say), or why it is a conflict."""
-    resolution, event = ours.resolutions[matter], theirs.events.get(matter)
-    said = theirs.said.get(matter)
-    if said == ours.said[matter]:
-        return "agreed"
-    if event is None:
-        return "add" if resolution.state in SENT_WHEN_THEY_HAVE_NOTHING else ""
-    if theirs.states[matter] is not State.ANSWERED:
-        return "add" if resolution.state is State.ANSWERED else ""
-    if resolution.state is not State.ANSWERED or resolution.winner is None:
-        return "theirs"
-    if said == last:  # what stands there is our own earlier word
-        return "replace"
-    origin = resolution.winner.origin
-    if origin.partner == exchange.partner:  # theirs has moved on since we took it over
-        return "theirs"
-    mine, other = exchange.ranks[origin.method], exchange.ranks[event.origin.method]
-    if mine != other:
+    def _last(self, person: Person, matter: str) -> str | None:
+        """What we last wrote about a matter into the very Patient that is looked at."""
+        before, now = self._links.get(person.id), self._found[person.id]
+        sent = self._sent.get(person.id)
+        same = (before is not None and before[0] == now[0]) or sent is not None
+        return self._written.get((person.id, matter)) if same else None
+
+    def _better(self, ours: Ours, theirs: Theirs, matter: str) -> str:
+        """Whose answer stands: the better method's. A Patient dates no answer, so the rest is for a person."""
+        winner = ours.resolutions[matter].winner
+        if winner is None or winner.origin.partner == self._exchange.partner:
+            return "theirs"  # theirs has moved on since we took it over
+        methods = self._exchange.policy.methods
+        mine, other = methods[winner.origin.method], methods[theirs.events[matter].origin.method]
+        if mine == other:
+            return "same_standing"
         return "replace" if mine < other else "theirs"
-    if origin.collected_on and event.origin.collected_on and origin.collected_on != event.origin.collected_on:
-        return "replace" if origin.collected_on > event.origin.collected_on else "theirs"
-    return "same_standing"
+
+    def _would_remove(self, ours: Ours, theirs: Theirs, matter: str) -> bool:
+        """Whether they answer a part that our answer has no word about: Hispanic alone states no race.
+
+        Taking their race away is for a person to decide, and leaving it beside our ethnicity would
+        make an answer that nobody gave.
+        """
+        exchange = self._exchange
+        said = {each.topic for each in ours.outgoing.expressed if exchange.matter_of(each.topic) == matter}
+        received = theirs.events[matter].received
+        return any(exchange.vocabulary.meaning(r).state is State.ANSWERED and r.topic not in said for r in received)
 
 
-def _would_remove(exchange: Exchange, ours: Ours, theirs: Theirs, matter: str) -> bool:
-    """Whether they answer a part that our answer has no word about: Hispanic alone states no race.
-
-    Taking their race away is for a person to decide, and leaving it beside our ethnicity would make
-    an answer that nobody gave.
-    """
-    said = {e.topic for e in ours.outgoing.expressed if exchange.matter_of(e.topic) == matter}
-    received = theirs.events[matter].received
-    return any(exchange.vocabulary.meaning(r).state is State.ANSWERED and r.topic not in said for r in received)
+def _to_say(ours: Ours) -> list[str]:
+    """The matters that we may send and that say something."""
+    states = {matter: ours.resolutions[matter].state for matter in ours.said if matter != REGISTRATION}
+    return [matter for matter, state in states.items() if state in SENT_WHEN_THEY_HAVE_NOTHING]
 
 
-def _said(ours: Ours, matters: dict[str, str]) -> str:
-    return msgspec.json.encode({matter: ours.said[matter] for matter in sorted(matters)}).decode()
+def _unusable(there: Versioned) -> str:
+    if not is_active(there.resource):
+        return "not_active"
+    return "" if there.etag else "no_version"  # without a version an update could overwrite what nobody saw
 
 
-def _row(change: Change) -> dict[str, str | int]:
-    return {
-        "member_id": change.member_id,
-        "matters": " ".join(matter for matter, _ in change.matters),
-        "action": change.action,
-        "resource_id": change.resource_id,
-        "etag": change.etag,
-        "said": change.said,
-    }
+def _planned(change: Change) -> Planned:
+    matters = tuple(matter for matter, _ in change.matters)
+    return Planned(0, change.member_id, matters, change.action, change.resource_id, change.etag, change.said)

@@ -36,7 +36,7 @@ class Topic(Struct, frozen=True):
 
 def fold(text: str) -> str:
     """A wording without case, accents, punctuation and doubled spaces, for exact comparison."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     kept = "".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c))
     return " ".join(kept.split())
 
@@ -59,7 +59,9 @@ class Codes:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.topics = {row["topic"]: _topic(row) for row in tables.rows("codes/topics.csv")}
-        self._systems, self._repaired, self.uris = _systems(tables.rows("codes/systems.csv"))
+        systems = tables.rows("codes/systems.csv")
+        self._systems, self._repaired, self.uris = _systems(systems)
+        self._closed = {row["system"] for row in systems if row["closed"] == "yes"}
         self.cdcrec = {row["code"]: row for row in tables.rows("codes/cdcrec.csv")}
         self._hierarchical = {r["hierarchical"]: r["code"] for r in self.cdcrec.values() if r["hierarchical"]}
         self._languages = _languages(tables.rows("codes/languages.csv"))
@@ -82,6 +84,10 @@ class Codes:
         """
         key = self._systems.get(named, named)
         return key, named in self._repaired
+
+    def closed(self, system: str) -> bool:
+        """Whether our table of a system is the whole system, so that another code in it is illegal."""
+        return system in self._closed
 
     def find(self, system: str, code: str) -> Coding | None:
         """A code of a canonical system with its display, or None when the system has no such code."""
@@ -135,19 +141,33 @@ class Codes:
         return self._iso639_2b.get(primary) or primary, not rest
 
     def wordings(self) -> Iterator[tuple[str, str, Coding]]:
-        """(topic or family, wording, coding) of every official display, for matching free text."""
-        displays: dict[tuple[str, str], set[str]] = {}
-        for row in self.cdcrec.values():
-            if not row["abstract"]:
-                topic = row["table"].lower()
-                displays.setdefault((topic, fold(row["display"])), set()).add(row["code"])
-        for (topic, wording), codes in displays.items():
-            if len(codes) == 1:  # an ambiguous display names nobody's code
-                yield topic, wording, self._known(CDCREC, codes.pop())
+        """(topic or family, wording, coding) of every official wording, for matching free text.
+
+        The wordings of the OMB 2024 form come first, then the displays of the code systems.
+        """
+        for row in self.tables.rows("codes/omb2024.csv"):
+            if row["cdcrec"]:
+                yield "race_ethnicity", fold(row["detail"] or row["category"]), self._known(CDCREC, row["cdcrec"])
+        yield from self._displays()
         for bcp47, name in self._languages.values():
             yield "language", fold(name), Coding(LANGUAGE, bcp47, name)
         for (system, code), row in self._answers.items():
             yield row["topic"], fold(row["display"]), Coding(system, code, row["display"])
+
+    def _displays(self) -> Iterator[tuple[str, str, Coding]]:
+        """CDCREC displays. One that two codes share names neither, unless the question tells which:
+        Dominican is 2184-0 in the ethnicity table and 2069-3 in the race table."""
+        sharing: dict[str, list[Row]] = {}
+        for row in self.cdcrec.values():
+            if not row["abstract"]:
+                sharing.setdefault(fold(row["display"]), []).append(row)
+        for wording, rows in sharing.items():
+            for row in rows:
+                coding = self._known(CDCREC, row["code"])
+                if len(rows) == 1:
+                    yield "race_ethnicity", wording, coding
+                elif sum(other["table"] == row["table"] for other in rows) == 1:
+                    yield row["table"].lower(), wording, coding
 
     def _known(self, system: str, code: str) -> Coding:
         coding = self.find(system, code)

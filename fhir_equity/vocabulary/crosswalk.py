@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from fhir_equity.errors import TableError
-from fhir_equity.model import Relationship
+from fhir_equity.model import Relationship, State
 from fhir_equity.tables import Tables
 from fhir_equity.vocabulary.codes import Codes, fold
 
@@ -19,6 +19,11 @@ class Step(Struct, frozen=True, gc=False):
     target_code: str
     relationship: Relationship
     rule: str
+
+    @property
+    def table(self) -> str:
+        """The table of the row, without the source code, which may be somebody's words."""
+        return self.rule.partition(":")[0]
 
     @property
     def applies(self) -> bool:
@@ -48,6 +53,8 @@ class Crosswalks:
             relationship = Relationship(row["relationship"])
         except ValueError:
             raise TableError(f"{name}: {row['relationship']!r} is no relationship") from None
+        if row["target_system"] == "state" and row["target_code"] not in tuple(State):
+            raise TableError(f"{name}: {row['target_code']!r} is no state")
         rule = f"{name.removeprefix('crosswalks/').removesuffix('.csv')}:{code}"
         step = Step(row["target_system"], row["target_code"], relationship, rule)
         if step.target_system in self._canonical:

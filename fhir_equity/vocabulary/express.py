@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from fhir_equity.model import Coding, Concept, Expressed, Loss, Meaning, Relationship, Resolution, State
+from fhir_equity.model import Coding, Concept, Expressed, Loss, Relationship, Resolution, State
 from fhir_equity.vocabulary.codes import CDCREC, LANGUAGE, Codes
 from fhir_equity.vocabulary.crosswalk import Crosswalks
-from fhir_equity.vocabulary.schema import HISPANIC, MENA, NOT_HISPANIC, WHITE, Schemas
+from fhir_equity.vocabulary.schema import HISPANIC, MENA, NOT_HISPANIC, OTHER_RACE, WHITE, Schemas
 
 RACE = "race_ethnicity"
+MOST_CATEGORIES = 5  # us-core-race.ombCategory is 0..5 before US Core 7.0.0
 Strategy = Literal["faithful", "rollup-1997"]
 
 
@@ -72,17 +73,16 @@ class Express:
         concepts = _concepts(resolution)
         race = [c.coding for c in concepts if self._table(c) == "Race"]
         ethnicity = [c.coding for c in concepts if self._table(c) == "Ethnicity"]
-        loose = [c.coding.display for c in concepts if not self._table(c)]
-        words = [m.text for m in resolution.meanings if m.text]
-        losses += [Loss("us-core.no_code", Relationship.UNMATCHED, RACE) for _ in (*loose, *words)]
-        # Words without a code stand with the race, or with the ethnicity where that is all there is.
-        beside_race = bool(race) or not ethnicity
-        said_race = _text(race, [*loose, *words] if beside_race else [])
-        said_ethnicity = _text(ethnicity, [] if beside_race else [*loose, *words])
+        words = {topic: self._uncoded(resolution, topic) for topic in ("race", "ethnicity", RACE)}
+        losses += [Loss("us-core.no_code", Relationship.UNMATCHED, RACE) for said in words.values() for _ in said]
+        # Words stay with their question. Those of a combined one stand with the race, or with the
+        # ethnicity where that is all there is.
+        words["race" if race or not ethnicity else "ethnicity"] += words[RACE]
+        said_race, said_ethnicity = _text(race, words["race"]), _text(ethnicity, words["ethnicity"])
         if strategy == "rollup-1997":
             said_ethnicity = self._roll_up(resolution, race, ethnicity, losses) or said_ethnicity
-        found = [self._race(race, said_race, losses), self._ethnicity(ethnicity, said_ethnicity)]
-        return [e for e in found if e.categories or e.details or e.text]
+        found = [self._race(race, said_race, losses), self._ethnicity(ethnicity, said_ethnicity, losses)]
+        return _worth_saying(found, "us-core", RACE, losses)
 
     def _race(self, race: list[Coding], said: str, losses: list[Loss]) -> Expressed:
         categories = [c for c in race if c.code in self._schemas.races_1997]
@@ -94,15 +94,24 @@ class Express:
             if parent and same and all(c.code != parent.code for c in categories):
                 categories.append(parent)
                 losses.append(Loss("us-core.category_added", Relationship.WIDER, "race"))
+        if len(categories) > MOST_CATEGORIES:  # Other Race has no category of its own; the text keeps it
+            categories = [c for c in categories if c.code != OTHER_RACE]
+            losses.append(Loss("us-core.too_many_categories", Relationship.UNMATCHED, "race"))
         return Expressed("race", State.ANSWERED, tuple(categories), tuple(details), said)
 
-    def _ethnicity(self, ethnicity: list[Coding], said: str) -> Expressed:
+    def _ethnicity(self, ethnicity: list[Coding], said: str, losses: list[Loss]) -> Expressed:
+        """One category at most: Hispanic or Latino wins over its denial, and the text keeps both."""
         categories = [c for c in ethnicity if c.code in self._schemas.ethnicities_1997]
         details = [c for c in ethnicity if c.code not in self._schemas.ethnicities_1997]
         hispanic = self._codes.find(CDCREC, HISPANIC)
-        if details and hispanic and all(c.code != HISPANIC for c in categories):
-            categories = [hispanic, *(c for c in categories if c.code != NOT_HISPANIC)]
-        return Expressed("ethnicity", State.ANSWERED, tuple(categories[:1]), tuple(details), said)
+        rolls_up = any(self._codes.category_2024(c.code) for c in details)  # not what is under review
+        if rolls_up and hispanic and hispanic not in categories:
+            categories.append(hispanic)
+            losses.append(Loss("us-core.category_added", Relationship.WIDER, "ethnicity"))
+        if len(categories) > 1:
+            categories = [c for c in categories if c.code == HISPANIC]
+            losses.append(Loss("us-core.one_ethnicity_only", Relationship.UNMATCHED, "ethnicity"))
+        return Expressed("ethnicity", State.ANSWERED, tuple(categories), tuple(details), said)
 
     def _roll_up(self, resolution: Resolution, race: list[Coding], ethnicity: list[Coding], losses: list[Loss]) -> str:
         """Add what OMB 1997 needs and the person did not say. The race text stays the person's own,
@@ -125,10 +134,12 @@ class Express:
             steps = self._crosswalks.outward("state", resolution.state.value, "x12-1109")
             losses += [Loss(s.rule, s.relationship, RACE) for s in steps if s.relationship != Relationship.EQUIVALENT]
             details = tuple(Coding("x12-1109", step.target_code) for step in steps)
+            if not details:
+                _no_code("x12.", resolution, losses)
             return [Expressed(RACE, resolution.state, details=details)] if details else []
         losses += [Loss("x12.no_place_for_text", Relationship.UNMATCHED, RACE) for m in resolution.meanings if m.text]
         details = tuple(self._x12_code(c.coding, form) for c in _concepts(resolution))
-        return [Expressed(RACE, State.ANSWERED, details=details)] if details else []
+        return _worth_saying([Expressed(RACE, State.ANSWERED, details=details)], "x12", RACE, losses)
 
     def _x12_code(self, coding: Coding, form: str) -> Coding:
         if form == "1109" and coding.system == CDCREC:
@@ -147,8 +158,7 @@ class Express:
 
     def _x12_language(self, matter: str, resolution: Resolution, losses: list[Loss]) -> list[Expressed]:
         if resolution.state is not State.ANSWERED:
-            if resolution.winner is not None and resolution.state is not State.UNKNOWN:
-                losses.append(Loss(f"x12.no_code_for.{resolution.state.value}", Relationship.UNMATCHED, matter))
+            _no_code("x12.", resolution, losses)
             return []
         details = []
         for concept in _concepts(resolution):
@@ -157,18 +167,20 @@ class Express:
             if not exact:
                 losses.append(Loss("x12.language_without_region", Relationship.WIDER, matter))
         words = "; ".join(m.text for m in resolution.meanings if m.text)
-        return [Expressed(matter, State.ANSWERED, details=tuple(details), text=words)]
+        return _worth_saying(
+            [Expressed(matter, State.ANSWERED, details=tuple(details), text=words)], "x12", matter, losses
+        )
 
     def _plain(self, matter: str, resolution: Resolution, losses: list[Loss], *, null_flavors: bool) -> list[Expressed]:
         if resolution.state is not State.ANSWERED:
             if null_flavors and self._texts[resolution.state.value]:
                 return [Expressed(matter, resolution.state, text=self._texts[resolution.state.value])]
-            if resolution.winner is not None and resolution.state is not State.UNKNOWN:
-                losses.append(Loss(f"no_code_for.{resolution.state.value}", Relationship.UNMATCHED, matter))
+            _no_code("", resolution, losses)
             return []
         codings = [concept.coding for concept in _concepts(resolution)]
         words = [m.text for m in resolution.meanings if m.text]
-        return [Expressed(matter, State.ANSWERED, details=tuple(codings), text=_text(codings, words))]
+        said = Expressed(matter, State.ANSWERED, details=tuple(codings), text=_text(codings, words))
+        return _worth_saying([said], "plain", matter, losses)
 
     def _absent(self, topics: tuple[str, ...], state: State, losses: list[Loss]) -> list[Expressed]:
         steps = self._crosswalks.outward("state", state.value, "null-flavor")
@@ -179,6 +191,12 @@ class Express:
         losses += [Loss(s.rule, s.relationship, RACE) for s in steps if s.relationship != Relationship.EQUIVALENT]
         codes = tuple(self._codes.absent(step.target_system, step.target_code) for step in steps)
         return [Expressed(topic, state, categories=codes, text=self._texts[state.value]) for topic in topics]
+
+    def _uncoded(self, resolution: Resolution, topic: str) -> list[str]:
+        """What one question was answered with and no CDC code says: ambiguous letters, then words."""
+        meanings = [meaning for meaning in resolution.meanings if meaning.topic == topic]
+        loose = [c.coding.display for meaning in meanings for c in meaning.concepts if not self._table(c)]
+        return [*loose, *(meaning.text for meaning in meanings if meaning.text)]
 
     def _table(self, concept: Concept) -> str:
         coding = concept.coding
@@ -194,7 +212,15 @@ def _text(codings: list[Coding], words: list[str]) -> str:
     return "; ".join(dict.fromkeys([*(c.display for c in codings if c.display), *words]))
 
 
-def texts(meanings: tuple[Meaning, ...]) -> str:
-    """What meanings say in words, for showing to a person."""
-    codings = [c.coding for m in meanings for c in m.concepts]
-    return _text(codings, [m.text for m in meanings if m.text])
+def _worth_saying(found: list[Expressed], target: str, matter: str, losses: list[Loss]) -> list[Expressed]:
+    """Leave out what has neither code nor words; an answer of which nothing is left is a loss ("other", no words)."""
+    kept = [e for e in found if e.categories or e.details or e.text]
+    if not kept:
+        losses.append(Loss(f"{target}.nothing_to_say", Relationship.UNMATCHED, matter))
+    return kept
+
+
+def _no_code(prefix: str, resolution: Resolution, losses: list[Loss]) -> None:
+    """The target cannot say why there is no answer; where there was none at all nothing is lost."""
+    if resolution.winner is not None and resolution.state is not State.UNKNOWN:
+        losses.append(Loss(f"{prefix}no_code_for.{resolution.state.value}", Relationship.UNMATCHED, resolution.matter))

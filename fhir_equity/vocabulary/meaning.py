@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from fhir_equity.errors import TableError
 from fhir_equity.model import Coding, Concept, Meaning, Received, Relationship, Severity, State
 from fhir_equity.vocabulary.codes import CDCREC, LANGUAGE, Codes, Topic, check_digit_is_right, fold
 from fhir_equity.vocabulary.crosswalk import Crosswalks, Step
@@ -24,8 +25,8 @@ _ABSENT_ORDER = (
     State.UNKNOWN,
     State.NOT_APPLICABLE,
 )
-# Systems whose code lists are closed: a code that is not in them is no answer.
-_CLOSED = frozenset(("iso639", "x12-1109", "x12-1068", "null-flavor", "data-absent-reason"))
+_NULL_FLAVORS = ("UNK", "ASKU", "NASK", "OTH")  # often sent without their system
+_ABSENT_SYSTEMS = ("null-flavor", "data-absent-reason")  # their codes and displays are never answers
 _CODE_LIKE = re.compile(r"^\d{4}-\d$")
 
 
@@ -61,7 +62,7 @@ class _Understanding:
             self._take(coding)
         self._take_text()
         state = self._state()
-        if state is State.ANSWERED and any(s in _ABSENT_ORDER for s in self.states):
+        if state is State.ANSWERED and set(self.states) - {State.ANSWERED, State.INVALID}:
             self._problem("answer_and_absence", Severity.WARNING)
         return Meaning(
             topic=self.received.topic,
@@ -88,25 +89,29 @@ class _Understanding:
         code = coding.code.strip()
         if repaired:
             self._problem("system_repaired", Severity.WARNING)
-        if not system:
+        guessed = not system
+        if guessed:
             system = self._guess(code)
         if self._step(system, code) or self._canonical(system, code):
             return
-        self._take_unknown(system, code, coding.display)
+        self._take_unknown(system, code, coding.display.strip(), guessed=guessed)
 
     def _guess(self, code: str) -> str:
         """A code without a system is taken for one of the topic's own system, never in silence."""
         self._problem("system_missing", Severity.WARNING)
-        if code.upper() in ("UNK", "ASKU", "NASK", "OTH"):
+        if code.upper() in _NULL_FLAVORS:
             return "null-flavor"
         return self.topic.code_system
+
+    def _steps(self, system: str, code: str) -> list[Step]:
+        return self.crosswalks.steps(self.topic.name, self.topic.family, system, code)
 
     def _step(self, system: str, code: str) -> bool:
         if system in (LANGUAGE, "iso639"):
             code = code.lower()
-        steps = self.crosswalks.steps(self.topic.name, self.topic.family, system, code)
+        steps = self._steps(system, code)
         if not steps and system == "x12-1109" and code.upper() != code:
-            steps = self.crosswalks.steps(self.topic.name, self.topic.family, system, code.upper())
+            steps = self._steps(system, code.upper())
             if steps:
                 self._problem("not_in_code_list", Severity.ERROR)
         if not steps:
@@ -120,17 +125,21 @@ class _Understanding:
             self.states.append(State.ANSWERED)
             own = self.codes.find(system, code) if system != "wording" else None
             if own is not None:
-                self.concepts.append(Concept(own, Relationship.UNMATCHED, steps[0].rule))
+                self._keep(Concept(own, Relationship.UNMATCHED, steps[0].rule))
         return True
+
+    def _keep(self, concept: Concept) -> None:
+        if all(known.coding != concept.coding for known in self.concepts):
+            self.concepts.append(concept)
 
     def _apply(self, step: Step) -> None:
         if step.target_system == "state":
             self.states.append(State(step.target_code))
             return
-        target = self.codes.find(step.target_system, step.target_code)
-        coding = target or Coding(step.target_system, step.target_code)
-        if all(known.coding != coding for known in self.concepts):
-            self.concepts.append(Concept(coding, step.relationship, step.rule))
+        coding = self.codes.find(step.target_system, step.target_code)
+        if coding is None:
+            raise TableError(f"crosswalks/{step.table}.csv leads to a code that {step.target_system} does not have")
+        self._keep(Concept(coding, step.relationship, step.rule))
 
     def _canonical(self, system: str, code: str) -> bool:
         """A code of the topic's own system, in any spelling that system has."""
@@ -138,35 +147,59 @@ class _Understanding:
         if not language and system != self.topic.code_system:
             return False
         found = self.codes.find(self.topic.code_system, code)
+        rule = f"{found.system}:{found.code}" if found else ""
+        if found is None and language:
+            found, rule = self._withdrawn(code)
         if found is None:
             return False
-        if all(known.coding != found for known in self.concepts):
-            self.concepts.append(Concept(found, Relationship.EQUIVALENT, f"{found.system}:{found.code}"))
+        self._keep(Concept(found, Relationship.EQUIVALENT, rule))
         return True
 
-    def _take_unknown(self, system: str, code: str, display: str) -> None:
-        """A code no table has: a misplaced CDCREC code is recognised, garbage is invalid, words stay."""
+    def _withdrawn(self, tag: str) -> tuple[Coding | None, str]:
+        """``iw-IL`` is ``he-IL``: the withdrawn code is replaced, region and script stay."""
+        primary, _, rest = tag.replace("_", "-").partition("-")
+        step = next(iter(self._steps(LANGUAGE, primary.lower())), None)
+        if not rest or step is None or step.target_system != LANGUAGE:
+            return None, ""
+        return self.codes.language(f"{step.target_code}-{rest}"), step.rule
+
+    def _take_unknown(self, system: str, code: str, display: str, *, guessed: bool) -> None:
+        """A code no table has: a misplaced CDCREC code is recognised, garbage is invalid, words stay.
+
+        The words beside it are matched where its system tells us nothing; beside an illegal code
+        of a system we know, only words that say why there is no answer are.
+        """
         if system == "x12-1109" and _CODE_LIKE.match(code) and self._canonical(CDCREC, code):
             self._problem("not_in_code_list", Severity.ERROR)
             return
         if system == CDCREC and _CODE_LIKE.match(code) and not check_digit_is_right(code):
             self._problem("check_digit_wrong", Severity.ERROR)
-        known = system == self.topic.code_system or system in _CLOSED
-        self._problem("not_in_code_list" if known else "system_unknown", Severity.ERROR if known else Severity.WARNING)
-        if display or (not known and code):
-            self.words.append(display or code)
-        else:
+        closed, own = self.codes.closed(system), system == self.topic.code_system != ""
+        if closed or not own:
+            severity = Severity.ERROR if closed else Severity.WARNING
+            self._problem("not_in_code_list" if closed else "system_unknown", severity)
+        words = display or (code if guessed else "")
+        steps = self._steps("wording", fold(words))
+        if steps and (guessed or not closed or all(step.target_system == "state" for step in steps)):
+            self._take_wording(words)
+        elif own and code and not closed and not guessed:  # a terminology of which we hold only a part
+            self._problem("not_mapped", Severity.INFO)
+            self._keep(Concept(Coding(system, code, display), Relationship.UNMATCHED, "not_mapped"))
+        elif system in _ABSENT_SYSTEMS or not (display or (code and not closed)):
             self.states.append(State.INVALID)
+        else:
+            self.words.append(display or code)
 
     def _take_wording(self, wording: str) -> None:
         """Words match exactly or not at all; words that match nothing stay an answer, unmapped."""
         folded = fold(wording)
-        if self._step("wording", folded):
-            unmatched = self.states and self.states[-1] is State.ANSWERED
-            if unmatched or (self.concepts and self.concepts[-1].relationship is not Relationship.EQUIVALENT):
+        steps = self._steps("wording", folded)
+        if steps:
+            self._step("wording", folded)
+            if any(s.relationship is not Relationship.EQUIVALENT and s.target_system != "state" for s in steps):
                 self.words.append(wording.strip())
             return
-        if self._canonical(self.topic.code_system, wording.strip()):
+        if self._is_code(wording.strip()) and self._canonical(self.topic.code_system, wording.strip()):
             return
         if not any(c.isalpha() for c in folded):
             self.states.append(State.INVALID)
@@ -175,23 +208,38 @@ class _Understanding:
         self.words.append(wording.strip())
         self._problem("not_mapped", Severity.INFO)
 
+    def _is_code(self, word: str) -> bool:
+        """A capitalised word is a name: the language Mon is not the code mon, nor "No" Norwegian."""
+        return not (self.topic.code_system == LANGUAGE and word.isalpha() and word.istitle())
+
     def _take_text(self) -> None:
-        """Text beside codes is kept when it says more; alone it is matched like any wording."""
+        """Text beside codes is kept where it says more; alone or beside illegal codes it is matched."""
         text = self.received.text.strip()
         if not text:
             return
-        if not self.received.codings or (not self.concepts and not self.states and not self.words):
+        answered = self.concepts or self.words or State.ANSWERED in self.states
+        if not answered and set(self.states) <= {State.INVALID}:
             self._take_wording(text)
             return
-        said = {fold(concept.coding.display) for concept in self.concepts}
-        said |= {fold(coding.display) for coding in self.received.codings} | {fold(w) for w in self.words}
-        if not (self.concepts or self.words or State.ANSWERED in self.states):
-            # "Declined" beside ASKU says more than ASKU; other words beside an absence decide nothing.
-            if fold(text) not in said and not self._step("wording", fold(text)):
-                self._problem("text_beside_absence", Severity.INFO)
+        said = self._said()
+        if fold(text) in said:
             return
-        if any(fold(part) not in said for part in re.split(r"[;,]", text)) and fold(text) not in said:
-            self.words.append(text)
+        if answered:
+            self.words += [part.strip() for part in text.split(";") if not self._repeats(part, said)]
+        elif self._steps("wording", fold(text)):  # "Declined" beside ASKU says more than ASKU
+            self._take_wording(text)
+        else:  # other words beside an absence decide nothing
+            self._problem("text_beside_absence", Severity.INFO)
+
+    def _said(self) -> set[str]:
+        """What codes and words say already, whole and in the parts that a text may join with ``;``."""
+        known = [concept.coding.display for concept in self.concepts] + self.words
+        known += [coding.display for coding in self.received.codings]
+        return {fold(part) for words in known for part in (words, *words.split(";"))} | {""}
+
+    @staticmethod
+    def _repeats(part: str, said: set[str]) -> bool:
+        return fold(part) in said or all(fold(word) in said for word in part.split(","))
 
     def _problem(self, name: str, severity: Severity) -> None:
         self.problems.append((name, severity))

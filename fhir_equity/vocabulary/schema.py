@@ -14,7 +14,7 @@ from msgspec import Struct
 from fhir_equity.model import Meaning, State
 from fhir_equity.vocabulary.codes import CDCREC, Codes, fold
 
-HISPANIC, NOT_HISPANIC, WHITE = "2135-2", "2186-5", "2106-3"
+HISPANIC, NOT_HISPANIC, WHITE, OTHER_RACE = "2135-2", "2186-5", "2106-3", "2131-1"
 MENA = "Middle Eastern or North African"
 
 

@@ -13,7 +13,20 @@ from random import Random
 from typing import IO
 
 _FAMILIES = ("ALDER", "BIRCH", "CEDAR", "DOGWOOD", "ELMWOOD", "FIRTH", "GINKGO", "HAZELTON", "IRONWOOD", "JUNIPER")
-_GIVEN = ("ADA", "BRUNO", "CHIARA", "DIEGO", "ESPERANZA", "FARID", "GRETA", "HIRO", "INES", "JOSEPHINE", "KWAME", "LIEN")
+_GIVEN = (
+    "ADA",
+    "BRUNO",
+    "CHIARA",
+    "DIEGO",
+    "ESPERANZA",
+    "FARID",
+    "GRETA",
+    "HIRO",
+    "INES",
+    "JOSEPHINE",
+    "KWAME",
+    "LIEN",
+)
 _STREETS = ("ORCHARD STREET", "RIVER ROAD", "HILLSIDE AVENUE", "OLD MILL LANE", "STATION SQUARE APARTMENTS")
 _TOWNS = (("SAMPLETON", "OR", "97001"), ("FIXTURE CITY", "CA", "90001"), ("MOCKVILLE", "NY", "10001"))
 _RACES = ("2106-3", "2054-5", "2028-9", "2034-7", "2036-2", "1002-5", "2076-8", "2131-1", "2118-8")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from fhir_equity.adapters.edi834.envelope import Delimiters, text
+from fhir_equity.adapters.edi834.envelope import BLANK, Delimiters, decoded, text
+from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import Coding, Received, Severity
 
@@ -26,14 +27,22 @@ class Problem(Struct, frozen=True, gc=False):
 
 
 class Cut(Struct, frozen=True, gc=False):
-    """A received value and what was wrong with its syntax. `received` is None where nothing came."""
+    """A received value and what was wrong with its syntax. `received` is None where nothing came.
+
+    `at` says which of several segments it stands in, counted from 0.
+    """
 
     received: Received | None
     problems: tuple[Problem, ...] = ()
+    at: int = 0
 
 
 class Cutter:
-    """Cuts raw element text into received values, remembering every text it has seen."""
+    """Cuts raw text into received values: ``race`` and ``sex`` from an element, ``languages`` from segments.
+
+    ``race[DMG05]`` is one received value holding every repeat, ``sex[DMG03]`` the letter as sent,
+    ``languages[all LUI of a member]`` one received value per use (LUI04).
+    """
 
     def __init__(self, marks: Delimiters, context: Context) -> None:
         self._marks = marks
@@ -42,48 +51,28 @@ class Cutter:
         language = guide.get("language", {})
         self._use: dict[str, str] = {str(k): v for k, v in language.get("use", {}).items()}
         self._unstated_use: str = language.get("unstated_use", "language_spoken")
-        self._races: dict[str, Cut] = {}
-        self._languages: dict[tuple[str, ...], tuple[Cut, ...]] = {}
-        self._sexes: dict[str, Received] = {}
-
-    def race(self, raw: str) -> Cut:
-        """DMG05 -> one received value holding every repeat."""
-        found = self._races.get(raw)
-        if found is None:
-            found = self._races[raw] = self._cut_race(raw)
-        return found
-
-    def sex(self, raw: str) -> Received:
-        """DMG03 -> a received value; the letter as sent."""
-        found = self._sexes.get(raw)
-        if found is None:
-            found = Received("sex", SEX, (Coding("1068", raw.strip()),), raw=raw)
-            self._sexes[raw] = found
-        return found
-
-    def languages(self, segments: tuple[str, ...]) -> tuple[Cut, ...]:
-        """All LUI segments of a member -> one received value per use (LUI04)."""
-        found = self._languages.get(segments)
-        if found is None:
-            found = self._languages[segments] = self._cut_languages(segments)
-        return found
+        self.race: Memory[str, Cut] = Memory(self._cut_race)
+        self.sex: Memory[str, Received] = Memory(_cut_sex)
+        self.languages: Memory[tuple[str, ...], tuple[Cut, ...]] = Memory(self._cut_languages)
 
     def _cut_race(self, raw: str) -> Cut:
-        if not raw.strip():
-            return Cut(None)
         repeats = raw.split(self._marks.repetition) if self._marks.repetition else [raw]
         codings: list[Coding] = []
         problems: list[Problem] = []
         for number, repeat in enumerate(repeats, start=1):
-            self._cut_composite(repeat, f"DMG05:{number}", codings, problems)
+            found = self._cut_composite(repeat, f"DMG05:{number}", codings)
+            if number <= self._most:  # the repeats beyond are one problem, however many they are
+                problems += found
         if len(repeats) > self._most:
             problems.append(Problem(f"{RACE}.too_many_repeats", Severity.ERROR, f"DMG05:{self._most + 1}"))
-        received = Received("race_ethnicity", RACE, tuple(codings), raw=text(raw))
-        return Cut(received, tuple(problems))
+        if not raw.strip(BLANK + self._marks.component + self._marks.repetition):
+            return Cut(None, tuple(problems))
+        return Cut(Received("race_ethnicity", RACE, tuple(codings), raw=decoded(raw)), tuple(problems))
 
-    def _cut_composite(self, raw: str, path: str, codings: list[Coding], problems: list[Problem]) -> None:
-        parts = [part.strip() for part in raw.split(self._marks.component)]
+    def _cut_composite(self, raw: str, path: str, codings: list[Coding]) -> list[Problem]:
+        parts = [text(part) for part in raw.split(self._marks.component)]
         letter, qualifier, code = (*parts, "", "", "")[:3]
+        problems = []
         if len(parts) > 3:
             problems.append(Problem(f"{RACE}.too_many_components", Severity.ERROR, f"{path}:4"))
         if bool(qualifier) != bool(code):
@@ -96,32 +85,50 @@ class Cutter:
             codings.append(Coding("1109", letter))
         if code:
             codings.append(Coding(qualifier or "RET", code))
+        return problems
 
     def _cut_languages(self, segments: tuple[str, ...]) -> tuple[Cut, ...]:
-        by_topic: dict[str, list[tuple[Coding | None, str, str]]] = {}
-        problems: list[Problem] = []
-        for segment in segments:
-            parts = [*segment.split(self._marks.element), "", "", "", ""]
-            qualifier, code, words, use = (part.strip() for part in parts[1:5])
-            problems += _language_problems(qualifier, code, words, use)
+        by_topic: dict[str, _Languages] = {}
+        cuts: list[Cut] = []
+        for at, segment in enumerate(segments):
+            cells = [*segment.split(self._marks.element), "", "", "", ""]
+            qualifier, code, words, use = map(text, cells[1:5])
+            problems = _language_problems(qualifier, code, words, use)
             topic = self._use.get(use) if use else self._unstated_use
             if topic is None:
                 problems.append(Problem(f"{LANGUAGE}04.not_in_code_list", Severity.ERROR, "LUI04"))
             elif code or words:
                 if not use:
                     problems.append(Problem(f"{LANGUAGE}04.missing", Severity.INFO, "LUI04"))
-                coding = Coding(qualifier or "LE", code) if code else None
-                by_topic.setdefault(topic, []).append((coding, text(words), text(segment)))
-        cuts = [Cut(_united(topic, found)) for topic, found in by_topic.items()]
-        return (*cuts, Cut(None, tuple(problems))) if problems else tuple(cuts)
+                found = by_topic.setdefault(topic, _Languages(at))
+                found.add(qualifier, code, words, decoded(segment.lstrip(BLANK)))
+            if problems:
+                cuts.append(Cut(None, tuple(problems), at))
+        return (*(Cut(found.received(topic), at=found.at) for topic, found in by_topic.items()), *cuts)
 
 
-def _united(topic: str, found: list[tuple[Coding | None, str, str]]) -> Received:
-    codings = tuple(coding for coding, _, _ in found if coding is not None)
-    words = "; ".join(words for _, words, _ in found if words)
-    return Received(
-        topic, f"{LANGUAGE}02" if codings else f"{LANGUAGE}03", codings, words, "\n".join(r for _, _, r in found)
-    )
+def _cut_sex(raw: str) -> Received:
+    return Received("sex", SEX, (Coding("1068", text(raw)),), raw=decoded(raw))
+
+
+class _Languages(Struct):
+    """The languages of one use, from one segment or several."""
+
+    at: int
+    codings: list[Coding] = []
+    words: list[str] = []
+    raws: list[str] = []
+
+    def add(self, qualifier: str, code: str, words: str, raw: str) -> None:
+        if code:
+            self.codings.append(Coding(qualifier or "LE", code))
+        if words:
+            self.words.append(words)
+        self.raws.append(raw)
+
+    def received(self, topic: str) -> Received:
+        element = f"{LANGUAGE}02" if self.codings else f"{LANGUAGE}03"
+        return Received(topic, element, tuple(self.codings), "; ".join(self.words), "\n".join(self.raws))
 
 
 def _language_problems(qualifier: str, code: str, words: str, use: str) -> list[Problem]:

@@ -1,11 +1,13 @@
-"""The segments of one member (loop 2000 from INS on) -> Member, or Rejected with its verbatim text."""
+"""The segments of one member (loop 2000 from INS on) -> Member, or Rejected with its verbatim bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from fhir_equity.adapters.edi834.demographics import Cut, Cutter, Problem
-from fhir_equity.adapters.edi834.envelope import Delimiters, text
+from fhir_equity.adapters.edi834.dates import iso_date
+from fhir_equity.adapters.edi834.demographics import Cutter
+from fhir_equity.adapters.edi834.envelope import Delimiters, Raw, text
+from fhir_equity.adapters.edi834.keys import Person, PersonKeys
+from fhir_equity.adapters.edi834.memory import Memory
+from fhir_equity.adapters.edi834.shape import Note, Shape, Shapes
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import (
     Address,
@@ -17,26 +19,27 @@ from fhir_equity.model import (
     Member,
     Name,
     Origin,
+    Received,
     Rejected,
     Severity,
 )
 
-BLANK = " \r\n\t"
-_INSURED = ("IL", "74")  # 74 = corrected insured: still the member, with the new values
-# Loops of 2000 in which N3, DMG or REF would be somebody else's, by NM101 or by segment id.
-_ELIGIBILITY = {"348": 0, "356": 0, "349": 1, "357": 1}
-_NO_NAME = Name()
 _NO_ADDRESS = Address()
+_NOTHING = [""] * 18  # as many elements as INS has with its id
+_NEVER = ("", "")
+_ELIGIBILITY = {"356": 0, "357": 1}  # DTP01 in 2000: begin, end
+_COVERAGE = {"348": 0, "349": 1}  # DTP01 in 2300: begin, end
+
+Found = list[tuple[Received, int, str]]  # an answer to be: what was received, place in the member, path
 
 
 class MemberReader:
-    """Reads members of one interchange; holds what all of them share."""
+    """Reads the members of one interchange; holds what all of them share."""
 
     def __init__(self, artefact: str, marks: Delimiters, context: Context) -> None:
         self._artefact = artefact
-        self._element = marks.element
         self._partner = context.partner
-        self._segment = marks.segment
+        self._marks = marks
         self._cutter = Cutter(marks, context)
         said = context.attestation
         self._origin = Origin(
@@ -48,297 +51,184 @@ class MemberReader:
             question=said.get("question", ""),
         )
         person = context.guide.get("person", {})
-        self._recipes = [tuple(parts) for parts in person.get("key", [])]
-        self._packed: str = person.get("packed", "")
-        self._kept = frozenset(person.get("identifiers", []))
+        self._keys = PersonKeys(person)
+        self._kept = {kind: f"REF*{kind}" for kind in person.get("identifiers", [])}
+        self._shapes = Shapes(frozenset(context.guide.get("segments", {}).get("member", [])), marks.element)
+        self._cells: Memory[str, list[str]] = Memory(self._clean)
+        self._dates: Memory[str, tuple[str, str, bool]] = Memory(self._dated)
 
-    def read(self, segments: list[str], number: int, offset: int) -> Member | Rejected:
-        """One member from its raw segments, the first being its INS.
-
-        `number` and `offset` are those of the INS in the artefact.
-        """
-        record = _Record(self, segments, number, offset)
-        record.scan()
-        return record.member()
-
-    def rejected(self, segments: list[str], number: int, offset: int, code: str) -> Rejected:
-        """The verbatim bytes of a member that cannot be used."""
-        raw = (self._segment.join(segments) + self._segment).encode("latin-1")
-        place = Locator(self._artefact, "segment", number, offset + _lead(segments[0]), "INS")
-        return Rejected(raw, Finding(code, Severity.ERROR, place))
-
-
-def _lead(segment: str) -> int:
-    return len(segment) - len(segment.lstrip(BLANK))
-
-
-class _Record:
-    """One member on its way."""
-
-    __slots__ = (
-        "answers", "birth_date", "city", "coverage", "demographics", "findings", "ins", "languages", "lines", "loop",
-        "name", "name_seen", "nm1", "number", "offset", "reader", "refs", "segments", "spans", "start",
-    )  # fmt: skip
-
-    def __init__(self, reader: MemberReader, segments: list[str], number: int, offset: int) -> None:
-        self.reader = reader
-        self.segments = segments
-        self.number = number
-        self.offset = offset
-        self.start = offset
-        self.loop = "2000"
-        self.ins: list[str] = []
-        self.nm1: list[str] = []
-        self.refs: dict[str, str] = {}
-        self.demographics: tuple[int, int, list[str]] | None = None
-        self.languages: list[tuple[int, int, str]] = []
-        self.lines: list[str] = []
-        self.city: list[str] = []
-        self.coverage = ""
-        self.spans: list[list[str]] = []
-        self.findings: list[Finding] = []
-
-    def scan(self) -> None:
-        """Walk the segments once; each kind is looked at only in the loop where it is the member's."""
-        element = self.reader._element
-        number, offset = self.number, self.offset
-        takers = _TAKERS
-        for raw in self.segments:
-            segment = raw if raw[:1] > " " else raw.lstrip(BLANK)
-            taker = takers.get(segment[: segment.find(element)])
-            if taker is not None:
-                taker(self, segment, number, offset + len(raw) - len(segment))
-            number += 1
-            offset += len(raw) + 1
-
-    def take_ins(self, segment: str, number: int, offset: int) -> None:
-        self.ins = segment.split(self.reader._element)
-        self.number, self.offset = number, offset
-
-    def take_ref(self, segment: str, number: int, offset: int) -> None:
-        if self.loop == "2000":
-            parts = segment.split(self.reader._element, 3)
-            if len(parts) > 2 and parts[2]:
-                self.refs.setdefault(parts[1].strip(), text(parts[2]))
-
-    def take_nm1(self, segment: str, number: int, offset: int) -> None:
-        parts = segment.split(self.reader._element)
-        who = parts[1].strip() if len(parts) > 1 else ""
-        if who in _INSURED and not self.nm1:
-            self.nm1 = parts
-            self.loop = "2100A"
-        elif self.loop in ("2000", "2100A", "2100"):
-            self.loop = "2100"
-            if who == "70":
-                self.find("x12.2100b.old_values", Severity.INFO, number, offset, "NM1")
-
-    def take_n3(self, segment: str, number: int, offset: int) -> None:
-        if self.loop == "2100A":
-            self.lines = segment.split(self.reader._element)[1:]
-
-    def take_n4(self, segment: str, number: int, offset: int) -> None:
-        if self.loop == "2100A":
-            self.city = segment.split(self.reader._element)
-
-    def take_dmg(self, segment: str, number: int, offset: int) -> None:
-        # A DMG before any NM1*IL is out of order but can only be the member's.
-        if self.loop in ("2000", "2100A"):
-            if self.demographics is None:
-                self.demographics = (number, offset, segment.split(self.reader._element))
-            else:
-                self.find("x12.dmg.repeated", Severity.ERROR, number, offset, "DMG")
-
-    def take_lui(self, segment: str, number: int, offset: int) -> None:
-        if self.loop in ("2000", "2100A"):
-            self.languages.append((number, offset, segment))
-
-    def take_hd(self, segment: str, number: int, offset: int) -> None:
-        self.loop = "2300"
-        if not self.coverage:
-            parts = segment.split(self.reader._element, 4)
-            self.coverage = parts[3].strip() if len(parts) > 3 else ""
-        self.spans.append(["", ""])
-
-    def take_dtp(self, segment: str, number: int, offset: int) -> None:
-        parts = segment.split(self.reader._element)
-        side = _ELIGIBILITY.get(parts[1]) if len(parts) > 3 else None
-        if side is None or self.loop not in ("2000", "2300"):
-            return
-        if self.loop == "2300" or not self.spans:
-            if not self.spans:
-                self.spans.append(["", ""])
-            self.spans[-1][side] = iso_date(parts[3])
-        else:
-            self.spans[0][side] = iso_date(parts[3])
-
-    def leave(self, segment: str, number: int, offset: int) -> None:
-        self.loop = "2320"  # COB, LX and LS open loops that hold nothing of the person's own
-
-    def find(self, code: str, severity: Severity, number: int, offset: int, path: str) -> None:
-        self.findings.append(Finding(code, severity, Locator(self.reader._artefact, "segment", number, offset, path)))
-
-    def member(self) -> Member | Rejected:
-        """What the record holds; Rejected where it is nobody's or its INS or NM1 cannot be used."""
-        relation = self.ins[1].strip() if len(self.ins) > 1 else ""
-        if relation not in ("Y", "N"):
-            return self._reject("x12.ins01.not_in_code_list")
-        if not self.nm1:
-            return self._reject("x12.nm1.missing")
-        self._birth_date()
-        key, rule = self._key(subscriber=relation == "Y")
+    def read(self, raw: Raw) -> Member | Rejected:
+        """The member that `raw` is; Rejected where it is nobody's or its INS or NM1 cannot be used."""
+        segments = raw.segments
+        ins = self._cells[segments[0]]
+        shape = self._shapes.of(raw)
+        if ins[1] not in ("Y", "N"):
+            return self.rejected(raw, "x12.ins01.not_in_code_list")
+        if shape.nm1 < 0:
+            return self.rejected(raw, "x12.nm1.missing")
+        notes = [*shape.notes]
+        nm1 = self._clean(segments[shape.nm1])
+        dmg = segments[shape.dmg].split(self._marks.element) + _NOTHING if shape.dmg >= 0 else _NOTHING
+        birth_date = _birth_date(dmg, shape.dmg, notes)
+        refs = self._references(segments, shape, notes)
+        key, rule = self._keys.of(Person(ins[1] == "Y", refs, nm1[9], nm1[3], nm1[4], birth_date, ins[17]))
         if not key:
-            return self._reject("x12.member.no_identity")
-        reader = self.reader
-        answers = self._answers()
+            return self.rejected(raw, "x12.member.no_identity")
         return Member(
-            reader._partner,
+            self._partner,
             key,
             rule,
-            self._identifiers(),
-            self._name(),
-            self.birth_date,
-            self._address(),
-            self._enrollment(subscriber=relation == "Y"),
-            answers,
-            tuple(self.findings),
+            self._identifiers(refs, nm1),
+            _name(nm1),
+            birth_date,
+            self._address(segments, shape),
+            self._enrollment(ins, refs, segments, shape, notes),
+            self._answers(raw, dmg, shape, notes),
+            self._findings(raw, notes) if notes else (),
         )
 
-    def _reject(self, code: str) -> Rejected:
-        return self.reader.rejected(self.segments, self.number, self.start, code)
+    def rejected(self, raw: Raw, code: str) -> Rejected:
+        """The verbatim bytes of a member that cannot be used."""
+        place = Locator(self._artefact, "segment", raw.number, raw.offset_of(0), "INS")
+        return Rejected(raw.bytes(self._marks.segment), Finding(code, Severity.ERROR, place))
 
-    def _birth_date(self) -> None:
-        self.birth_date = ""
-        if self.demographics is None:
-            return
-        number, offset, parts = self.demographics
-        if len(parts) > 2 and parts[2].strip():
-            self.birth_date = iso_date(parts[2])
-            if not self.birth_date:
-                self.find("x12.dmg02.not_a_date", Severity.ERROR, number, offset, "DMG02")
-        if (len(parts) > 1 and bool(parts[1].strip())) != (len(parts) > 2 and bool(parts[2].strip())):
-            self.find("x12.dmg.p0102", Severity.ERROR, number, offset, "DMG02")
+    def _dated(self, segment: str) -> tuple[str, str, bool]:
+        """DTP01, DTP03 as an ISO date, and whether there was a DTP03."""
+        dtp = self._clean(segment)
+        return dtp[1], iso_date(dtp[3]), bool(dtp[3])
 
-    def _answers(self) -> tuple[Answer, ...]:
-        answers: list[Answer] = []
-        origin = self.reader._origin
-        if self.demographics is not None:
-            number, offset, parts = self.demographics
-            count = len(parts)
-            if count > 3 and parts[3].strip():
-                sex = self.reader._cutter.sex(parts[3])
-                answers.append(Answer(sex, origin, "segment", number, offset, "DMG03"))
-            if count > 5 and parts[5]:
-                cut = self.reader._cutter.race(parts[5])
-                self._add(cut, answers, number, offset, "DMG05")
-            if count > 10:
-                self._collection_syntax(parts, number, offset)
-        if self.languages:
-            number, offset, _ = self.languages[0]
-            for cut in self.reader._cutter.languages(tuple(segment for _, _, segment in self.languages)):
-                self._add(cut, answers, number, offset, "LUI02")
+    def _clean(self, segment: str) -> list[str]:
+        """The elements without the spaces that pad them, the id at 0; at least eighteen, as INS has."""
+        cells = segment.split(self._marks.element)
+        if " " in segment or not segment.isascii():
+            cells = [text(cell) for cell in cells]
+        cells += _NOTHING
+        return cells
+
+    def _findings(self, raw: Raw, notes: list[Note]) -> tuple[Finding, ...]:
+        offsets, artefact, first = raw.offsets(), self._artefact, raw.number
+        return tuple(
+            Finding(n.code, n.severity, Locator(artefact, "segment", first + n.place, offsets[n.place], n.path))
+            for n in notes
+        )
+
+    def _references(self, segments: list[str], shape: Shape, notes: list[Note]) -> dict[str, str]:
+        """REF01 -> REF02 of loop 2000; the first of a kind counts, another value for it is a finding."""
+        refs: dict[str, str] = {}
+        for place in shape.refs:
+            ref = segments[place].split(self._marks.element, 3)
+            if len(ref) > 2 and (value := text(ref[2])) and refs.setdefault(text(ref[1]), value) != value:
+                notes.append(Note("x12.ref.repeated", Severity.WARNING, place, "REF01"))
+        return refs
+
+    def _answers(self, raw: Raw, dmg: list[str], shape: Shape, notes: list[Note]) -> tuple[Answer, ...]:
+        found: Found = []
+        if dmg[3].strip(" "):
+            found.append((self._cutter.sex[dmg[3]], shape.dmg, "DMG03"))
+        if dmg[5].strip(" "):
+            self._race(dmg[5], shape.dmg, found, notes)
+        if dmg[10] or dmg[11]:
+            notes += _collection_syntax(dmg, shape.dmg)
+        if shape.languages:
+            self._spoken(raw.segments, shape.languages, found, notes)
+        answers = []
+        at, offset = -1, -1
+        for received, place, path in found:
+            if place != at:
+                at, offset = place, raw.offset_of(place)
+            answers.append(Answer(received, self._origin, "segment", raw.number + place, offset, path))
         return tuple(answers)
 
-    def _add(self, cut: Cut, answers: list[Answer], number: int, offset: int, path: str) -> None:
+    def _race(self, raw: str, place: int, found: Found, notes: list[Note]) -> None:
+        cut = self._cutter.race[raw]
         if cut.received is not None:
-            answers.append(Answer(cut.received, self.reader._origin, "segment", number, offset, path))
-        for problem in cut.problems:
-            self._problem(problem, number, offset)
+            found.append((cut.received, place, "DMG05"))
+        if cut.problems:
+            notes += [Note(p.code, p.severity, place, p.path) for p in cut.problems]
 
-    def _problem(self, problem: Problem, number: int, offset: int) -> None:
-        self.find(problem.code, problem.severity, number, offset, problem.path)
+    def _spoken(self, segments: list[str], places: tuple[int, ...], found: Found, notes: list[Note]) -> None:
+        for cut in self._cutter.languages[tuple([segments[place] for place in places])]:
+            place = places[cut.at]
+            if cut.received is not None:
+                found.append((cut.received, place, "LUI02" if cut.received.codings else "LUI03"))
+            if cut.problems:
+                notes += [Note(p.code, p.severity, place, p.path) for p in cut.problems]
 
-    def _collection_syntax(self, parts: list[str], number: int, offset: int) -> None:
-        """P1011: DMG10 and DMG11 together; C1105: DMG11 needs DMG05."""
-        ten, eleven = parts[10].strip(), parts[11].strip() if len(parts) > 11 else ""
-        if bool(ten) != bool(eleven):
-            self.find("x12.dmg.p1011", Severity.ERROR, number, offset, "DMG11" if ten else "DMG10")
-        if eleven and not parts[5].strip():
-            self.find("x12.dmg.c1105", Severity.ERROR, number, offset, "DMG05")
-
-    def _key(self, *, subscriber: bool) -> tuple[str, str]:
-        packed = self.reader._packed
-        values = {f"REF*{k}": v for k, v in self.refs.items() if not packed or packed not in v}
-        number = text(self.nm1[9]) if len(self.nm1) > 9 else ""
-        shared = self.refs.get("0F", "")
-        values["NM109"] = number
-        values["subscriber"] = "self" if subscriber else ""
-        values["INS17"] = self.ins[17].strip() if len(self.ins) > 17 else ""
-        values["birth_date"] = self.birth_date
-        values["family_name"] = self._part(3).upper()
-        values["given_name"] = self._part(4).upper()
-        for recipe in self.reader._recipes:
-            parts = [values.get(name, "") for name in recipe]
-            if not all(parts) or (not subscriber and len(parts) == 1 and parts[0] == shared):
-                continue
-            return "|".join(parts), "+".join(recipe)
-        return "", ""
-
-    def _part(self, place: int) -> str:
-        return text(self.nm1[place]) if len(self.nm1) > place else ""
-
-    def _identifiers(self) -> tuple[Identifier, ...]:
-        kept = self.reader._kept
-        found = [Identifier("", value, f"REF*{kind}") for kind, value in self.refs.items() if kind in kept]
-        number = self._part(9)
-        if number:
-            found.append(Identifier("", number, "NM109", "ssn" if self.nm1[8].strip() == "34" else ""))
+    def _identifiers(self, refs: dict[str, str], nm1: list[str]) -> tuple[Identifier, ...]:
+        kept = self._kept
+        found = [Identifier("", value, kept[kind]) for kind, value in refs.items() if kind in kept]
+        if nm1[9]:
+            found.append(Identifier("", nm1[9], "NM109", "ssn" if nm1[8] == "34" else ""))
         return tuple(found)
 
-    def _name(self) -> Name:
-        given = tuple(part for part in (self._part(4), self._part(5)) if part)
-        return Name(self._part(3), given, self._part(6), self._part(7))
-
-    def _address(self) -> Address:
-        if not self.lines and not self.city:
+    def _address(self, segments: list[str], shape: Shape) -> Address:
+        if shape.n3 < 0 and shape.n4 < 0:
             return _NO_ADDRESS
-        city = [*self.city, "", "", "", "", "", "", ""]
-        county = text(city[6]) if city[5].strip() == "CY" else ""
-        lines = tuple(line for line in map(text, self.lines) if line)
-        return Address(lines, text(city[1]), text(city[2]), text(city[3]), text(city[4]), county)
+        streets = map(text, segments[shape.n3].split(self._marks.element)[1:]) if shape.n3 >= 0 else ()
+        lines = tuple([line for line in streets if line])
+        if shape.n4 < 0:
+            return Address(lines)
+        city = self._cells[segments[shape.n4]]
+        return Address(lines, city[1], city[2], city[3], city[4], city[6] if city[5] == "CY" else "")
 
-    def _enrollment(self, *, subscriber: bool) -> Enrollment:
-        ins = [*self.ins, "", "", "", ""]
+    def _enrollment(
+        self, ins: list[str], refs: dict[str, str], segments: list[str], shape: Shape, notes: list[Note]
+    ) -> Enrollment:
+        """INS, REF*0F, REF*1L, the first HD03 and the dates of 2000 and of each 2300."""
+        spans = [self._span(shape.dates, _ELIGIBILITY, segments, notes)]
+        coverage = ""
+        for place, dates in shape.coverages:
+            coverage = coverage or self._cells[segments[place]][3]
+            spans.append(self._span(dates, _COVERAGE, segments, notes))
         return Enrollment(
-            subscriber,
-            ins[2].strip(),
-            ins[3].strip(),
-            self.refs.get("0F", ""),
-            self.refs.get("1L", ""),
-            self.coverage,
-            tuple((start, end) for start, end in self.spans if start or end),
-            len(self.ins) > 13 and self.ins[13].strip() == "R",
+            ins[1] == "Y",
+            ins[2],
+            ins[3],
+            refs.get("0F", ""),
+            refs.get("1L", ""),
+            coverage,
+            tuple([span for span in spans if span != _NEVER]),
+            ins[13] == "R",
         )
 
-
-Taker = Callable[[_Record, str, int, int], None]
-_TAKERS: dict[str, Taker] = {
-    "INS": _Record.take_ins,
-    "REF": _Record.take_ref,
-    "NM1": _Record.take_nm1,
-    "N3": _Record.take_n3,
-    "N4": _Record.take_n4,
-    "DMG": _Record.take_dmg,
-    "LUI": _Record.take_lui,
-    "HD": _Record.take_hd,
-    "DTP": _Record.take_dtp,
-    "COB": _Record.leave,
-    "LX": _Record.leave,
-    "LS": _Record.leave,
-}
+    def _span(
+        self, places: tuple[int, ...], qualifiers: dict[str, int], segments: list[str], notes: list[Note]
+    ) -> tuple[str, str]:
+        """Begin and end among these DTP."""
+        span = ["", ""]
+        for place in places:
+            qualifier, day, sent = self._dates[segments[place]]
+            side = qualifiers.get(qualifier)
+            if side is not None:
+                span[side] = day
+                if sent and not day:
+                    notes.append(Note("x12.dtp03.not_a_date", Severity.WARNING, place, "DTP03"))
+        return span[0], span[1]
 
 
-def iso_date(value: str) -> str:
-    """CCYYMMDD -> ISO; empty where it is no calendar date."""
-    value = value.strip()
-    if len(value) != 8 or not (value.isascii() and value.isdigit()):
-        return ""
-    year, month, day = int(value[:4]), int(value[4:6]), int(value[6:])
-    if not (1 <= month <= 12 and 1 <= day <= _days(year, month) and year >= 1):
-        return ""
-    return f"{value[:4]}-{value[4:6]}-{value[6:]}"
+def _birth_date(dmg: list[str], place: int, notes: list[Note]) -> str:
+    """DMG02, with P0102: DMG01 and DMG02 together."""
+    qualifier, value = dmg[1].strip(" "), dmg[2].strip(" ")
+    birth_date = iso_date(value)
+    if not birth_date and value:
+        notes.append(Note("x12.dmg02.not_a_date", Severity.ERROR, place, "DMG02"))
+    if bool(qualifier) != bool(value):
+        notes.append(Note("x12.dmg.p0102", Severity.ERROR, place, "DMG02" if qualifier else "DMG01"))
+    return birth_date
 
 
-def _days(year: int, month: int) -> int:
-    if month == 2:
-        return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
-    return 30 if month in (4, 6, 9, 11) else 31
+def _collection_syntax(dmg: list[str], place: int) -> list[Note]:
+    """P1011: DMG10 and DMG11 together; C1105: DMG11 needs DMG05."""
+    race, ten, eleven = (dmg[element].strip(" ") for element in (5, 10, 11))
+    notes = []
+    if bool(ten) != bool(eleven):
+        notes.append(Note("x12.dmg.p1011", Severity.ERROR, place, "DMG11" if ten else "DMG10"))
+    if eleven and not race:
+        notes.append(Note("x12.dmg.c1105", Severity.ERROR, place, "DMG05"))
+    return notes
+
+
+def _name(nm1: list[str]) -> Name:
+    first, second = nm1[4], nm1[5]
+    given = (first, second) if first and second else tuple(part for part in (first, second) if part)
+    return Name(nm1[3], given, nm1[6], nm1[7])

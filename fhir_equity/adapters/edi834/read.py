@@ -1,187 +1,154 @@
-"""Read an 834: interchanges, groups, transaction sets, members, and the counts that must agree."""
+"""Read an 834: members are cut out at INS, everything between the envelope's segments is accounted for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import compress, count
 
-from fhir_equity.adapters.edi834.envelope import Delimiters, Envelope, Interchange
-from fhir_equity.adapters.edi834.member import BLANK, MemberReader
+from fhir_equity.adapters.edi834.control import Control
+from fhir_equity.adapters.edi834.envelope import BLANK, LONGEST, Batch, Delimiters, Envelope, Interchange, Raw
+from fhir_equity.adapters.edi834.member import MemberReader
+from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.adapters.protocol import Context, Read
 from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError
-from fhir_equity.model import Finding, Locator, Severity
+from fhir_equity.model import Finding, Locator, Member, Rejected, Severity
 
-_BOUNDARIES = frozenset(("INS", "ISA", "GS", "ST", "BGN", "QTY", "SE", "GE", "IEA"))
+BOUNDARIES = frozenset(("INS", "ISA", "TA1", "GS", "ST", "SE", "GE", "IEA"))
 
 
 def read(source: Source, context: Context) -> Iterator[Read]:
     """Yield Members, Rejected and Findings of a source in constant memory.
 
-    Raises UnreadableError when the source is no 834 at all.
+    Raises UnreadableError when the source is no 834 at all, or has a segment or a member without end.
     """
     envelope = Envelope(source)
-    reader = _Reader(source.name, context)
+    reader = _Reader(source.name, envelope, context)
     for interchange in envelope.interchanges():
         yield from reader.interchange(interchange)
-    yield from reader.end(envelope)
+    yield from reader.end()
 
 
 class _Reader:
-    """Follows the envelope of one source; members are cut out at INS and read one by one."""
+    """Follows one source through its interchanges."""
 
-    def __init__(self, name: str, context: Context) -> None:
+    def __init__(self, name: str, envelope: Envelope, context: Context) -> None:
         self._name = name
+        self._envelope = envelope
         self._context = context
-        self._versions: dict[str, str] = context.guide.get("versions", {})
-        self._sets = 0  # 834 transaction sets seen
-        self._others: set[str] = set()  # other transaction sets seen
-        self._controls: set[str] = set()
-        self._open: list[str] = []  # raw segments of the member being collected
-        self._open_at = (0, 0)
-        self._in_member = False
-        self._taking = False
-        self._closed = True  # no ST without its SE
-        self._group_version = ""
-        self._control = {"ISA": "", "GS": "", "ST": ""}
-        self._count = {"GS": 0, "ST": 0}
-        self._set_start = 0
-        self._members_in_set = 0
-        self._promised: int | None = None
-        self._ended = True
+        self._control = Control(name, context)
+        self._header = frozenset(context.guide.get("segments", {}).get("header", []))
+        self._boundary_of: Memory[str, bool] = Memory(_is_boundary)
+        self._open: Raw | None = None  # the member being collected
         self._members: MemberReader
+        self._marks: Delimiters
 
     def interchange(self, interchange: Interchange) -> Iterator[Read]:
-        marks = interchange.marks
-        self._members = MemberReader(self._name, marks, self._context)
-        element = marks.element
-        for number, offset, parts in interchange.batches:
-            for raw in parts:
-                segment = raw if raw[:1] > " " else raw.lstrip(BLANK)
-                kind = segment[: segment.find(element)]
-                if kind in _BOUNDARIES and (kind != "QTY" or not self._in_member):
-                    place = offset + len(raw) - len(segment)
-                    if kind == "INS":
-                        yield from self._flush()
-                        yield from self._start_member(raw, number, offset)
-                    else:
-                        if kind not in ("BGN", "QTY"):
-                            yield from self._flush()
-                        yield from self._envelope(kind, segment.split(element), marks, number, place)
-                elif self._in_member:
-                    self._open.append(raw)
-                number += 1
-                offset += len(raw) + 1
+        """Everything in one interchange, up to its IEA."""
+        self._marks = interchange.marks
+        self._members = MemberReader(self._name, interchange.marks, self._context)
+        for batch in interchange.batches:
+            yield from self._batch(batch)
+            if self._control.ended:
+                return
 
-    def _start_member(self, raw: str, number: int, offset: int) -> Iterator[Read]:
-        if self._closed:  # members without an ST before them are read all the same
-            yield Finding("x12.st.missing", Severity.ERROR, Locator(self._name, "segment", number, offset, "INS"))
-            self._taking, self._closed = True, False
-            self._sets += 1
-        if self._taking:
-            self._open = [raw]
-            self._open_at = (number, offset)
-            self._in_member = True
+    def _batch(self, batch: Batch) -> Iterator[Read]:
+        first = 0  # the first segment that is not accounted for
+        for index in list(compress(count(), map(self._boundary_of.__getitem__, batch.kinds))):
+            if self._open is not None:
+                self._open.extend(batch, first, index)
+            else:
+                yield from self._between(batch, first, index)
+            kind = batch.kinds[index].strip(BLANK)
+            if kind == "ISA" and not self._control.ended:
+                yield from self._cut_off(batch, index)
+                return
+            if self._open is not None:
+                yield self._finish(self._open)
+            if kind == "INS" and self._control.taking:
+                self._control.members += 1
+                self._open = Raw(batch.number + index, batch.start_of(index))
+                first = index
+                continue
+            yield from self._boundary(kind, batch, index)
+            first = index + (self._open is None)
+            if self._control.ended:
+                self._envelope.give_back(batch, first, self._marks)
+                return
+        yield from self._rest(batch, first)
 
-    def _flush(self) -> Iterator[Read]:
-        if self._in_member:
-            self._in_member = False
-            self._members_in_set += 1
-            yield self._members.read(self._open, *self._open_at)
+    def _boundary(self, kind: str, batch: Batch, index: int) -> Iterator[Read]:
+        place = self._place(batch, index, kind)
+        if kind != "INS":
+            yield from self._control.segment(kind, batch.segments[index].split(self._marks.element), place, self._marks)
+        elif self._control.stray:
+            yield from self._control.without_set(place)
+            self._open = Raw(batch.number + index, batch.start_of(index))
 
-    def _envelope(self, kind: str, parts: list[str], marks: Delimiters, number: int, offset: int) -> Iterator[Read]:
-        cells = [part.strip() for part in parts] + [""] * 17
-        place = Locator(self._name, "segment", number, offset, kind)
-        match kind:
-            case "ISA":
-                yield from self._isa(cells, marks, place)
-            case "GS":
-                self._control["GS"], self._group_version = cells[6], cells[8]
-                self._count["GS"] += 1
-                self._count["ST"] = 0
-            case "ST":
-                yield from self._st(cells, place, number)
-            case "BGN":
-                if cells[7] in ("2", "4", "RX") and not cells[8]:
-                    yield Finding("x12.bgn08.shifted", Severity.WARNING, place)
-            case "QTY":
-                if cells[1] == "TO" and cells[2].isdigit():
-                    self._promised = int(cells[2])
-            case "SE":
-                yield from self._se(cells, place, number)
-            case "GE":
-                yield from self._agree("ge", cells[1], self._count["ST"], cells[2], self._control["GS"], place)
-            case "IEA":
-                self._ended = True
-                yield from self._agree("iea", cells[1], self._count["GS"], cells[2], self._control["ISA"], place)
-
-    def _isa(self, cells: list[str], marks: Delimiters, place: Locator) -> Iterator[Read]:
-        self._ended = False
-        self._control["ISA"] = cells[13]
-        self._count["GS"] = 0
-        if not marks.padded:
-            yield Finding("x12.isa.not_padded", Severity.WARNING, place)
-        if marks.isa11.isalnum():
-            yield Finding("x12.isa11.no_repetition_separator", Severity.WARNING, place)
-        if cells[13] in self._controls:
-            yield Finding("x12.isa13.duplicate", Severity.ERROR, place)
-        self._controls.add(cells[13])
-
-    def _st(self, cells: list[str], place: Locator, number: int) -> Iterator[Read]:
-        self._control["ST"] = cells[2]
-        self._count["ST"] += 1
-        self._set_start, self._members_in_set, self._promised = number, 0, None
-        self._closed = False
-        self._taking = cells[1] == "834"
-        if not self._taking:
-            self._others.add(cells[1])
-            yield Finding("x12.st01.not_834", Severity.ERROR, place)
+    def _rest(self, batch: Batch, first: int) -> Iterator[Read]:
+        """What follows the last boundary of a batch: a member that goes on in the next one, or strays."""
+        if self._open is None:
+            yield from self._between(batch, first, len(batch.segments))
             return
-        self._sets += 1
-        version = cells[3] or self._group_version
-        known = self._versions.get(version)
-        if known is None:
-            yield Finding("x12.version.unknown", Severity.WARNING, place)
-        elif known != "full":
-            yield Finding("x12.version.shared_parts_only", Severity.WARNING, place)
+        self._open.extend(batch, first, len(batch.segments))
+        if sum(map(len, self._open.segments)) + len(self._open.segments) > LONGEST:
+            raise UnreadableError(f"{self._name}, byte {self._open.offset}: a member without an end")
 
-    def _se(self, cells: list[str], place: Locator, number: int) -> Iterator[Read]:
-        self._closed = True
-        counted = number - self._set_start + 1
-        yield from self._agree("se", cells[1], counted, cells[2], self._control["ST"], place)
-        if self._promised is not None and self._taking and self._promised != self._members_in_set:
-            yield Finding("x12.qty.total_differs", Severity.WARNING, place, f"counted {self._members_in_set}")
-        self._taking = False
+    def _between(self, batch: Batch, first: int, stop: int) -> Iterator[Read]:
+        """Segments outside of members: those of a set's header, and those that stand where nothing should."""
+        for index in range(first, stop if self._control.strict else first):
+            kind = batch.kinds[index].strip(BLANK)
+            if kind in self._header and self._control.taking:
+                yield from self._control.header(
+                    kind, batch.segments[index].split(self._marks.element), self._place(batch, index, kind)
+                )
+            else:
+                code = "x12.segment.unexpected" if kind else "x12.segment.empty"
+                yield Finding(code, Severity.WARNING, self._place(batch, index))
 
-    def _agree(self, name: str, said: str, counted: int, control: str, expected: str, place: Locator) -> Iterator[Read]:
-        if said != str(counted) and not (said.isdigit() and int(said) == counted):
-            yield Finding(f"x12.{name}01.count_differs", Severity.ERROR, place, f"counted {counted}")
-        if control != expected:
-            yield Finding(f"x12.{name}02.control_number_differs", Severity.ERROR, place)
+    def _place(self, batch: Batch, index: int, path: str = "") -> Locator:
+        return Locator(self._name, "segment", batch.number + index, batch.offset_of(index), path)
 
-    def end(self, envelope: Envelope) -> Iterator[Read]:
+    def _finish(self, raw: Raw) -> Member | Rejected:
+        self._open = None
+        return self._members.read(raw)
+
+    def _truncated(self, raw: Raw) -> Rejected:
+        self._open = None
+        return self._members.rejected(raw, "x12.member.truncated")
+
+    def _cut_off(self, batch: Batch, index: int) -> Iterator[Read]:
+        """An ISA before the IEA: the interchange before it lacks its end, and so does its last member."""
+        if self._open is not None:
+            yield self._truncated(self._open)
+        yield from self._control.cut_off(self._place(batch, index, "ISA"))
+        self._envelope.give_back(batch, index, self._marks)
+
+    def end(self) -> Iterator[Read]:
         """What is open at the end of the source: a truncated member is quarantined, not believed."""
-        tail = envelope.tail
-        left = tail.text.strip(BLANK)
-        if left.startswith("IEA") and self._closed:
-            place = Locator(self._name, "segment", tail.number, tail.offset, "IEA")
-            yield Finding("x12.iea.no_terminator", Severity.INFO, place)
-            self._ended = True
-        elif left and self._ended:
-            place = Locator(self._name, "segment", tail.number, tail.offset)
+        tail = self._envelope.tail
+        left = tail.text.lstrip(BLANK)
+        place = Locator(self._name, "segment", tail.number, tail.offset + len(tail.text) - len(left))
+        if not self._control.ended:
+            yield from self._unended(tail.text, left.rstrip(BLANK).split(self._marks.element), place)
+        elif left:
             yield Finding("x12.text_after_iea", Severity.ERROR, place)
-        if self._in_member:
-            self._in_member = False
-            segments = [*self._open, tail.text] if tail.text else self._open
-            yield self._members.rejected(segments, *self._open_at, "x12.member.truncated")
-        if not self._ended:
-            place = Locator(self._name, "segment", tail.number, tail.offset)
-            yield Finding("x12.truncated", Severity.ERROR, place)
-        if self._sets == 0:
-            yield from self._refuse()
+        self._control.refuse_others()
 
-    def _refuse(self) -> Iterator[Read]:
-        found = ", ".join(sorted(kind for kind in self._others if kind.isalnum() and len(kind) <= 3))
-        if found:
-            raise UnreadableError(f"{self._name} is an X12 {found}, not an 834")
-        raise UnreadableError(f"{self._name} is an X12 interchange without an 834 transaction set")
-        yield  # pragma: no cover - makes this a generator like its siblings
+    def _unended(self, tail: str, cells: list[str], place: Locator) -> Iterator[Read]:
+        if self._open is not None:
+            if cells[0] in BOUNDARIES:
+                yield self._finish(self._open)
+            else:
+                self._open.tail = tail
+                yield self._truncated(self._open)
+        if cells[0] == "IEA":
+            yield Finding("x12.iea.no_terminator", Severity.INFO, place)
+            yield from self._control.segment("IEA", cells, place, self._marks)
+        else:
+            yield from self._control.cut_off(place)
+
+
+def _is_boundary(kind: str) -> bool:
+    """Whether a segment ends what was before it, whatever line ends stand before its id."""
+    return kind.strip(BLANK) in BOUNDARIES

@@ -1,0 +1,144 @@
+"""Loop 2000 and what is below it: which segment means what in which loop, found once for each shape of member.
+
+The shape of a member is the sequence of its segment ids, with the NM101 of each NM1. A file of a
+million members has some hundreds of shapes, so the loops are walked some hundred times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from fhir_equity.adapters.edi834.envelope import BLANK, Raw
+from fhir_equity.adapters.edi834.memory import Memory
+from fhir_equity.model import Severity
+
+_INSURED = ("IL", "74")  # 74 = corrected insured: still the member, with the new values
+_NAMES = ("2000", "2100A", "2100B", "2100")  # loops after which another name of the member may come
+_OWN = ("2000", "2100A")  # a DMG before any NM1*IL is out of order but can only be the member's
+
+
+class Note(Struct, frozen=True, gc=False):
+    """A finding to be: `place` is that of the segment in the member, counted from its INS at 0."""
+
+    code: str
+    severity: Severity
+    place: int
+    path: str = ""
+
+
+class Shape(Struct, frozen=True):
+    """Where in a member what stands, counted from its INS at 0; -1 and empty where it is not.
+
+    `dates` are the DTP of 2000, `coverages` each HD with the DTP of its 2300. A DMG of 2100B (the old
+    values) or an N3 of 2310 is nowhere here, so it never reaches the member.
+    """
+
+    nm1: int
+    n3: int
+    n4: int
+    dmg: int
+    refs: tuple[int, ...]
+    dates: tuple[int, ...]
+    languages: tuple[int, ...]
+    coverages: tuple[tuple[int, tuple[int, ...]], ...]
+    notes: tuple[Note, ...]
+
+
+class Shapes:
+    """Finds the shape of a member, walking the loops for one that was not seen before.
+
+    `known` are the segment ids that the guide has; any other is a finding.
+    """
+
+    def __init__(self, known: frozenset[str], element: str) -> None:
+        self._known = known
+        self._element = element
+        self._names: Memory[str, tuple[int, ...]] = Memory(self._names_of)
+        self._shapes: Memory[tuple[str, ...], Shape] = Memory(self._walked)
+
+    def of(self, raw: Raw) -> Shape:
+        """The shape of a member."""
+        kinds = self._element.join(raw.kinds)
+        who = [raw.segments[place].split(self._element, 2)[1:2] for place in self._names[kinds]]
+        return self._shapes[(kinds, *[found[0] if found else "" for found in who])]
+
+    def _names_of(self, kinds: str) -> tuple[int, ...]:
+        """The places of the NM1."""
+        return tuple(place for place, kind in enumerate(kinds.split(self._element)) if kind.strip(BLANK) == "NM1")
+
+    def _walked(self, seen: tuple[str, ...]) -> Shape:
+        kinds, *who = seen
+        walk = _Walk(self._known, who)
+        for place, kind in enumerate(kinds.split(self._element)):
+            walk.take(place, kind.strip(BLANK))
+        return walk.shape()
+
+
+class _Walk:
+    """One walk through the loops of a member."""
+
+    def __init__(self, known: frozenset[str], who: Iterable[str]) -> None:
+        self._known = known
+        self._who = iter(who)  # NM101 of each NM1
+        self._loop = "2000"
+        self._first: dict[str, int] = {}
+        self._refs: list[int] = []
+        self._dates: list[int] = []
+        self._languages: list[int] = []
+        self._coverages: list[tuple[int, list[int]]] = []
+        self._notes: list[Note] = []
+
+    def take(self, place: int, kind: str) -> None:
+        """One segment, in the loop we are in."""
+        match kind:
+            case "NM1":
+                self._name(place, next(self._who).strip(" "))
+            case "HD":
+                self._loop = "2300"
+                self._coverages.append((place, []))
+            case "COB" | "LX" | "LS":
+                self._loop = "below"  # 2310, 2320 and 2700 hold nothing of the person's own
+            case "REF" if self._loop == "2000":
+                self._refs.append(place)
+            case "DTP" if self._loop == "2000":
+                self._dates.append(place)
+            case "DTP" if self._loop == "2300":
+                self._coverages[-1][1].append(place)
+            case "N3" | "N4" if self._loop == "2100A":
+                self._first.setdefault(kind, place)
+            case "LUI" if self._loop in _OWN:
+                self._languages.append(place)
+            case "DMG" if self._loop in _OWN:
+                if self._first.setdefault(kind, place) != place:
+                    self._note("x12.dmg.repeated", Severity.ERROR, place, kind)
+            case "DMG" | "LUI" if (kind, self._loop) != ("DMG", "2100B"):
+                self._note(f"x12.{kind.lower()}.out_of_place", Severity.ERROR, place, kind)
+            case _ if place and kind not in self._known:
+                self._note(f"x12.segment.{'unexpected' if kind else 'empty'}", Severity.WARNING, place)
+
+    def _name(self, place: int, who: str) -> None:
+        if self._loop not in _NAMES:  # a provider's or an insurer's; another member's has lost its INS
+            if who in _INSURED:
+                self._note("x12.nm1.out_of_place", Severity.ERROR, place, "NM1")
+        elif who in _INSURED and "NM1" not in self._first:
+            self._first["NM1"] = place
+            self._loop = "2100A"
+        elif who == "70" or who in _INSURED:  # the CMS guide prints IL for the old values of 2100B
+            self._loop = "2100B"
+            self._note("x12.2100b.old_values", Severity.INFO, place, "NM1")
+        else:
+            self._loop = "2100"
+
+    def _note(self, code: str, severity: Severity, place: int, path: str = "") -> None:
+        last = self._notes[-1] if self._notes else None
+        if last is None or last.code != code or code != "x12.segment.empty":  # a run of empty ones is one finding
+            self._notes.append(Note(code, severity, place, path))
+
+    def shape(self) -> Shape:
+        """What was found."""
+        nm1, n3, n4, dmg = (self._first.get(kind, -1) for kind in ("NM1", "N3", "N4", "DMG"))
+        refs, dates, languages = tuple(self._refs), tuple(self._dates), tuple(self._languages)
+        coverages = tuple((place, tuple(spans)) for place, spans in self._coverages)
+        return Shape(nm1, n3, n4, dmg, refs, dates, languages, coverages, tuple(self._notes))

@@ -1,0 +1,117 @@
+"""Write answers: received values and origins once, each answer once, first seen on the earliest date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from msgspec import Struct, field
+from sqlalchemy import Connection, bindparam, select, update
+
+from fhir_equity.model import Event, Finding, Member, Origin, Received
+from fhir_equity.store.rows import digest, encode, event_digest, insert_all, intern, slices
+from fhir_equity.store.schema import ReceivedValue, StoredAnswer, StoredOrigin, core
+
+_IDENTITY = ("member_id", "event", "received_id", "origin_id")
+Identity = tuple[int, int, int, int]
+Row = dict[str, Any]
+
+
+class Record(Struct, frozen=True):
+    """A member as read, their answers as events by matter, and the findings about them."""
+
+    member: Member
+    events: tuple[tuple[str, Event], ...]
+    findings: tuple[Finding, ...] = ()
+
+
+class Interned(Struct):
+    """Ids and digests of what repeats from record to record."""
+
+    received: dict[Received, int] = field(default_factory=dict)
+    origins: dict[Origin, int] = field(default_factory=dict)
+    events: dict[tuple[Received, ...], int] = field(default_factory=dict)
+
+    def size(self) -> int:
+        """How many values are remembered."""
+        return len(self.received) + len(self.origins) + len(self.events)
+
+    def learn(self, connection: Connection, records: Iterable[Record]) -> None:
+        """Know the ids of everything these records say."""
+        events = list(dict.fromkeys(event for record in records for _, event in record.events))
+        values = {each: encode(each) for event in events for each in event.received if each not in self.received}
+        rows = {digest(value): {"topic": each.topic, "value": value} for each, value in values.items()}
+        ids = intern(connection, ReceivedValue, rows)
+        self.received.update((each, ids[digest(value)]) for each, value in values.items())
+        parts = {event.origin: _parts(event.origin) for event in events if event.origin not in self.origins}
+        ids = intern(connection, StoredOrigin, {digest(encode(part)): part for part in parts.values()})
+        self.origins.update((origin, ids[digest(encode(part))]) for origin, part in parts.items())
+        for event in events:
+            if event.received not in self.events:
+                self.events[event.received] = event_digest(event.received)
+
+
+def _parts(origin: Origin) -> dict[str, str]:
+    # The artefact is no part of it: the same statement in next month's file has the same origin.
+    return {name: getattr(origin, name) for name in origin.__struct_fields__ if name != "artefact"}
+
+
+def write_answers(
+    connection: Connection, interned: Interned, artefact: int, as_of: str, said: Sequence[tuple[int, Record]]
+) -> int:
+    """Write what members (by id) said; returns how many answers are new.
+
+    An answer known already is left alone, but for a file replayed with an earlier date: that moves
+    the date it was first seen back, whatever the order of the files.
+    """
+    interned.learn(connection, (record for _, record in said))
+    stored = _stored(connection, sorted({member_id for member_id, _ in said}))
+    new: dict[Identity, Row] = {}
+    earlier: set[int] = set()
+    for identity, matter, event, record in _identities(interned, said):
+        known = stored.get(identity)
+        if known is None:
+            new[identity] = _row(identity, matter, event, record) | {"first_seen": as_of, "artefact_id": artefact}
+            stored[identity] = (0, as_of)
+        elif known[1] > as_of:
+            earlier.add(known[0])
+    insert_all(connection, StoredAnswer, list(new.values()))
+    if earlier:
+        table = core(StoredAnswer)
+        statement = update(table).where(table.c.id == bindparam("row")).values(first_seen=as_of)
+        connection.execute(statement, [{"row": row} for row in sorted(earlier)])
+    return len(new)
+
+
+def _stored(connection: Connection, members: Sequence[int]) -> dict[Identity, tuple[int, str]]:
+    """What these members answered so far: id and date first seen."""
+    table = core(StoredAnswer)
+    query = select(*(table.c[name] for name in _IDENTITY), table.c.id, table.c.first_seen)
+    found: dict[Identity, tuple[int, str]] = {}
+    for some in slices(members):
+        for row in connection.execute(query.where(table.c.member_id.in_(some))):
+            found[row[0], row[1], row[2], row[3]] = (row[4], row[5])
+    return found
+
+
+def _identities(
+    interned: Interned, said: Iterable[tuple[int, Record]]
+) -> Iterator[tuple[Identity, str, tuple[Received, Origin], Record]]:
+    for member_id, record in said:
+        for matter, event in record.events:
+            digested, origin = interned.events[event.received], interned.origins[event.origin]
+            for each in event.received:
+                identity = (member_id, digested, interned.received[each], origin)
+                yield identity, matter, (each, event.origin), record
+
+
+def _row(identity: Identity, matter: str, answered: tuple[Received, Origin], record: Record) -> Row:
+    place = next(a for a in record.member.answers if (a.received, a.origin) == answered)
+    return {
+        **dict(zip(_IDENTITY, identity, strict=True)),
+        "matter": matter,
+        "unit": place.unit,
+        "number": place.number,
+        "offset": place.offset,
+        "path": place.path,
+    }

@@ -1,0 +1,200 @@
+"""Who the members of a chunk are: people known before, with what is new about them, or new people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, bindparam, select, update
+
+from fhir_equity.model import Address, Enrollment, Identifier, Member, Name
+from fhir_equity.store.rows import encode, insert_all, insert_new, slices
+from fhir_equity.store.schema import MemberIdentifier, StoredMember, core
+
+Identity = tuple[str, str]  # birth date and name, as far as they are given
+FULL_DATE = len("YYYY-MM-DD")
+T = TypeVar("T", Name, Enrollment)
+
+
+class Kept(Struct, frozen=True):
+    """What is kept of a member beside key, name parts and birth date.
+
+    `seen` are the identities of all their records: who is who must not depend on which came last.
+    """
+
+    name: Name = Name()
+    address: Address = Address()
+    enrollment: Enrollment = Enrollment()
+    identifiers: tuple[Identifier, ...] = ()
+    seen: tuple[Identity, ...] = ()
+
+
+_decode = msgspec.json.Decoder(Kept).decode
+
+
+class _Row(Struct):
+    """A person on the way into the store or out of it."""
+
+    values: dict[str, Any]
+    id: int = 0
+    changed: bool = False
+
+
+def settle(
+    connection: Connection, partner: str, members: Sequence[Member], pseudonym: Callable[[str, str], str]
+) -> tuple[list[int], int]:
+    """The ids of members in order, and how many are new people.
+
+    Records under one key are two people only when birth date and name both differ. What a record
+    leaves out clears nothing.
+    """
+    known = _known(connection, partner, sorted({member.key for member in members}))
+    rows = [_settled(known.setdefault(member.key, []), partner, member, pseudonym) for member in members]
+    people = list({id(row): row for row in rows}.values())
+    new = [row for row in people if not row.id]
+    changed = [row for row in people if row.id and row.changed]
+    _insert(connection, partner, new)
+    _update(connection, changed)
+    insert_new(connection, MemberIdentifier, [found for row in (*new, *changed) for found in _identifiers(row)])
+    return [row.id for row in rows], len(new)
+
+
+def _known(connection: Connection, partner: str, keys: Sequence[str]) -> dict[str, list[_Row]]:
+    table = core(StoredMember)
+    names = ("key", "twin", "family", "given", "birth_date", "details")
+    known: dict[str, list[_Row]] = {}
+    for some in slices(keys):
+        query = select(table.c.id, *(table.c[name] for name in names)).order_by(table.c.twin)
+        for row in connection.execute(query.where(table.c.partner == partner, table.c.key.in_(some))):
+            known.setdefault(row[1], []).append(_Row(dict(zip(names, row[1:], strict=True)), row[0]))
+    return known
+
+
+def _settled(twins: list[_Row], partner: str, member: Member, pseudonym: Callable[[str, str], str]) -> _Row:
+    said = _columns(Kept(member.name, member.address, member.enrollment, member.identifiers, (identity(member),)))
+    said["birth_date"] = member.birth_date
+    for row in twins:
+        if all(row.values[name] == value for name, value in said.items()):
+            return row
+    found = _find(twins, identity(member))
+    if found is not None:
+        _take_over(found, member)
+        return found
+    twin = len(twins)
+    values = {
+        "partner": partner,
+        "key": member.key,
+        "twin": twin,
+        "key_rule": member.key_rule,
+        "pseudonym": pseudonym(partner, f"{member.key}#{twin}" if twin else member.key),
+        **said,
+    }
+    twins.append(_Row(values))
+    return twins[-1]
+
+
+def identity(member: Member) -> Identity:
+    """Birth date (when it is a whole one) and name of a record, to tell people apart under one key."""
+    given = member.name.given[0] if member.name.given else ""
+    name = f"{member.name.family}|{given}".casefold()
+    return member.birth_date if len(member.birth_date) == FULL_DATE else "", "" if name == "|" else name
+
+
+def _find(twins: Iterable[_Row], one: Identity) -> _Row | None:
+    """The person who had this identity before, else one who shares a part of it, else whom nothing contradicts."""
+    ranked: dict[int, _Row] = {}
+    for row in twins:
+        seen = _decode(row.values["details"]).seen
+        if one in seen:
+            return row
+        possible = [other for other in seen if not _contradict(one, other)]
+        if possible:
+            ranked.setdefault(0 if any(_shares(one, other) for other in possible) else 1, row)
+    return ranked.get(0) or ranked.get(1)
+
+
+def _contradict(one: Identity, other: Identity) -> bool:
+    return all(a != b and a and b for a, b in zip(one, other, strict=True))
+
+
+def _shares(one: Identity, other: Identity) -> bool:
+    return any(a == b and a for a, b in zip(one, other, strict=True))
+
+
+def _take_over(row: _Row, member: Member) -> None:
+    """Take over what a record says; what it leaves out clears nothing."""
+    kept = _decode(row.values["details"])
+    new = Kept(
+        _over(kept.name, member.name),
+        kept.address if _says_nothing_new(kept.address, member.address) else member.address,
+        _enrolled(kept.enrollment, member.enrollment),
+        tuple(dict.fromkeys((*kept.identifiers, *member.identifiers))),
+        tuple(dict.fromkeys((*kept.seen, identity(member)))),
+    )
+    values = _columns(new)
+    if not row.values["birth_date"].startswith(member.birth_date):  # a year alone says less than a date
+        values["birth_date"] = member.birth_date
+    row.changed = row.changed or any(row.values[name] != value for name, value in values.items())
+    row.values.update(values)
+
+
+def _over(old: T, new: T) -> T:
+    """Field by field the new value, where it says something that the old one does not."""
+    pairs = {name: (getattr(old, name), getattr(new, name)) for name in old.__struct_fields__}
+    return type(old)(**{name: was if _is_part(said, was) else said for name, (was, said) in pairs.items()})
+
+
+def _enrolled(old: Enrollment, new: Enrollment) -> Enrollment:
+    """As `_over`; only a record that speaks of enrollment decides who subscribes and what is restricted."""
+    speaks = bool(new.maintenance or new.relationship or not new.subscriber)
+    return msgspec.structs.replace(
+        _over(old, new),
+        subscriber=new.subscriber if speaks else old.subscriber,
+        restricted=new.restricted if new.maintenance else old.restricted or new.restricted,
+        spans=new.spans or old.spans,
+    )
+
+
+def _says_nothing_new(old: Address, new: Address) -> bool:
+    # An address is one thing: parts of two of them would make a place that is neither.
+    return all(_is_part(getattr(new, name), getattr(old, name)) for name in old.__struct_fields__)
+
+
+def _is_part(said: Any, was: Any) -> bool:
+    return said == was or not said or (isinstance(said, tuple) and was[: len(said)] == said)
+
+
+def _columns(kept: Kept) -> dict[str, Any]:
+    given = kept.name.given[0] if kept.name.given else ""
+    return {"family": kept.name.family, "given": given, "details": encode(kept)}
+
+
+def _insert(connection: Connection, partner: str, rows: Sequence[_Row]) -> None:
+    insert_all(connection, StoredMember, [row.values for row in rows])
+    table = core(StoredMember)
+    ids: dict[tuple[str, int], int] = {}
+    for some in slices(sorted({row.values["key"] for row in rows})):
+        query = select(table.c.key, table.c.twin, table.c.id)
+        for key, twin, found in connection.execute(query.where(table.c.partner == partner, table.c.key.in_(some))):
+            ids[key, twin] = found
+    for row in rows:
+        row.id = ids[row.values["key"], row.values["twin"]]
+
+
+def _update(connection: Connection, rows: Sequence[_Row]) -> None:
+    if not rows:
+        return
+    table = core(StoredMember)
+    names = ("family", "given", "birth_date", "details")
+    statement = update(table).where(table.c.id == bindparam("row"))
+    statement = statement.values({name: bindparam(f"new_{name}") for name in names})
+    connection.execute(
+        statement, [{"row": row.id, **{f"new_{name}": row.values[name] for name in names}} for row in rows]
+    )
+
+
+def _identifiers(row: _Row) -> list[dict[str, Any]]:
+    found = _decode(row.values["details"]).identifiers
+    return [{"member_id": row.id, "system": i.system, "kind": i.kind, "value": i.value, "use": i.use} for i in found]

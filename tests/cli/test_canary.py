@@ -1,0 +1,145 @@
+"""Marked values go through every command, good files and broken ones; no output may carry one of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fhir_equity import cli
+from fhir_equity.sandbox import running
+from tests.cli.conftest import Run
+from tests.cli.test_documentation import commands
+
+MARKS = ["CANARYNAME", "CANARYGIVEN", "CANARYID77", "CANARYSUB88", "CANARYSTREET", "CANARYRACE", "CANARYWORD"]
+MARKS += ["19031104", "1903-11-04", "11/04/1903", "999887766"]
+ISA = "ISA*00*          *00*          *ZZ*SENDER         *ZZ*RECEIVER       *260101*1200*^*00501*000000001*0*T*:~"
+HEAD = "GS*BE*SENDER*RECEIVER*20260101*1200*1*X*005010X220A1~ST*834*0001*005010X220A1~BGN*00*1*20260101*1200****4~"
+GOOD = "INS*Y*18*030**A***FT~REF*0F*CANARYSUB88~NM1*IL*1*CANARYNAME*CANARYGIVEN****ZZ*CANARYID77~N3*CANARYSTREET~"
+GOOD += "DMG*D8*19031104*F**CANARYRACE^:RET:9999-9~LUI***CANARYWORD**7~"
+SSN = "INS*Y*18*030**A***FT~REF*0F*CANARYSUB88~NM1*IL*1*CANARYNAME*CANARYGIVEN****34*999887766~DMG*D8*19031104*F~"
+BAD = "INS*Q*18*030**A***FT~NM1*IL*1*CANARYNAME~INS*Y*18~REF*0F*CANARYSUB88~DMG*D8*1903110*F**CANARYRACE~"
+PATIENT = {
+    "resourceType": "Patient",
+    "identifier": [{"system": "https://demo-plan.example/member-number", "value": "CANARYID77"}],
+    "name": [{"family": "CANARYNAME", "given": ["CANARYGIVEN"]}],
+    "birthDate": "1903-11-04",
+    "gender": "CANARYWORD",
+    "extension": [{"url": "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race", "valueString": "CANARYRACE"}],
+    "communication": [{"language": {"text": "CANARYWORD"}, "preferred": "CANARYWORD"}],
+}
+SURVEY = "member_id,first_name,last_name,birth_date,survey_date,race_ethnicity,language_spoken,gender_identity\n"
+SURVEY += "CANARYID77,CANARYGIVEN,CANARYNAME,11/04/1903,CANARYWORD,CANARYRACE,CANARYWORD,CANARYWORD\n"
+SURVEY += "CANARYID77,CANARYGIVEN,CANARYNAME\n,,CANARYNAME,,,CANARYRACE,,\n"
+CONFIG = """partner = "demo-plan"
+[hie.up]
+url = "{url}"
+recipient = "demo-hie"
+identifier_systems = ["https://demo-plan.example/member-number"]
+mode = "editor"
+unmatched = "create"
+attempts = 1
+[hie.down]
+url = "http://127.0.0.1:9/fhir"
+recipient = "demo-hie"
+mode = "editor"
+attempts = 1
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A working folder full of marked values, and an HIE that has some too."""
+    files = {
+        "good.834": ISA + HEAD + GOOD + SSN + "SE*9*0001~GE*1*1~IEA*1*000000001~",
+        "bad.834": ISA + HEAD + GOOD + BAD + "SE*99*0009~GE*7*1~IEA*1*000000009~",
+        "cut.834": ISA + HEAD + GOOD[:-20],
+        "patient.json": json.dumps(PATIENT),
+        "lines.ndjson": json.dumps(PATIENT) + '\n{"resourceType": "Patient", "id": CANARYID77\n"CANARYNAME"\n',
+        "broken.json": '{"resourceType": "Patient", "name": "CANARYNAME", CANARYWORD',
+        "survey.csv": SURVEY,
+        "no-key.csv": "first_name,race_ethnicity\nCANARYGIVEN,CANARYRACE\n",
+        "text.txt": "CANARYNAME is CANARYRACE\n",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    with running(tmp_path / "hie.db") as url:
+        (tmp_path / "equity.toml").write_text(CONFIG.format(url=url))
+        yield tmp_path
+    assert threading.active_count() < 20
+
+
+FILES = ["good.834", "bad.834", "cut.834", "patient.json", "lines.ndjson", "broken.json", "survey.csv", "no-key.csv"]
+CALLS: list[list[str]] = [
+    ["audit", *FILES, "text.txt", "--by", "state"],
+    *(["audit", name] for name in FILES),
+    ["ingest", *FILES, "text.txt"],
+    ["audit", "--by", "relationship"],
+    *(["convert", name, f"{name}.ndjson", "--losses", "l.ndjson", "--validate"] for name in FILES),
+    ["convert", "good.834", "back.834", "--recipient", "demo-hie"],
+    ["convert", "survey.csv", "back.csv", "--include-sensitive"],
+    ["convert", "CANARYNAME.834", "x.ndjson"],
+    ["sync", "plan", "--hie", "up", "--json", "plan.json"],
+    ["sync", "apply", "--hie", "up"],
+    ["sync", "pull", "--hie", "up"],
+    *(["sync", verb, "--hie", "down"] for verb in ("plan", "apply", "pull")),
+    ["sandbox", "--port", "0", "--file", "good.834"],
+    ["demo", "--dir", "."],
+]
+
+
+def test_every_command_is_called() -> None:
+    called = {" ".join(call[:2]) if call[0] == "sync" else call[0] for call in CALLS}
+    assert called == set(commands())
+
+
+def test_no_output_carries_a_value_of_a_record(run: Run, folder: Path) -> None:
+    told = []
+    for call in CALLS:
+        done = run("--log-level", "debug", *call)
+        assert done.returncode in (0, 1, 2, 3, 4), (call, done.stderr)
+        said = (done.stdout + done.stderr).decode()
+        if call[1] == "CANARYNAME.834":  # the user's own word is repeated to them, and that is all
+            said = said.replace("CANARYNAME.834", "")
+        told += [(call, mark) for mark in MARKS if mark.casefold() in said.casefold()]
+    assert told == []
+    plan = (folder / "plan.json").read_text()
+    assert '"member"' in plan
+    assert not [mark for mark in MARKS if mark in plan]
+
+
+def test_the_audit_document_and_page_carry_no_value(run: Run, folder: Path) -> None:
+    run("audit", *FILES, "--json", "a.json", "--html", "a.html")
+    for name in ("a.json", "a.html"):
+        content = (folder / name).read_text()
+        assert "good.834" in content
+        assert not [mark for mark in MARKS if mark in content]
+
+
+def test_the_loss_ledger_has_positions_and_no_value(run: Run, folder: Path) -> None:
+    run("convert", "good.834", "x.ndjson", "--losses", "l.ndjson")
+    ledger = (folder / "l.ndjson").read_text()
+    assert "segment" in ledger
+    assert not [mark for mark in MARKS if mark in ledger]
+
+
+def test_an_internal_error_shows_classes_and_places_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        try:
+            raise KeyError("CANARYNAME")
+        except KeyError as error:
+            raise ValueError("CANARYID77 is no CANARYRACE") from error
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys.modules["fhir_equity.cli.audit"], "verb", fail)
+    assert cli.run(["audit", "good.834"]) == 5
+    said = capsys.readouterr().err
+    assert said.startswith("internal error: ValueError (test_canary.py:")
+    assert "KeyError" in said
+    assert not [mark for mark in MARKS if mark in said]

@@ -1,0 +1,91 @@
+"""Every command is documented, every documented command works, and what the README shows is what comes out."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import typer.main
+
+import fhir_equity
+from fhir_equity import cli
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands() -> list[str]:
+    """Every command as it is typed: ``audit``, ``sync plan``, ..."""
+    group = typer.main.get_command(cli.app)
+    found = []
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None)
+        found += [f"{name} {each}" for each in inner] if inner else [name]
+    return sorted(found)
+
+
+def test_every_command_is_a_heading_of_the_readme() -> None:
+    headings = {line.strip("# ").strip("`") for line in README.splitlines() if line.startswith("### ")}
+    assert headings == set(commands())
+
+
+def test_every_command_has_help_and_every_option_says_what_it_is_for() -> None:
+    group = typer.main.get_command(cli.app)
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        for each in getattr(command, "commands", {name: command}).values():
+            assert each.help, name
+            for parameter in each.params:
+                assert parameter.name == "help" or getattr(parameter, "help", None), (name, parameter.name)
+
+
+def test_every_verb_of_the_library_is_a_command() -> None:
+    verbs = {name.replace("_", " ") for name in fhir_equity.__all__ if name[0].islower()}
+    assert verbs <= set(commands())
+    for name in fhir_equity.__all__:
+        assert inspect.getdoc(getattr(fhir_equity, name)), name
+
+
+def _journey() -> list[tuple[str, list[str]]]:
+    """The commands of the README's console blocks, in order, each with the output that follows it."""
+    steps: list[tuple[str, list[str]]] = []
+    for block in re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                steps.append((line[2:], []))
+            elif line.strip():
+                steps[-1][1].append(line)
+    return steps
+
+
+def test_every_command_of_the_readme_runs_and_says_what_is_printed_there(tmp_path: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("FHIR_EQUITY_")}
+    environment |= {"PATH": path, "COLUMNS": "100", "NO_COLOR": "1"}
+    ran = [(command, output) for command, output in _journey() if not command.startswith(("make ", "git ", "cd "))]
+    assert len(ran) >= 8
+    for command, expected in ran:
+        done = subprocess.run(
+            command,
+            shell=True,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        said = [" ".join(line.split()) for line in (done.stdout + done.stderr).decode().splitlines()]
+        assert done.returncode in (0, 1), (command, said)
+        missing = [line for line in expected if line != "..." and " ".join(line.split()) not in said]
+        assert not missing, (command, missing, said)
+
+
+def test_the_two_commands_of_the_set_up_are_there() -> None:
+    assert "make demo" in README
+    assert "make test" in README
+    targets = (ROOT / "Makefile").read_text()
+    assert "\ndemo:" in targets
+    assert "\ntest:" in targets

@@ -1,0 +1,155 @@
+"""Distinct people: the same key is one person unless birth date and name both differ, in any order."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fhir_equity.model import Answer, Coding, Event, Member, Name, Origin, Received
+from fhir_equity.quality.people import BUCKETS, People, Profiles, check_of, events_of, same_person
+
+WHITE, BLACK = (Received("race", "x", (Coding("cdcrec", code),), "", code) for code in ("2106-3", "2054-5"))
+ENGLISH = Received("language_spoken", "x", (Coding("bcp47", "en"),), "", "en")
+ORIGIN, OTHER = Origin("plan", "a.834"), Origin("plan", "b.csv", method="self")
+
+
+def matter_of(topic: str) -> str:
+    return "race_ethnicity" if topic in ("race", "ethnicity") else topic
+
+
+def member(born: str = "1980-02-03", family: str = "Alder", given: tuple[str, ...] = ("Ada",)) -> Member:
+    return Member("plan", "m1", name=Name(family, given), birth_date=born)
+
+
+def check(born: str, family: str, given: str = "Ada") -> int:
+    return check_of(member(born, family, (given,) if given else ()))
+
+
+def persons(records: Iterable[tuple[int, int, int]]) -> Counter[tuple[int, ...]]:
+    people = People()
+    for key, number, profile in records:
+        people.add(key, number, profile)
+    return people.persons()
+
+
+def test_a_check_has_a_half_for_the_birth_date_and_a_half_for_the_name() -> None:
+    one = check("1980-02-03", "Alder")
+    assert 0 < one < 2**32
+    assert check("1980-02-03", "Birch") >> 16 == one >> 16
+    assert check("1981-02-03", "Alder") & 0xFFFF == one & 0xFFFF
+    assert check("1980-02-03", "ALDER", "ADA") == one
+    assert check_of(member(given=("Ada", "Maria"))) == one
+    assert check("1980-02-03", "Birch") != one != check("1981-02-03", "Alder")
+    assert check("", "Alder") >> 16 == 0
+    assert check("1980", "Alder") >> 16 == 0  # a year alone contradicts nobody
+    assert check("1980-02-03", "", "") & 0xFFFF == 0
+    assert check_of(member(family="\ud800")) != one
+
+
+ONE, TWO = check("1980-02-03", "Alder"), check("2011-04-05", "Birch")
+BETWEEN = check("1980-02-03", "Birch")
+NO_BIRTH, NOTHING = check("", "Birch"), check("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (ONE, ONE, True),
+        (ONE, TWO, False),
+        (ONE, BETWEEN, True),
+        (TWO, BETWEEN, True),
+        (ONE, NO_BIRTH, True),
+        (ONE, NOTHING, True),
+    ],
+)
+def test_same_person(one: int, other: int, same: bool) -> None:
+    assert same_person(one, other) is same
+    assert same_person(other, one) is same
+
+
+def test_records_under_one_key_are_one_person_with_all_their_profiles() -> None:
+    assert persons([(7, ONE, 3), (8, ONE, 3), (7, ONE, 1), (7, ONE, 3)]) == {(1, 3): 1, (3,): 1}
+
+
+def test_keys_of_one_bucket_stay_apart() -> None:
+    assert persons([(5, ONE, 0), (5 + BUCKETS, ONE, 0), (5 + 2 * BUCKETS, ONE, 1)]) == {(0,): 2, (1,): 1}
+    assert persons([(2**64 - 1, ONE, 2**32 - 1)]) == {(2**32 - 1,): 1}
+
+
+def test_two_people_may_share_a_key() -> None:
+    assert persons([(7, ONE, 1), (7, TWO, 2)]) == {(1,): 1, (2,): 1}
+
+
+def test_a_third_record_may_join_two_that_differ() -> None:
+    assert persons([(7, ONE, 1), (7, TWO, 2), (7, BETWEEN, 3)]) == {(1, 2, 3): 1}
+
+
+def test_a_record_with_a_gap_joins_one_of_them_and_not_both() -> None:
+    assert persons([(7, ONE, 1), (7, TWO, 2), (7, NO_BIRTH, 3)]) == {(1,): 1, (2, 3): 1}
+    assert persons([(7, ONE, 1), (7, TWO, 2), (7, NOTHING, 3)]).total() == 2
+    assert persons([(7, NOTHING, 1), (7, NO_BIRTH, 2)]) == {(1, 2): 1}
+
+
+CHECKS = st.sampled_from([ONE, TWO, BETWEEN, NO_BIRTH, NOTHING, check("1999-01-01", "Cedar"), check("1999-01-01", "")])
+RECORDS = st.lists(st.tuples(st.sampled_from([7, 8, 7 + BUCKETS]), CHECKS, st.integers(0, 5)), max_size=12)
+
+
+@given(st.data(), RECORDS)
+def test_the_order_of_records_changes_nothing(data: st.DataObject, records: list[tuple[int, int, int]]) -> None:
+    assert persons(data.draw(st.permutations(records))) == persons(records)
+
+
+@given(RECORDS)
+def test_the_same_records_again_change_nothing(records: list[tuple[int, int, int]]) -> None:
+    assert persons(records + records) == persons(records)
+
+
+def test_a_record_costs_sixteen_bytes() -> None:
+    people = People()
+    empty = sum(sys.getsizeof(each) for lists in (people._keys, people._checks, people._profiles) for each in lists)
+    for key in range(64 * 1000):
+        people.add(key, ONE, 1)
+    full = sum(sys.getsizeof(each) for lists in (people._keys, people._checks, people._profiles) for each in lists)
+    assert 16 <= (full - empty) / 64_000 < 16 * 1.2  # arrays grow by an eighth at a time
+
+
+def test_events_of_a_record_are_one_for_each_matter_and_origin() -> None:
+    hispanic = Received("ethnicity", "x", (), "", "2135-2")
+    answers = [
+        Answer(WHITE, ORIGIN),
+        Answer(ENGLISH, ORIGIN),
+        Answer(hispanic, ORIGIN),
+        Answer(WHITE, ORIGIN),
+        Answer(BLACK, OTHER),
+    ]
+    assert events_of(answers, matter_of, "2026-01-01") == (
+        Event((WHITE, hispanic), ORIGIN, "2026-01-01"),
+        Event((ENGLISH,), ORIGIN, "2026-01-01"),
+        Event((BLACK,), OTHER, "2026-01-01"),
+    )
+    assert events_of([], matter_of, "2026-01-01") == ()
+
+
+def test_profiles_are_numbered_once() -> None:
+    profiles = Profiles(matter_of, "2026-01-01")
+    said = (Answer(WHITE, ORIGIN, "row", 1), Answer(ENGLISH, ORIGIN, "row", 1))
+    elsewhere = (Answer(WHITE, ORIGIN, "row", 2), Answer(ENGLISH, ORIGIN, "row", 2))
+    assert [profiles.number(said), profiles.number(elsewhere), profiles.number(said, ("CA",))] == [0, 0, 1]
+    assert profiles.number((Answer(WHITE, OTHER), Answer(ENGLISH, ORIGIN))) == 2
+    assert profiles.number(()) == 3
+    assert profiles.strata == [(), ("CA",), (), ()]
+    assert profiles.profiles[0] == (Event((WHITE,), ORIGIN, "2026-01-01"), Event((ENGLISH,), ORIGIN, "2026-01-01"))
+    assert profiles.profiles[3] == ()
+
+
+def test_profiles_of_stored_events_leave_the_rows_out() -> None:
+    profiles = Profiles(matter_of, "2026-01-01")
+    one, same = Event((WHITE,), ORIGIN, "2025-01-01", (1,)), Event((WHITE,), ORIGIN, "2025-01-01", (2,))
+    later = Event((WHITE,), ORIGIN, "2025-02-01", (3,))
+    assert [profiles.of_events(events) for events in ((one,), (same,), (later,), (one, later))] == [0, 0, 1, 2]
+    assert profiles.of_events((one,), ("CA",)) == 3

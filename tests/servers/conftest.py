@@ -1,0 +1,26 @@
+"""The referees: software of others that judges what we write."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import missing
+from tests.servers.validator import BuildError, Validator, built
+
+
+@pytest.fixture(scope="session")
+def validator(shared: Path) -> Iterator[Validator]:
+    """HAPI's validator with the US Core packages, offline, one process for the whole run."""
+    for program in ("java", "mvn"):
+        if shutil.which(program) is None:
+            missing(f"{program} is not on this machine (Java 17 and Maven)")
+    try:
+        classpath = built()
+    except BuildError as error:
+        missing(f"the validator cannot be built here: {error}")
+    with Validator(classpath, shared) as running:
+        yield running

@@ -1,0 +1,300 @@
+"""pull: the HIE's answers about our members, with their origin; nobody else, and nothing of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from starlette.responses import Response
+
+from fhir_equity.errors import RemoteError
+from fhir_equity.pipeline.demo_people import MEMBER_SYSTEM
+from fhir_equity.sync.pull import _later
+from tests.sync.scene import HIE, Json, Scene, ada, enrolled, omb, opened, theirs
+
+RACE = "race_ethnicity"
+FHIR = "application/fhir+json"
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with opened(tmp_path) as made:
+        yield made
+
+
+def cursor(scene: Scene) -> str:
+    with scene.workspace() as workspace:
+        return workspace.store.hie(HIE).since()
+
+
+def answers(scene: Scene, *bodies: Any) -> None:
+    """The HIE answers every search with these resources."""
+    bundle = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": body} for body in bodies]}
+    scene.wire.before = lambda _: Response(orjson.dumps(bundle), media_type=FHIR)
+
+
+def test_answers_come_with_their_origin(scene: Scene) -> None:
+    scene.survey(ada(language_spoken=""))
+    scene.put(theirs("Asian", language="es", gender="female"))
+    done = scene.pull()
+    pulled = done.pulled
+    assert (pulled.patients, pulled.members, pulled.echoes, done.new_answers) == (1, 1, 0, 2)
+    assert pulled.topics == {"race": 1, "language_spoken": 1}
+    hers = [each for each in scene.origins() if each[0] in (RACE, "language_spoken") and each[1] == HIE]
+    assert hers == [("language_spoken", HIE, "hie", "unstated"), (RACE, HIE, "hie", "unstated")]
+    with scene.workspace() as workspace:
+        [person] = workspace.store.people
+        resolved = workspace.resolutions(person.member.partner, [event for _, event in person.events])
+    winner = resolved[RACE].winner
+    assert winner is not None
+    assert winner.origin.method == "self"  # hers wins over what the HIE passes on
+    assert resolved["language_spoken"].meanings[0].concepts[0].coding.code == "es"
+
+
+def test_what_the_sheet_of_the_hie_says(scene: Scene) -> None:
+    scene.set(partner="state-exchange")
+    scene.survey(ada())
+    scene.put(theirs("Asian"))
+    scene.pull()
+    assert (RACE, "state-exchange", "hie", "unstated") in scene.origins()
+    scene.set(partner="")
+    scene.attest(collector="provider", method="relayed")
+    scene.put(theirs("Asian", number="M2"))
+    scene.survey(ada(member_id="M2"))
+    scene.pull()
+    assert (RACE, HIE, "provider", "relayed") in scene.origins()
+
+
+def test_registration_is_not_taken_over(scene: Scene) -> None:
+    scene.survey(ada())
+    scene.put(theirs(gender="other", address=[{"city": "Elsewhere"}], identifier=_both()))
+    assert scene.pull().new_answers == 0
+    with scene.workspace() as workspace:
+        [person] = workspace.store.people
+    assert not [matter for matter, _ in person.events if matter == "sex"]
+    assert person.member.address.city == ""
+    assert [each.value for each in person.member.identifiers] == ["M1"]
+
+
+def _both() -> list[Json]:
+    return [{"system": MEMBER_SYSTEM, "value": "M1"}, {"system": "https://hie.example/other", "value": "X"}]
+
+
+def test_only_what_changed_since(scene: Scene) -> None:
+    scene.survey(ada(), ada(member_id="M2"))
+    scene.put(theirs("Asian"))
+    assert cursor(scene) == ""
+    first = scene.pull().pulled
+    assert scene.wire.sent[-1].body == b"_count=100"
+    assert cursor(scene) == first.since == scene.everybody()[0]["meta"]["lastUpdated"]
+    key = scene.put(theirs("White", number="M2"))
+    done = scene.pull()
+    assert scene.wire.sent[-1].body.startswith(b"_count=100&_lastUpdated=ge20")
+    assert (done.pulled.patients, done.new_answers) == (2, 1)  # the instant itself is asked for again
+    assert cursor(scene) == scene.get(key)["meta"]["lastUpdated"]
+    assert (scene.pull().pulled.patients, cursor(scene)) == (1, scene.get(key)["meta"]["lastUpdated"])
+
+
+def test_pulled_twice_changes_nothing(scene: Scene) -> None:
+    scene.survey(ada())
+    scene.put(theirs("Asian", language="fr"))
+    scene.pull()
+    before = scene.origins()
+    assert scene.pull().new_answers == 0
+    with scene.workspace() as workspace:
+        workspace.store.hie(HIE).pulled("")
+    scene.as_of = "2026-07-01"
+    assert scene.pull().new_answers == 0
+    assert scene.origins() == before
+
+
+def test_echoes_are_left_out(scene: Scene) -> None:
+    scene.survey(ada())
+    key = scene.put(theirs("Asian"))
+    scene.plan()
+    scene.apply()
+    done = scene.pull()
+    assert (done.pulled.echoes, done.pulled.members, done.new_answers) == (2, 0, 0)
+    assert {partner for _, partner, _, _ in scene.origins()} == {"demo-plan"}
+    scene.put({**scene.get(key), "extension": [omb("race", "White", "Asian")]})
+    done = scene.pull()
+    assert (done.pulled.echoes, done.new_answers) == (1, 1)
+
+
+def test_people_unknown_here_are_forgotten(scene: Scene) -> None:
+    scene.survey(ada())
+    stranger = theirs("Asian", number="STRANGER1", name=[{"family": "Quarryman", "given": ["Zane"]}])
+    stranger["birthDate"] = "1971-07-07"
+    stranger["address"] = [{"line": ["7 Secret Lane"]}]
+    scene.put(stranger)
+    done = scene.pull()
+    assert (done.pulled.unknown_here, done.pulled.members, done.new_answers) == (1, 0, 0)
+    stored = scene.store_bytes()
+    assert b"Ashgrove" in stored
+    for mark in (b"STRANGER1", b"Quarryman", b"Zane", b"1971-07-07", b"Secret Lane", b"2028-9"):
+        assert mark not in stored
+
+
+def test_people_who_differ_are_not_merged(scene: Scene) -> None:
+    scene.survey(ada())
+    scene.put(theirs("Asian", birthDate="1901-01-01"))
+    done = scene.pull()
+    assert (done.pulled.differ, done.pulled.unknown_here, done.new_answers) == (1, 0, 0)
+    assert b"1901-01-01" not in scene.store_bytes()
+
+
+@pytest.mark.parametrize(
+    "more", [{"active": False}, {"link": [{"other": {"reference": "Patient/x"}, "type": "replaced-by"}]}]
+)
+def test_a_patient_out_of_use_says_nothing(scene: Scene, more: Any) -> None:
+    scene.survey(ada())
+    scene.put(theirs("Asian", **more))
+    done = scene.pull()
+    assert (done.pulled.not_active, done.new_answers) == (1, 0)
+
+
+def test_a_refusal_is_never_filled(scene: Scene) -> None:
+    scene.survey(ada(race_ethnicity="Prefer not to say", language_spoken="Don't know"))
+    scene.put(theirs("Asian", language="es"))
+    done = scene.pull()
+    assert (done.pulled.refused, done.pulled.topics) == (1, {"language_spoken": 1})
+    assert (RACE, HIE, "hie", "unstated") not in scene.origins()
+
+
+def test_a_refusal_that_the_hie_told_us_may_be_filled_by_it(scene: Scene) -> None:
+    scene.survey(ada(race_ethnicity=""))
+    key = scene.put(theirs(extension=[omb("race", "Declined")]))
+    assert scene.pull().pulled.topics == {"race": 1}
+    scene.put({**theirs("Asian"), "id": key})
+    done = scene.pull()
+    assert (done.pulled.refused, done.new_answers) == (0, 1)
+
+
+def test_a_linked_patient_needs_no_identifier(scene: Scene) -> None:
+    scene.survey(ada())
+    key = scene.put(theirs())
+    scene.plan()
+    scene.put({**theirs("Asian", identifier=[]), "id": key})
+    assert scene.pull().pulled.members == 1
+
+
+def test_identifiers_in_the_order_of_preference(scene: Scene) -> None:
+    second = "https://demo-plan.example/subscriber-number"
+    scene.set(identifier_systems=(MEMBER_SYSTEM, second))
+    scene.enroll(enrolled(race=None), enrolled(number="M2", relationship="19", race=None, given="Ada"))
+    # Both are Ada Ashgrove of that day; the member number, although it comes last, says which.
+    pairs = [{"system": second, "value": "M1"}, {"system": MEMBER_SYSTEM, "value": "M2"}]
+    scene.put(theirs("Asian", identifier=pairs))
+    assert scene.pull().pulled.members == 1
+    with scene.workspace() as workspace:
+        told = {person.member.key: [matter for matter, _ in person.events] for person in workspace.store.people}
+    assert [RACE in matters for matters in told.values()] == [False, True]
+
+
+def test_an_identifier_that_a_family_shares(scene: Scene) -> None:
+    second = "https://demo-plan.example/subscriber-number"
+    scene.set(identifier_systems=(second,))
+    scene.enroll(enrolled(race=None), enrolled(number="M2", relationship="19", race=None, given="Bea"))
+    scene.put(theirs("Asian", identifier=[{"system": second, "value": "M1"}]))
+    scene.put(theirs("Asian", identifier=[{"system": second, "value": "M1"}], birthDate="1999-09-09"))
+    done = scene.pull()
+    assert (done.pulled.members, done.pulled.differ, done.new_answers) == (1, 1, 1)
+
+
+def test_a_malformed_patient_does_not_stop_the_others(scene: Scene) -> None:
+    scene.survey(ada(race_ethnicity=""), ada(member_id="M2"), ada(member_id="M3"))
+    good = {**theirs("Asian"), "id": "a", "meta": {"lastUpdated": "2026-01-02T03:04:05Z"}}
+    bad = {
+        "resourceType": "Patient",
+        "id": 7,
+        "meta": [],
+        "identifier": "x",
+        "name": 1,
+        "extension": [None, {"url": 1}],
+    }
+    worse = {**theirs(number="M2", extension=[{**omb("race"), "extension": "no list"}]), "id": "b", "meta": "m"}
+    answers(scene, bad, worse, {"resourceType": "Organization", "id": "o"}, good)
+    done = scene.pull()
+    pulled = done.pulled
+    assert (pulled.patients, pulled.unknown_here, pulled.malformed) == (4, 1, 1)
+    assert pulled.topics["race"] >= 1
+    assert cursor(scene) == "2026-01-02T03:04:05Z"
+    with scene.workspace() as workspace:
+        found = workspace.store.people.findings()
+    assert "fhir.patient.malformed" in {code for code, _, _ in found}
+
+
+def test_interrupted_it_begins_again(scene: Scene) -> None:
+    scene.set(page_size=1)
+    scene.survey(ada(race_ethnicity=""), ada(member_id="M2", race_ethnicity=""))
+    scene.put(theirs("Asian"))
+    scene.put(theirs("White", number="M2"))
+    down = Response("<html>", 200, media_type="text/html")
+    scene.wire.before = lambda r: down if "_page" in r.path else None
+    with pytest.raises(RemoteError):
+        scene.pull()
+    assert cursor(scene) == ""
+    scene.wire.before = lambda _: None
+    assert scene.pull().new_answers == 2
+    assert cursor(scene) == scene.everybody()[-1]["meta"]["lastUpdated"]
+
+
+def test_interrupted_after_some_were_stored(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhir_equity.pipeline.sync.CHUNK", 1)
+    scene.set(page_size=1)
+    scene.survey(ada(race_ethnicity=""), ada(member_id="M2", race_ethnicity=""))
+    scene.put(theirs("Asian"))
+    scene.put(theirs("White", number="M2"))
+    scene.pull()
+    old = cursor(scene)
+    scene.put(theirs("White", number="M9"))
+    scene.wire.before = lambda r: Response(status_code=500) if "_page" in r.path else None
+    with pytest.raises(RemoteError):
+        scene.pull()
+    assert cursor(scene) == old
+
+
+def test_nothing_new_keeps_the_cursor(scene: Scene) -> None:
+    scene.survey(ada())
+    with scene.workspace() as workspace:
+        workspace.store.hie(HIE).pulled("2026-05-01T00:00:00Z")
+    answers(scene)
+    assert scene.pull().pulled.patients == 0
+    assert cursor(scene) == "2026-05-01T00:00:00Z"
+    answers(scene, {**theirs(), "id": "a", "meta": {"lastUpdated": "2026-04-01T00:00:00Z"}})
+    scene.pull()
+    assert cursor(scene) == "2026-05-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("since", "updated", "then"),
+    [
+        ("", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+        ("", "2026-01-01T00:00:00.123456+02:00", "2026-01-01T00:00:00.123456+02:00"),
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+        # later as text and earlier in time, and the other way round
+        ("2026-01-01T10:00:00Z", "2026-01-01T11:00:00+02:00", "2026-01-01T10:00:00Z"),
+        ("2026-01-01T10:00:00Z", "2026-01-01T09:00:00-05:00", "2026-01-01T09:00:00-05:00"),
+        ("2026-01-01T10:00:00Z", "2026-01-01T10:00:00.001Z", "2026-01-01T10:00:00.001Z"),
+        # what is no instant would be refused by the next search
+        ("2026-01-01T10:00:00Z", "yesterday", "2026-01-01T10:00:00Z"),
+        ("2026-01-01T10:00:00Z", "2026-01-02T10:00:00", "2026-01-01T10:00:00Z"),
+        ("2026-01-01T10:00:00Z", "2026-02-30T10:00:00Z", "2026-01-01T10:00:00Z"),
+        ("2026-01-01T10:00:00Z", "20260301T100000Z", "2026-01-01T10:00:00Z"),
+        ("2026-01-01T10:00:00Z", 20260301, "2026-01-01T10:00:00Z"),
+        ("2026-01-01T10:00:00Z", "9999-01-01T00:00:00Z", "2026-01-01T10:00:00Z"),
+    ],
+)
+def test_how_far_the_pull_has_come(since: str, updated: object, then: str) -> None:
+    assert _later(since, {"meta": {"lastUpdated": updated}}) == then
+
+
+def test_a_server_whose_clock_is_ahead_is_asked_again() -> None:
+    ahead = (datetime.now(UTC) + timedelta(minutes=5)).isoformat(timespec="milliseconds")
+    assert _later("2026-01-01T10:00:00Z", {"meta": {"lastUpdated": ahead}}) == "2026-01-01T10:00:00Z"
+    assert _later("", {"meta": []}) == ""
+    assert _later("", {}) == ""
