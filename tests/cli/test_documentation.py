@@ -5,10 +5,14 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 import typer.main
 
 import fhir_equity
@@ -61,22 +65,41 @@ def _journey() -> list[tuple[str, list[str]]]:
     return steps
 
 
-def test_every_command_of_the_readme_runs_and_says_what_is_printed_there(tmp_path: Path) -> None:
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Callable[[str], subprocess.CompletedProcess[bytes] | None]]:
+    """Run a line of the README as a reader would type it; what ends in & goes on until the end."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FHIR_EQUITY_")}
     environment |= {"PATH": path, "COLUMNS": "100", "NO_COLOR": "1"}
-    ran = [(command, output) for command, output in _journey() if not command.startswith(("make ", "git ", "cd "))]
-    assert len(ran) >= 8
-    for command, expected in ran:
-        done = subprocess.run(
-            command,
-            shell=True,
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            timeout=120,
-            check=False,
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run(command: str) -> subprocess.CompletedProcess[bytes] | None:
+        if command.endswith("&"):
+            words = shlex.split(command.rstrip("& "))
+            server = subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+            started.append(server)
+            assert server.stderr is not None
+            assert b"Serving FHIR R4 at" in server.stderr.readline()
+            return None
+        return subprocess.run(
+            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=False
         )
+
+    yield run
+    for server in started:
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=20)
+
+
+def test_every_command_of_the_readme_runs_and_says_what_is_printed_there(
+    shell: Callable[[str], subprocess.CompletedProcess[bytes] | None],
+) -> None:
+    ran = [(command, output) for command, output in _journey() if not command.startswith(("make ", "git ", "cd "))]
+    assert len(ran) >= 10
+    for command, expected in ran:
+        done = shell(command)
+        if done is None:
+            continue
         said = [" ".join(line.split()) for line in (done.stdout + done.stderr).decode().splitlines()]
         assert done.returncode in (0, 1), (command, said)
         missing = [line for line in expected if line != "..." and " ".join(line.split()) not in said]
