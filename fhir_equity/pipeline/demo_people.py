@@ -75,6 +75,7 @@ _ORIENTATION = (("Straight or heterosexual", 60), ("Lesbian or gay", 8), ("Bisex
 _GENDER = (("Female", 40), ("Male", 40), ("Nonbinary", 5), ("Prefer not to say", 10), ("", 5))
 _SAYS = {":RET:2106-3": ("2106-3", "White"), ":RET:2054-5": ("2054-5", "Black or African American")}
 _SAYS |= {":RET:2028-9": ("2028-9", "Asian"), ":RET:1002-5": ("1002-5", "American Indian or Alaska Native")}
+_MIXED_UP = (60, 180)  # under these members' numbers the HIE has somebody else
 
 
 class Invented(Struct, frozen=True):
@@ -184,15 +185,15 @@ def patients(everybody: list[Invented]) -> list[dict[str, Any]]:
     """What the HIE has: some of our members, with and without race, and people we do not know."""
     dice = random.Random(SEED + 2)
     found = []
-    for person in everybody:
-        if dice.random() < 0.55:
+    for place, person in enumerate(everybody):
+        if dice.random() < 0.55 or place in _MIXED_UP:
             says = _SAYS.get(person.race or "")
             turn = dice.random()
             if turn < 0.35:
                 says = None
             elif turn < 0.60 or says is None:
                 says = dice.choice(list(_SAYS.values()))
-            born = person.born if dice.random() > 0.02 else "1901-01-01"
+            born = "1901-01-01" if place in _MIXED_UP else person.born
             found.append(_patient(person, born, says, "es" if dice.random() < 0.15 else None))
     for number in range(25):
         stranger = _one(dice, 900001 + number, "", "18", dice.choice(_FAMILY), "1 Elsewhere Road")

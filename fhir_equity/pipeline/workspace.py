@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from fhir_equity.adapters.protocol import Context
-from fhir_equity.errors import UsageError
-from fhir_equity.model import Event, Resolution, State
+from fhir_equity.errors import TableError, UsageError
+from fhir_equity.model import Collector, Event, Method, Resolution, State
 from fhir_equity.privacy import Pseudonyms, key_from
 from fhir_equity.release import Release
 from fhir_equity.settings import Settings
@@ -108,7 +108,7 @@ class Workspace:
         return Context(
             partner=partner,
             guide=tables.document(f"guides/{format_}.toml"),
-            attestation=tables.document("attestation.toml").get(format_, {}),
+            attestation=_attested(tables.document("attestation.toml").get(format_, {})),
             systems=self.vocabulary(partner).codes.uris,
             as_of=self.as_of,
         )
@@ -129,3 +129,11 @@ class Workspace:
 def answered(resolutions: Mapping[str, Resolution]) -> set[str]:
     """The matters with a known answer."""
     return {matter for matter, resolution in resolutions.items() if resolution.state is State.ANSWERED}
+
+
+def _attested(sheet: Mapping[str, str]) -> Mapping[str, str]:
+    """The section of an attestation sheet, its closed lists checked. Raises TableError."""
+    for name, allowed in (("method", list(Method)), ("collector", list(Collector))):
+        if name in sheet and sheet[name] not in allowed:
+            raise TableError(f"attestation.toml: {sheet[name]!r} is no {name}; there are: {', '.join(allowed)}")
+    return sheet

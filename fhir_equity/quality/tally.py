@@ -13,6 +13,7 @@ from fhir_equity.vocabulary import Vocabulary
 
 RACE = "race_ethnicity"
 Tally = Counter[tuple[str, ...]]
+_STATES = list(State)  # answered first, then by how much the state tells
 Resolver = Callable[[Iterable[Event]], Mapping[str, Resolution]]
 
 
@@ -21,6 +22,7 @@ class Counting:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._schema = vocabulary.schema
+        self._meaning = vocabulary.meaning
         topics = vocabulary.codes.topics.values()
         self._systems = {topic.matter: topic.code_system for topic in topics}
 
@@ -38,7 +40,8 @@ class Counting:
         if resolution.winner is None:
             return
         origin = resolution.winner.origin
-        tally[("source", matter, f"{origin.collector}/{origin.method}", resolution.state.value)] += count
+        for source, state in self._sources(resolution).items():
+            tally[("source", matter, source, state.value)] += count
         if resolution.state is not State.UNKNOWN:
             tally[("method", matter, origin.method)] += count
         if resolution.provisional:
@@ -50,6 +53,18 @@ class Counting:
                 tally[("value", matter, code)] += count
             if not codes:
                 tally[("unmapped", matter)] += count
+
+    def _sources(self, resolution: Resolution) -> dict[str, State]:
+        """What each source by itself says about the matter: a person counts once in each that spoke."""
+        said: dict[str, State] = {}
+        for event in (resolution.winner, *resolution.beaten):
+            if event is None:
+                continue
+            source = f"{event.origin.collector}/{event.origin.method}"
+            for received in event.received:
+                state = self._meaning(received).state
+                said[source] = min(said.get(source, state), state, key=_STATES.index)
+        return said
 
     def _views(self, tally: Tally, resolution: Resolution, count: int) -> None:
         standard = resolution.winner.origin.standard if resolution.winner else ""

@@ -89,7 +89,7 @@ def _stored(connection: Connection, members: Sequence[int]) -> dict[Identity, tu
     query = select(*(table.c[name] for name in _IDENTITY), table.c.id, table.c.first_seen)
     found: dict[Identity, tuple[int, str]] = {}
     for some in slices(members):
-        for row in connection.execute(query.where(table.c.member_id.in_(some))):
+        for row in connection.execute(query.where(table.c.member_id.in_(some))).all():
             found[row[0], row[1], row[2], row[3]] = (row[4], row[5])
     return found
 

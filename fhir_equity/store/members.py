@@ -67,7 +67,7 @@ def _known(connection: Connection, partner: str, keys: Sequence[str]) -> dict[st
     known: dict[str, list[_Row]] = {}
     for some in slices(keys):
         query = select(table.c.id, *(table.c[name] for name in names)).order_by(table.c.twin)
-        for row in connection.execute(query.where(table.c.partner == partner, table.c.key.in_(some))):
+        for row in connection.execute(query.where(table.c.partner == partner, table.c.key.in_(some))).all():
             known.setdefault(row[1], []).append(_Row(dict(zip(names, row[1:], strict=True)), row[0]))
     return known
 

@@ -11,7 +11,7 @@ DOCUMENT: dict[str, Any] = {
     "schema": "fhir-equity/audit/1",
     "audience": "internal",
     "generated": "2026-11-21T22:05:09+00:00",
-    "software": "0.1.0",
+    "software": "fhir-equity 0.1.0",
     "languages": {"es": "Spanish", "en": "English", "zh": "Chinese", "hmn": "Hmong"},
     "editions": {"codes/cdcrec.csv": "1.3", "codes/omb2024.csv": "2024-03-29"},
     "run": {

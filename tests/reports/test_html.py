@@ -100,7 +100,7 @@ def test_the_numbers(document: Document) -> None:
         assert row in page.rows
     assert "With a detailed category beyond the minimum ones: 12.5% (1,234 of 9,876)." in page.text
     assert "4,321 bridged, 17 cannot be bridged." in page.text
-    assert "Made on 2026-11-21 22:05 UTC with fhir_equity 0.1.0." in page.text
+    assert "Made on 2026-11-21 22:05 UTC with fhir-equity 0.1.0." in page.text
 
 
 def test_headline_figures(document: Document) -> None:

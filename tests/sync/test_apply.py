@@ -182,6 +182,15 @@ def test_the_patient_changed_since(scene: Scene) -> None:
     assert race_of(scene.get(key)) == ["2028-9"]
 
 
+def test_somebody_else_said_the_same_meanwhile(scene: Scene) -> None:
+    scene.survey(ada())
+    key = scene.put(theirs("Asian"))
+    scene.plan()
+    scene.put({**theirs("White", language="es"), "id": key})
+    assert scene.apply().statuses == {"moved": 1}
+    assert scene.pull().pulled.echoes == 0  # it was not us who said it
+
+
 @pytest.mark.parametrize("status", [409, 412])
 def test_the_patient_changes_under_our_hands(scene: Scene, status: int) -> None:
     scene.survey(ada())

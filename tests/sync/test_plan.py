@@ -301,6 +301,17 @@ def test_their_better_method_is_kept(scene: Scene) -> None:
     assert changed(made) == [("update", {"language_spoken": "add"})]
 
 
+def test_what_we_took_over_from_them_is_theirs_to_change(scene: Scene) -> None:
+    scene.survey(ada(race_ethnicity="", language_spoken=""))
+    key = scene.put(theirs("Asian"))
+    scene.pull()
+    made = scene.plan()
+    assert (made.agreed, made.changes) == (1, [])
+    scene.put({**theirs("White"), "id": key})
+    made = scene.plan()
+    assert (made.theirs_kept, made.changes, made.conflicts) == ({RACE: 1}, [], [])
+
+
 def test_the_same_standing_is_a_conflict(scene: Scene) -> None:
     scene.enroll(enrolled(spoken=None))
     scene.put(theirs("Asian"))
@@ -423,6 +434,8 @@ def test_an_empty_plan_takes_the_place_of_the_one_before(scene: Scene) -> None:
     done = scene.apply()
     assert (done.plan, done.statuses, done.left) == ("hx-2", {}, 0)
     assert scene.writes() == []
+    with scene.workspace() as workspace, workspace.store.engine.connect() as connection:
+        assert connection.exec_driver_sql("select plan, status from journal").all() == [("hx-1", "superseded")]
 
 
 def test_the_hie_breaks_down_in_the_middle(scene: Scene) -> None:

@@ -71,8 +71,8 @@ def test_what_the_sheet_of_the_hie_says(scene: Scene) -> None:
 
 def test_registration_is_not_taken_over(scene: Scene) -> None:
     scene.survey(ada())
-    scene.put(theirs(gender="other", address=[{"city": "Elsewhere"}], identifier=_both()))
-    assert scene.pull().new_answers == 0
+    scene.put(theirs("Asian", gender="other", address=[{"city": "Elsewhere"}], identifier=_both()))
+    assert scene.pull().new_answers == 1
     with scene.workspace() as workspace:
         [person] = workspace.store.people
     assert not [matter for matter, _ in person.events if matter == "sex"]

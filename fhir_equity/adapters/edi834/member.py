@@ -19,7 +19,6 @@ from fhir_equity.model import (
     Member,
     Name,
     Origin,
-    Received,
     Rejected,
     Severity,
 )
@@ -27,10 +26,9 @@ from fhir_equity.model import (
 _NO_ADDRESS = Address()
 _NOTHING = [""] * 18  # as many elements as INS has with its id
 _NEVER = ("", "")
-_ELIGIBILITY = {"356": 0, "357": 1}  # DTP01 in 2000: begin, end
-_COVERAGE = {"348": 0, "349": 1}  # DTP01 in 2300: begin, end
 
-Found = list[tuple[Received, int, str]]  # an answer to be: what was received, place in the member, path
+Span = tuple[str, str]
+Spans = Memory[tuple[str, ...], tuple[Span, tuple[int, ...]]]  # begin and end, and which DTP were no dates
 
 
 class MemberReader:
@@ -55,7 +53,8 @@ class MemberReader:
         self._kept = {kind: f"REF*{kind}" for kind in person.get("identifiers", [])}
         self._shapes = Shapes(frozenset(context.guide.get("segments", {}).get("member", [])), marks.element)
         self._cells: Memory[str, list[str]] = Memory(self._clean)
-        self._dates: Memory[str, tuple[str, str, bool]] = Memory(self._dated)
+        self._eligible = self._spans("356", "357")  # 2000
+        self._covered = self._spans("348", "349")  # 2300
 
     def read(self, raw: Raw) -> Member | Rejected:
         """The member that `raw` is; Rejected where it is nobody's or its INS or NM1 cannot be used."""
@@ -70,7 +69,9 @@ class MemberReader:
         nm1 = self._clean(segments[shape.nm1])
         dmg = segments[shape.dmg].split(self._marks.element) + _NOTHING if shape.dmg >= 0 else _NOTHING
         birth_date = _birth_date(dmg, shape.dmg, notes)
-        refs = self._references(segments, shape, notes)
+        refs, identifiers = self._references(segments, shape, notes)
+        if nm1[9]:
+            identifiers.append(Identifier("", nm1[9], "NM109", "ssn" if nm1[8] == "34" else ""))
         key, rule = self._keys.of(Person(ins[1] == "Y", refs, nm1[9], nm1[3], nm1[4], birth_date, ins[17]))
         if not key:
             return self.rejected(raw, "x12.member.no_identity")
@@ -78,7 +79,7 @@ class MemberReader:
             self._partner,
             key,
             rule,
-            self._identifiers(refs, nm1),
+            tuple(identifiers),
             _name(nm1),
             birth_date,
             self._address(segments, shape),
@@ -92,15 +93,10 @@ class MemberReader:
         place = Locator(self._artefact, "segment", raw.number, raw.offset_of(0), "INS")
         return Rejected(raw.bytes(self._marks.segment), Finding(code, Severity.ERROR, place))
 
-    def _dated(self, segment: str) -> tuple[str, str, bool]:
-        """DTP01, DTP03 as an ISO date, and whether there was a DTP03."""
-        dtp = self._clean(segment)
-        return dtp[1], iso_date(dtp[3]), bool(dtp[3])
-
     def _clean(self, segment: str) -> list[str]:
         """The elements without the spaces that pad them, the id at 0; at least eighteen, as INS has."""
         cells = segment.split(self._marks.element)
-        if " " in segment or not segment.isascii():
+        if not _is_clean(segment):
             cells = [text(cell) for cell in cells]
         cells += _NOTHING
         return cells
@@ -112,54 +108,53 @@ class MemberReader:
             for n in notes
         )
 
-    def _references(self, segments: list[str], shape: Shape, notes: list[Note]) -> dict[str, str]:
+    def _references(
+        self, segments: list[str], shape: Shape, notes: list[Note]
+    ) -> tuple[dict[str, str], list[Identifier]]:
         """REF01 -> REF02 of loop 2000; the first of a kind counts, another value for it is a finding."""
         refs: dict[str, str] = {}
+        identifiers: list[Identifier] = []
         for place in shape.refs:
-            ref = segments[place].split(self._marks.element, 3)
-            if len(ref) > 2 and (value := text(ref[2])) and refs.setdefault(text(ref[1]), value) != value:
+            segment = segments[place]
+            ref = segment.split(self._marks.element) if _is_clean(segment) else self._clean(segment)
+            if len(ref) < 3 or not ref[2]:
+                continue
+            kind, value = ref[1], ref[2]
+            if kind not in refs:
+                refs[kind] = value
+                if kind in self._kept:
+                    identifiers.append(Identifier("", value, self._kept[kind]))
+            elif refs[kind] != value:
                 notes.append(Note("x12.ref.repeated", Severity.WARNING, place, "REF01"))
-        return refs
+        return refs, identifiers
 
     def _answers(self, raw: Raw, dmg: list[str], shape: Shape, notes: list[Note]) -> tuple[Answer, ...]:
-        found: Found = []
-        if dmg[3].strip(" "):
-            found.append((self._cutter.sex[dmg[3]], shape.dmg, "DMG03"))
-        if dmg[5].strip(" "):
-            self._race(dmg[5], shape.dmg, found, notes)
-        if dmg[10] or dmg[11]:
-            notes += _collection_syntax(dmg, shape.dmg)
+        answers: list[Answer] = []
+        if shape.dmg >= 0:
+            origin, number, offset = self._origin, raw.number + shape.dmg, raw.offset_of(shape.dmg)
+            if dmg[3].strip(" "):
+                answers.append(Answer(self._cutter.sex[dmg[3]], origin, "segment", number, offset, "DMG03"))
+            if dmg[5].strip(" "):
+                cut = self._cutter.race[dmg[5]]
+                if cut.received is not None:
+                    answers.append(Answer(cut.received, origin, "segment", number, offset, "DMG05"))
+                if cut.problems:
+                    notes += [Note(p.code, p.severity, shape.dmg, p.path) for p in cut.problems]
+            if dmg[10] or dmg[11]:
+                notes += _collection_syntax(dmg, shape.dmg)
         if shape.languages:
-            self._spoken(raw.segments, shape.languages, found, notes)
-        answers = []
-        at, offset = -1, -1
-        for received, place, path in found:
-            if place != at:
-                at, offset = place, raw.offset_of(place)
-            answers.append(Answer(received, self._origin, "segment", raw.number + place, offset, path))
+            self._spoken(raw, shape.languages, answers, notes)
         return tuple(answers)
 
-    def _race(self, raw: str, place: int, found: Found, notes: list[Note]) -> None:
-        cut = self._cutter.race[raw]
-        if cut.received is not None:
-            found.append((cut.received, place, "DMG05"))
-        if cut.problems:
-            notes += [Note(p.code, p.severity, place, p.path) for p in cut.problems]
-
-    def _spoken(self, segments: list[str], places: tuple[int, ...], found: Found, notes: list[Note]) -> None:
-        for cut in self._cutter.languages[tuple([segments[place] for place in places])]:
+    def _spoken(self, raw: Raw, places: tuple[int, ...], answers: list[Answer], notes: list[Note]) -> None:
+        for cut in self._cutter.languages[tuple([raw.segments[place] for place in places])]:
             place = places[cut.at]
             if cut.received is not None:
-                found.append((cut.received, place, "LUI02" if cut.received.codings else "LUI03"))
+                path = "LUI02" if cut.received.codings else "LUI03"
+                number, offset = raw.number + place, raw.offset_of(place)
+                answers.append(Answer(cut.received, self._origin, "segment", number, offset, path))
             if cut.problems:
                 notes += [Note(p.code, p.severity, place, p.path) for p in cut.problems]
-
-    def _identifiers(self, refs: dict[str, str], nm1: list[str]) -> tuple[Identifier, ...]:
-        kept = self._kept
-        found = [Identifier("", value, kept[kind]) for kind, value in refs.items() if kind in kept]
-        if nm1[9]:
-            found.append(Identifier("", nm1[9], "NM109", "ssn" if nm1[8] == "34" else ""))
-        return tuple(found)
 
     def _address(self, segments: list[str], shape: Shape) -> Address:
         if shape.n3 < 0 and shape.n4 < 0:
@@ -175,11 +170,11 @@ class MemberReader:
         self, ins: list[str], refs: dict[str, str], segments: list[str], shape: Shape, notes: list[Note]
     ) -> Enrollment:
         """INS, REF*0F, REF*1L, the first HD03 and the dates of 2000 and of each 2300."""
-        spans = [self._span(shape.dates, _ELIGIBILITY, segments, notes)]
+        spans = [self._span(self._eligible, shape.dates, segments, notes)] if shape.dates else []
         coverage = ""
         for place, dates in shape.coverages:
             coverage = coverage or self._cells[segments[place]][3]
-            spans.append(self._span(dates, _COVERAGE, segments, notes))
+            spans.append(self._span(self._covered, dates, segments, notes))
         return Enrollment(
             ins[1] == "Y",
             ins[2],
@@ -191,29 +186,44 @@ class MemberReader:
             ins[13] == "R",
         )
 
-    def _span(
-        self, places: tuple[int, ...], qualifiers: dict[str, int], segments: list[str], notes: list[Note]
-    ) -> tuple[str, str]:
-        """Begin and end among these DTP."""
-        span = ["", ""]
-        for place in places:
-            qualifier, day, sent = self._dates[segments[place]]
-            side = qualifiers.get(qualifier)
-            if side is not None:
-                span[side] = day
-                if sent and not day:
-                    notes.append(Note("x12.dtp03.not_a_date", Severity.WARNING, place, "DTP03"))
-        return span[0], span[1]
+    def _span(self, spans: Spans, places: tuple[int, ...], segments: list[str], notes: list[Note]) -> Span:
+        """Begin and end among the DTP at these places."""
+        span, faults = spans[tuple([segments[place] for place in places])]
+        if faults:
+            notes += [Note("x12.dtp03.not_a_date", Severity.WARNING, places[at], "DTP03") for at in faults]
+        return span
+
+    def _spans(self, begin: str, end: str) -> Spans:
+        """Cuts the DTP of a loop, in which DTP01 `begin` and `end` give the two dates; remembers what it has seen."""
+
+        def cut(segments: tuple[str, ...]) -> tuple[Span, tuple[int, ...]]:
+            found = {begin: "", end: ""}
+            faults = []
+            for at, segment in enumerate(segments):
+                dtp = self._clean(segment)
+                if dtp[1] in found:
+                    found[dtp[1]] = iso_date(dtp[3])
+                    if dtp[3] and not found[dtp[1]]:
+                        faults.append(at)
+            return (found[begin], found[end]), tuple(faults)
+
+        return Memory(cut)
+
+
+def _is_clean(segment: str) -> bool:
+    """Whether the elements need no more than cutting: all ASCII, no space that may pad."""
+    return segment.isascii() and " " not in segment
 
 
 def _birth_date(dmg: list[str], place: int, notes: list[Note]) -> str:
     """DMG02, with P0102: DMG01 and DMG02 together."""
-    qualifier, value = dmg[1].strip(" "), dmg[2].strip(" ")
-    birth_date = iso_date(value)
-    if not birth_date and value:
-        notes.append(Note("x12.dmg02.not_a_date", Severity.ERROR, place, "DMG02"))
-    if bool(qualifier) != bool(value):
-        notes.append(Note("x12.dmg.p0102", Severity.ERROR, place, "DMG02" if qualifier else "DMG01"))
+    birth_date = iso_date(dmg[2])
+    if not birth_date or not dmg[1]:
+        qualifier, value = dmg[1].strip(" "), dmg[2].strip(" ")
+        if value and not birth_date:
+            notes.append(Note("x12.dmg02.not_a_date", Severity.ERROR, place, "DMG02"))
+        if bool(qualifier) != bool(value):
+            notes.append(Note("x12.dmg.p0102", Severity.ERROR, place, "DMG02" if qualifier else "DMG01"))
     return birth_date
 
 
