@@ -83,6 +83,15 @@ def test_a_column_that_an_overlay_leaves_out_keeps_its_value_or_is_empty(base: P
     assert rows["C"]["note"] == ""
 
 
+def test_an_overlay_may_have_nothing_but_the_key(base: Path, overlay: Path) -> None:
+    put(overlay, "codes/colours.csv", "system,code\nrgb,B\n")
+    assert displays(Tables(overlay=overlay)) == ["Red", "Green", "Cyan", ""]
+
+
+def test_a_table_without_key_is_read_where_nothing_is_laid_over_it(base: Path) -> None:
+    assert Tables().rows("codes/keyless.csv") == ({"a": "1"},)
+
+
 def test_the_layers_win_in_their_order(base: Path, overlay: Path) -> None:
     put(base, "partners/acme/codes/colours.csv", "system,code,display\nrgb,R,partner\nrgb,G,partner\ncmyk,C,partner\n")
     put(overlay, "codes/colours.csv", "system,code,display\nrgb,G,user\ncmyk,C,user\n")

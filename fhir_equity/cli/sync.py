@@ -58,8 +58,14 @@ def pull(context: typer.Context, hie: Hie) -> None:
     pulled = done.pulled
     say(context, f"Looked at {pulled.patients:,} Patients: {pulled.members:,} are our members and say something.")
     say(context, f"New answers: {done.new_answers:,}. Echoes of our own answers left out: {pulled.echoes:,}.")
-    if pulled.unknown_here or pulled.differ:
-        say(context, f"Not our members: {pulled.unknown_here:,}. Name or birth date differ: {pulled.differ:,}.")
+    aside = {
+        "not our members": pulled.unknown_here,
+        "name or birth date differ": pulled.differ,
+        "not active or replaced": pulled.not_active,
+        "the member declined": pulled.refused,
+        "malformed": pulled.malformed,
+    }
+    counted(context, "Left aside", {reason: count for reason, count in aside.items() if count})
 
 
 def _tell(context: typer.Context, made: Plan) -> None:

@@ -62,7 +62,6 @@ class Schemas:
             rolled = self._without_rollup(meaning, codes, standard)
             found |= {self._codes.category_2024(code) for code in rolled}
             detailed = detailed or any(self.is_detail(code) for code in codes)
-        found.discard("")
         return View2024(tuple(c for c in self.categories if c in found), detailed)
 
     def is_detail(self, code: str) -> bool:
@@ -105,16 +104,13 @@ class Schemas:
         return self.races_1997.get(row["omb1997"] or code, "") if row["table"] == "Race" else ""
 
     def _ethnicity_1997(self, codes: list[str], race: set[str], standard: str) -> tuple[str, bool]:
-        if any(self._codes.category_2024(c) == "Hispanic or Latino" or self._is_hispanic(c) for c in codes):
+        if any(self._codes.cdcrec[code]["omb1997"] == HISPANIC for code in codes):
             return self.ethnicities_1997[HISPANIC], False
         if NOT_HISPANIC in codes:
             return self.ethnicities_1997[NOT_HISPANIC], False
         if standard == "omb2024" and race:
             return self.ethnicities_1997[NOT_HISPANIC], True
         return "", False
-
-    def _is_hispanic(self, code: str) -> bool:
-        return code == HISPANIC or HISPANIC in self._codes.parents(code)
 
 
 def _cdcrec(meaning: Meaning) -> list[str]:

@@ -42,7 +42,9 @@ def test_folding_twice_is_folding_once(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
-@pytest.mark.parametrize("code", ["2106-3", "2118-8", "2135-2", "1002-5", "4186-3", "2184-0", "2069-3"])
+@pytest.mark.parametrize(
+    "code", ["2903-3", "1097-5", "9999-4", "2106-3", "2118-8", "2135-2", "1002-5", "4186-3", "2184-0", "2069-3"]
+)
 def test_right_check_digits(code: str) -> None:
     assert check_digit_is_right(code)
 

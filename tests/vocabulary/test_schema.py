@@ -86,6 +86,14 @@ def test_not_hispanic_as_stated_is_not_bridged(vocabulary: Vocabulary, understan
     assert vocabulary.schema.omb1997([meaning]) == View1997(race=(BLACK,), ethnicity="Not Hispanic or Latino")
 
 
+@pytest.mark.parametrize("code", ["2135-2", "2148-5", "2149-3", "2153-5"])
+def test_every_hispanic_origin_is_hispanic_under_1997(
+    vocabulary: Vocabulary, understand: Understand, code: str
+) -> None:
+    """Under review or not: the tree of CDCREC is the one of 1997."""
+    assert vocabulary.schema.omb1997([understand("ethnicity", f"cdcrec|{code}")]).ethnicity == HISPANIC
+
+
 def test_hispanic_wins_over_its_denial(vocabulary: Vocabulary, understand: Understand) -> None:
     meaning = understand("ethnicity", "cdcrec|2186-5", "cdcrec|2135-2")
     assert vocabulary.schema.omb1997([meaning]).ethnicity == HISPANIC

@@ -73,7 +73,11 @@ def _identifiers(member: Member, context: Context, losses: list[Loss]) -> list[J
         losses.append(Loss("fhir.identifier.ssn_withheld", Relationship.UNMATCHED))
     if not sent:
         losses.append(Loss("fhir.identifier.missing", Relationship.UNMATCHED))
-    return [_identifier(each, member.partner, context) for each in sent]
+    written: dict[tuple[str, str], Json] = {}
+    for each in sent:  # one number may have come under two names, in an 834 and in a survey
+        found = _identifier(each, member.partner, context)
+        written.setdefault((found["system"], found["value"]), found)
+    return list(written.values())
 
 
 def _identifier(identifier: Identifier, partner: str, context: Context) -> Json:

@@ -257,7 +257,11 @@ def test_what_is_written_reads_back_or_is_a_loss(
     assert back.findings == ()
     assert back.losses == ()
     assert (back.name, back.birth_date, back.address) == (member.name, member.birth_date, member.address)
-    assert back.identifiers == member.identifiers
+    # One number under two names is written once, under the first.
+    first: dict[tuple[str, str], Identifier] = {}
+    for each in member.identifiers:
+        first.setdefault((each.system, each.value), each)
+    assert back.identifiers == tuple(first.values())
     lost = {(loss.rule, loss.topic) for loss in losses}
     received = {answer.topic: answer.received for answer in back.answers}
     for answer in sent:
