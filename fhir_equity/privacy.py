@@ -98,13 +98,19 @@ class Pseudonyms:
 
     def __call__(self, *parts: str) -> str:
         """The pseudonym of an identifier given in parts (partner, key)."""
-        message = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+        message = _joined(parts)
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:16]
 
     def number(self, *parts: str) -> int:
         """A keyed 64-bit hash, for compact sets of people. Cheaper than the pseudonym, and not equal to it."""
-        message = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+        message = _joined(parts)
         return int.from_bytes(hashlib.blake2b(message, digest_size=8, key=self._key).digest(), "big")
+
+
+def _joined(parts: tuple[str, ...]) -> bytes:
+    """The parts with their lengths, so that no two lists of parts make the same bytes."""
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    return b"".join(len(part).to_bytes(8, "big") + part for part in encoded)
 
 
 def key_from(path: Path) -> bytes:

@@ -15,6 +15,8 @@ from fhir_equity.errors import TableError
 from fhir_equity.model import Member, Resolution
 from fhir_equity.vocabulary import Codes
 
+BEYOND = "recorded_sex"
+
 
 class Rule(Struct, frozen=True):
     """One release rule. `until` is empty for an open end."""
@@ -51,16 +53,24 @@ class Release:
         """Decide on an ISO date. A recipient without a rule in force gets nothing."""
         if member.enrollment.restricted:
             return Decision(allowed=False, reason="record_restricted")
-        topic = self._codes.topic(resolution.matter)
-        if topic.sensitive and resolution.refused:
+        sensitive = is_sensitive(self._codes, resolution)
+        # A sex beyond the administrative two needs the rule that recorded sex needs.
+        matter = BEYOND if sensitive and resolution.matter == "sex" else resolution.matter
+        if sensitive and resolution.refused:
             return Decision(allowed=False, reason="refused_later")
         if resolution.provisional:
             return Decision(allowed=False, reason="tie_undecided")
         for rule in self._rules:
             in_force = rule.since <= on <= (rule.until or on)
-            if in_force and rule.recipient == recipient and resolution.matter in rule.topics:
+            if in_force and rule.recipient == recipient and matter in rule.topics:
                 return Decision(allowed=True, reason=rule.id)
-        return Decision(allowed=False, reason="no_rule_sensitive" if topic.sensitive else "no_rule")
+        return Decision(allowed=False, reason="no_rule_sensitive" if sensitive else "no_rule")
+
+
+def is_sensitive(codes: Codes, resolution: Resolution) -> bool:
+    """Whether a resolution is sensitive, by its topic or by what it says."""
+    codings = [concept.coding for meaning in resolution.meanings for concept in meaning.concepts]
+    return codes.sensitive(resolution.matter, codings)
 
 
 def _rule(entry: dict[str, Any]) -> Rule:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_equity.errors import TableError
-from fhir_equity.model import Enrollment, Member, Resolution, State
+from fhir_equity.model import Coding, Enrollment, Member, Received, Resolution, State
 from fhir_equity.release import Decision, Release
 from fhir_equity.tables import Tables
 from fhir_equity.vocabulary import Vocabulary
@@ -154,3 +154,19 @@ def test_the_built_in_policy_never_lets_out_what_it_does_not_name(
     decision = policy.decide(recipient, member(restricted=restricted), won(matter), on)
     named = matter in ("race_ethnicity", "language_spoken", "language_written", "sex")
     assert decision.allowed == (named and recipient == "demo-hie" and on >= "2026-01-01" and not restricted)
+
+
+@pytest.mark.parametrize(
+    ("code", "topics", "allowed"),
+    [
+        ("female", ["sex"], True),
+        ("other", ["sex"], False),
+        ("other", ["recorded_sex"], True),
+        ("female", ["recorded_sex"], False),
+    ],
+)
+def test_a_sex_of_other_needs_the_rule_of_recorded_sex(code: str, topics: list[str], allowed: bool) -> None:
+    received = Received("sex", "fhir.gender", (Coding("administrative-gender", code),))
+    said = Resolution("sex", State.ANSWERED, (Vocabulary().meaning(received),), None)
+    decided = release({**RULE, "topics": topics}).decide("north", member(), said, DAY)
+    assert decided.allowed is allowed

@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
+import shutil
 import sys
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 from fhir_equity.errors import UnreadableError, UsageError
 
 HEAD = 64 * 1024
 BLOCK = 1024 * 1024
+# A packed input may unpack to so many times its own size; text of enrolments or FHIR reaches some dozens.
+# Below FREE bytes nobody is hurt and nothing is refused.
+RATIO, FREE = 200, 64 * 1024 * 1024
+
+_GZIP = b"\x1f\x8b"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # with entries, without
+
+Opener = Callable[[], IO[bytes]]
 
 
 class Source:
     """A named stream of bytes that can be opened more than once.
 
     `name` is the file name (for a zip ``archive.zip!inner``), never a whole path. Reading
-    decompresses; `sha256` and `size` are of the decompressed bytes.
+    decompresses; `sha256` and `size` are of the decompressed bytes. `packed` is the size before, -1
+    where nothing is packed.
     """
 
-    def __init__(self, name: str, opener: Callable[[], IO[bytes]]) -> None:
+    def __init__(self, name: str, opener: Opener, packed: int = -1) -> None:
         self.name = name
         self._open = opener
+        self._packed = packed
         self.sha256 = ""
         self.size = 0
 
@@ -39,22 +51,27 @@ class Source:
             raise UnreadableError(f"{self.name} cannot be opened ({type(error).__name__})") from error
 
     def head(self) -> bytes:
-        """The first 64 KiB."""
+        """The first 64 KiB. Raises UnreadableError."""
         with self.open() as stream:
-            return b"".join(self._blocks(stream, HEAD))
+            return b"".join(self._blocks(stream, HEAD, HEAD))
 
     def blocks(self, size: int = BLOCK) -> Iterator[bytes]:
-        """The whole content in blocks; `sha256` and `size` are set when the last has been read."""
+        """The whole content in blocks; `sha256` and `size` are set when the last has been read.
+
+        Raises UnreadableError when it is damaged, or unpacks to more than RATIO times its size.
+        """
         digest = hashlib.sha256()
         count = 0
         with self.open() as stream:
             for block in self._blocks(stream, None, size):
                 digest.update(block)
                 count += len(block)
+                if self._packed >= 0 and count > max(FREE, self._packed * RATIO):
+                    raise UnreadableError(f"{self.name} unpacks to more than {RATIO} times its size and is not read")
                 yield block
         self.sha256, self.size = digest.hexdigest(), count
 
-    def _blocks(self, stream: IO[bytes], most: int | None, size: int = BLOCK) -> Iterator[bytes]:
+    def _blocks(self, stream: IO[bytes], most: int | None, size: int) -> Iterator[bytes]:
         left = most
         while left is None or left > 0:
             try:
@@ -71,31 +88,41 @@ class Source:
 def sources(paths: Iterable[str | Path]) -> list[Source]:
     """Turn paths into sources: a file, every file below a folder, a .gz, each entry of a .zip, ``-``.
 
-    Raises UsageError for a path that does not exist.
+    Names that start with a dot are passed over in folders and zip files. Raises UsageError for a
+    path that does not exist.
     """
     found: list[Source] = []
     for given in paths:
         if str(given) == "-":
-            found.append(_standard_input())
+            found.append(_once("-", sys.stdin.buffer))
             continue
         path = Path(given)
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-            for file in inside:
+            for file in sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path).parts)):
                 found.extend(_file(file))
-        elif path.exists():
+        elif path.is_file():
             found.extend(_file(path))
+        elif path.exists():  # a pipe
+            with path.open("rb") as stream:
+                found.append(_once(path.name, stream))
         else:
             raise UsageError(f"{path} does not exist")
     return found
 
 
+def _hidden(parts: Iterable[str]) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
 def _file(path: Path) -> list[Source]:
-    with path.open("rb") as stream:
-        magic = stream.read(4)
-    if magic.startswith(b"\x1f\x8b"):
-        return [Source(path.name, lambda: gzip.open(path, "rb"))]  # type: ignore[arg-type,return-value]
-    if magic == b"PK\x03\x04" and path.suffix.lower() == ".zip":
+    try:
+        with path.open("rb") as stream:
+            magic = stream.read(4)
+    except OSError:  # told when it is read, so that the others go on
+        magic = b""
+    if magic.startswith(_GZIP):
+        return [Source(path.name, lambda: cast("IO[bytes]", gzip.open(path, "rb")), path.stat().st_size)]
+    if path.suffix.lower() == ".zip" and magic in _ZIP:
         return _zip(path)
     return [Source(path.name, lambda: path.open("rb"))]
 
@@ -103,32 +130,48 @@ def _file(path: Path) -> list[Source]:
 def _zip(path: Path) -> list[Source]:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = sorted(i.filename for i in archive.infolist() if not i.is_dir())
-    except zipfile.BadZipFile:
-        return [Source(path.name, lambda: _refuse(path.name))]
-    return [_entry(path, name) for name in names]
+            entries = sorted(archive.infolist(), key=lambda entry: entry.filename)
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return [Source(path.name, lambda: _refuse(f"{path.name} is a damaged zip file"))]
+    found = [_entry(path, e) for e in entries if not e.is_dir() and not _hidden(e.filename.split("/"))]
+    return found or [Source(path.name, lambda: _refuse(f"{path.name} is a zip file without files"))]
 
 
-def _entry(path: Path, name: str) -> Source:
-    return Source(f"{path.name}!{name}", lambda: zipfile.ZipFile(path).open(name))
+def _entry(path: Path, entry: zipfile.ZipInfo) -> Source:
+    return Source(f"{path.name}!{entry.filename}", lambda: zipfile.ZipFile(path).open(entry), entry.compress_size)
 
 
-def _refuse(name: str) -> IO[bytes]:
-    raise UnreadableError(f"{name} is a damaged zip file")
+def _refuse(sentence: str) -> IO[bytes]:
+    raise UnreadableError(sentence)
 
 
-def _standard_input() -> Source:
-    """Standard input can be read once only, so it is spooled (to a private temporary file)."""
-    spool = tempfile.SpooledTemporaryFile(max_size=BLOCK)  # noqa: SIM115 - lives as long as the source
-    while block := sys.stdin.buffer.read(BLOCK):
-        spool.write(block)
+def _once(name: str, stream: IO[bytes]) -> Source:
+    """A stream that can be read only once, kept in a private temporary file that has no name."""
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the source
+    shutil.copyfileobj(stream, spool, BLOCK)
+    size = spool.tell()
+    spool.seek(0)
+    if spool.read(2) == _GZIP:
+        return Source(name, lambda: cast("IO[bytes]", gzip.GzipFile(fileobj=_Again(spool), mode="rb")), size)
+    return Source(name, lambda: io.BufferedReader(_Again(spool)))
 
-    def reopen() -> IO[bytes]:
-        spool.seek(0)
-        copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-        while block := spool.read(BLOCK):
-            copy.write(block)
-        copy.seek(0)
-        return copy
 
-    return Source("-", reopen)
+class _Again(io.RawIOBase):
+    """Another reader of an open file, with a position of its own."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._at = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer` from where this reader is."""
+        self._file.seek(self._at)
+        view = memoryview(buffer)
+        data = self._file.read(len(view))
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)

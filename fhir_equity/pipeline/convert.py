@@ -23,6 +23,7 @@ from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import private_file
 from fhir_equity.quality.people import events_of
 from fhir_equity.quality.rules import findings
+from fhir_equity.release import is_sensitive
 
 ENDINGS = {".834": "edi834", ".edi": "edi834", ".x12": "edi834", ".ndjson": "fhir", ".json": "fhir", ".csv": "survey"}
 Omb = Literal["faithful", "rollup-1997"]
@@ -157,7 +158,7 @@ class _Conversion:
         if self._wish.recipient:
             decision = self._workspace.release.decide(self._wish.recipient, member, resolution, self._workspace.as_of)
             return "" if decision.allowed else decision.reason
-        sensitive = self._workspace.vocabulary().codes.topic(resolution.matter).sensitive
+        sensitive = is_sensitive(self._workspace.vocabulary().codes, resolution)
         return "sensitive_left_out" if sensitive and not self._wish.include_sensitive else ""
 
     def _lose(self, loss: Loss, ledger: IO[bytes] | None) -> None:

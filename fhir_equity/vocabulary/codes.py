@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
@@ -129,6 +129,11 @@ class Codes:
             self._iso639_3 = {row["code"]: row["name"] for row in self.tables.rows("codes/iso639_3.csv")}
         name = self._iso639_3.get(code)
         return (code, name) if name else None
+
+    def sensitive(self, topic: str, codings: Iterable[Coding]) -> bool:
+        """Whether an answer is sensitive: by its topic, or by a code that discloses (a sex of ``other``)."""
+        marked = (self._answers.get((coding.system, coding.code)) for coding in codings)
+        return self.topic(topic).sensitive or any(row and row["sensitive"] == "yes" for row in marked)
 
     def absent(self, system: str, code: str) -> Coding:
         """An absent reason (null flavour or data-absent-reason) with its display."""

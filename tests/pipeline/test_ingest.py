@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from fhir_equity.pipeline import ingest as module
 from fhir_equity.pipeline.ingest import Ingested, ingest
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import Settings, StoreSettings
-from fhir_equity.store import RunWriter
 
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures"
 HEAD = (
@@ -261,23 +259,3 @@ def test_store_and_key_are_private(month: Path, load: Callable[..., Ingested], t
     found = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "store").iterdir()}
     assert found["equity.db"] == found["equity.key"] == 0o600
     assert set(found.values()) == {0o600}
-
-
-def test_an_unchanged_file_costs_less_than_a_new_one(
-    tmp_path: Path, load: Callable[..., Ingested], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = file(tmp_path / "big.834", [member(n, RACES[n % len(RACES)]) for n in range(3000)])
-    spent: list[float] = []
-    add = RunWriter.add
-
-    def timed(self: Any, *arguments: Any) -> None:
-        before = time.process_time()
-        add(self, *arguments)
-        spent.append(time.process_time() - before)
-
-    monkeypatch.setattr(RunWriter, "add", timed)
-    load(path)
-    first = sum(spent)
-    spent.clear()
-    load(path)
-    assert sum(spent) < 0.75 * first  # about 0.4 where nothing else runs

@@ -22,7 +22,7 @@ class Edi834:
     def recognises(self, head: bytes, name: str) -> bool:
         """Any X12 interchange; one that holds no 834 is refused when it is read, with its number."""
         start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:4]
-        return start[:3] == b"ISA" and not start[3:4].isalnum()
+        return start[:3] == b"ISA" and not start[3:4].isalnum() and start[3:4] != b" "
 
     def split(self, source: Source, pieces: int) -> list[Range]:
         """One range: the whole interchange."""

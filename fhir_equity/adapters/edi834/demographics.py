@@ -79,7 +79,7 @@ class Cutter:
             problems.append(Problem(f"{RACE}.p0203", Severity.ERROR, f"{path}:{2 if code else 3}"))
         if qualifier not in ("", "RET"):
             problems.append(Problem(f"{RACE}.qualifier_not_in_code_list", Severity.ERROR, f"{path}:2"))
-        if not letter and not code:
+        if not (letter or qualifier or code):
             problems.append(Problem(f"{RACE}.empty_repeat", Severity.WARNING, path))
         if letter:
             codings.append(Coding("1109", letter))

@@ -115,8 +115,13 @@ class Tail(Struct):
 
 
 class Interchange(Struct):
-    """One ISA..IEA: its delimiters and its segments in batches, until `Envelope.give_back` ends it."""
+    """One ISA..IEA: where it starts, its delimiters, and its segments in batches.
 
+    The batches end with the source, with `Envelope.give_back`, or before an ISA of other delimiters.
+    """
+
+    number: int
+    offset: int
     marks: Delimiters
     batches: Iterator[Batch]
 
@@ -143,7 +148,7 @@ class Envelope:
         """
         while self._fill_isa():
             marks = delimiters(self._buffer[: ISA_LENGTH * 2], self._name)
-            yield Interchange(marks, self._batches(marks))
+            yield Interchange(self._number + 1, self._offset, marks, self._batches(marks))
         if not self._number:
             raise UnreadableError(f"{self._name} is empty")
 
@@ -185,6 +190,8 @@ class Envelope:
                 self._offset += len(self._buffer) - len(rest)
                 self._buffer = rest
                 yield batch
+            elif _is_other_isa(rest.lstrip(BLANK), marks):
+                return
             elif len(rest) > LONGEST:
                 raise UnreadableError(f"{self._name}, byte {self._offset}: a segment without an end")
             elif not self._more():
@@ -199,6 +206,17 @@ class Envelope:
         block = next(self._blocks, b"")
         self._buffer += block.decode("latin-1")
         return bool(block)
+
+
+def _is_other_isa(rest: str, marks: Delimiters) -> bool:
+    """Whether text without our terminator is an interchange of other delimiters: the one before it was cut off."""
+    other_element = len(rest) > 3 and rest[3] != marks.element
+    return starts_isa(rest) and (other_element or len(rest) >= ISA_LENGTH * 2)
+
+
+def starts_isa(text: str) -> bool:
+    """Whether text looks like the start of an interchange, whatever its delimiters."""
+    return text.startswith("ISA") and not text[3:4].isalnum()
 
 
 def _lead(segment: str) -> int:

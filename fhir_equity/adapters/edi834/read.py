@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from itertools import compress, count
 
 from fhir_equity.adapters.edi834.control import Control
-from fhir_equity.adapters.edi834.envelope import BLANK, LONGEST, Batch, Delimiters, Envelope, Interchange, Raw
+from fhir_equity.adapters.edi834.envelope import (
+    BLANK,
+    LONGEST,
+    Batch,
+    Delimiters,
+    Envelope,
+    Interchange,
+    Raw,
+    starts_isa,
+)
 from fhir_equity.adapters.edi834.member import MemberReader
 from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.adapters.protocol import Context, Read
@@ -45,6 +54,8 @@ class _Reader:
 
     def interchange(self, interchange: Interchange) -> Iterator[Read]:
         """Everything in one interchange, up to its IEA."""
+        if not self._control.ended:
+            yield from self._cut_off(Locator(self._name, "segment", interchange.number, interchange.offset, "ISA"))
         self._marks = interchange.marks
         self._members = MemberReader(self._name, interchange.marks, self._context)
         for batch in interchange.batches:
@@ -60,8 +71,9 @@ class _Reader:
             else:
                 yield from self._between(batch, first, index)
             kind = batch.kinds[index].strip(BLANK)
-            if kind == "ISA" and not self._control.ended:
-                yield from self._cut_off(batch, index)
+            if starts_isa(kind) and not self._control.ended:
+                yield from self._cut_off(self._place(batch, index, "ISA"))
+                self._envelope.give_back(batch, index, self._marks)
                 return
             if self._open is not None:
                 yield self._finish(self._open)
@@ -117,12 +129,11 @@ class _Reader:
         self._open = None
         return self._members.rejected(raw, "x12.member.truncated")
 
-    def _cut_off(self, batch: Batch, index: int) -> Iterator[Read]:
+    def _cut_off(self, place: Locator) -> Iterator[Read]:
         """An ISA before the IEA: the interchange before it lacks its end, and so does its last member."""
         if self._open is not None:
             yield self._truncated(self._open)
-        yield from self._control.cut_off(self._place(batch, index, "ISA"))
-        self._envelope.give_back(batch, index, self._marks)
+        yield from self._control.cut_off(place)
 
     def end(self) -> Iterator[Read]:
         """What is open at the end of the source: a truncated member is quarantined, not believed."""
@@ -151,4 +162,5 @@ class _Reader:
 
 def _is_boundary(kind: str) -> bool:
     """Whether a segment ends what was before it, whatever line ends stand before its id."""
-    return kind.strip(BLANK) in BOUNDARIES
+    clean = kind.strip(BLANK)
+    return clean in BOUNDARIES or starts_isa(clean)
