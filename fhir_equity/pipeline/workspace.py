@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the store loads SQLAlchemy, which files alone do not need
     from fhir_equity.store import Store
 
 DEFAULT_PARTNER = "local"
+MOST = 50_000  # resolutions remembered before the memory starts afresh
 Progress = Callable[[str, int], None]
 
 
@@ -47,6 +48,7 @@ class Workspace:
         self.as_of = as_of or date.today().isoformat()  # noqa: DTZ011 - the user's own calendar day
         self.progress = progress or (lambda _name, _count: None)
         self._vocabularies: dict[str, Vocabulary] = {}
+        self._resolved: dict[tuple[str, str, tuple[Event, ...]], Resolution] = {}
         self._store: Store | None = None
 
     def __enter__(self) -> Workspace:
@@ -122,8 +124,18 @@ class Workspace:
         by_matter: dict[str, list[Event]] = {}
         for event in events:
             by_matter.setdefault(self.matter_of(event.received[0].topic), []).append(event)
-        meaning = self.vocabulary(partner).meaning
-        return {matter: resolve(matter, found, meaning, self.policy) for matter, found in by_matter.items()}
+        return {matter: self._resolution(partner, matter, tuple(found)) for matter, found in by_matter.items()}
+
+    def _resolution(self, partner: str, matter: str, events: tuple[Event, ...]) -> Resolution:
+        """Equal events of many people are resolved once."""
+        key = (partner, matter, events)
+        found = self._resolved.get(key)
+        if found is None:
+            if len(self._resolved) >= MOST:
+                self._resolved.clear()
+            found = resolve(matter, events, self.vocabulary(partner).meaning, self.policy)
+            self._resolved[key] = found
+        return found
 
 
 def answered(resolutions: Mapping[str, Resolution]) -> set[str]:
