@@ -146,21 +146,31 @@ def _refuse(sentence: str) -> IO[bytes]:
 
 
 def _once(name: str, stream: IO[bytes]) -> Source:
-    """A stream that can be read only once, kept in a private temporary file that has no name."""
-    spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the source
-    shutil.copyfileobj(stream, spool, BLOCK)
-    size = spool.tell()
-    spool.seek(0)
-    if spool.read(2) == _GZIP:
-        return Source(name, lambda: cast("IO[bytes]", gzip.GzipFile(fileobj=_Again(spool), mode="rb")), size)
+    """A stream that can be read only once."""
+    spool = _Spool(stream)
+    if spool.file.read(2) == _GZIP:
+        return Source(name, lambda: cast("IO[bytes]", gzip.GzipFile(fileobj=_Again(spool), mode="rb")), spool.size)
     return Source(name, lambda: io.BufferedReader(_Again(spool)))
 
 
-class _Again(io.RawIOBase):
-    """Another reader of an open file, with a position of its own."""
+class _Spool:
+    """What a stream held, in a private temporary file without a name; gone with the last of its readers."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __del__
+        shutil.copyfileobj(stream, self.file, BLOCK)
+        self.size = self.file.tell()
+        self.file.seek(0)
+
+    def __del__(self) -> None:
+        self.file.close()
+
+
+class _Again(io.RawIOBase):
+    """Another reader of a spool, with a position of its own."""
+
+    def __init__(self, spool: _Spool) -> None:
+        self._spool = spool
         self._at = 0
 
     def readable(self) -> bool:
@@ -169,9 +179,9 @@ class _Again(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill `buffer` from where this reader is."""
-        self._file.seek(self._at)
+        self._spool.file.seek(self._at)
         view = memoryview(buffer)
-        data = self._file.read(len(view))
+        data = self._spool.file.read(len(view))
         view[: len(data)] = data
         self._at += len(data)
         return len(data)

@@ -89,21 +89,24 @@ class Raw(Struct, gc=False):
 
     def extend(self, batch: Batch, first: int, stop: int) -> None:
         """Take the segments of a batch from index `first` to before `stop`."""
-        self.segments += batch.segments[first:stop]
-        self.kinds += batch.kinds[first:stop]
+        segments, kinds = batch.segments[first:stop], batch.kinds[first:stop]
+        self.segments = self.segments + segments if self.segments else segments
+        self.kinds = self.kinds + kinds if self.kinds else kinds
 
     def offset_of(self, place: int) -> int:
         """The byte offset of a segment, blanks before it not counted; the INS is at place 0."""
-        return self.offset + len("".join(self.segments[:place])) + place + _lead(self.segments[place])
+        segment = self.segments[place]
+        lead = 0 if segment[:1].isalpha() else _lead(segment)
+        return self.offset + len("".join(self.segments[:place])) + place + lead
 
     def offsets(self) -> list[int]:
         """All of them at once."""
         starts = accumulate(map(len, self.segments), lambda start, length: start + length + 1, initial=self.offset)
         return [start + _lead(segment) for segment, start in zip(self.segments, starts, strict=False)]
 
-    def bytes(self, terminator: str) -> bytes:
-        """The bytes as they stood in the artefact, from the INS on."""
-        return terminator.join([*self.segments, self.tail]).lstrip(BLANK).encode("latin-1")
+    def text(self, terminator: str) -> str:
+        """The text as it stood in the artefact, from `offset` on."""
+        return terminator.join([*self.segments, self.tail])
 
 
 class Tail(Struct):

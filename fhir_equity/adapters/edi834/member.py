@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fhir_equity.adapters.edi834.dates import iso_date
 from fhir_equity.adapters.edi834.demographics import Cutter
-from fhir_equity.adapters.edi834.envelope import Delimiters, Raw, text
+from fhir_equity.adapters.edi834.envelope import BLANK, Delimiters, Raw, text
 from fhir_equity.adapters.edi834.keys import Person, PersonKeys
 from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.adapters.edi834.shape import Note, Shape, Shapes
@@ -25,7 +25,6 @@ from fhir_equity.model import (
 
 _NO_ADDRESS = Address()
 _NOTHING = [""] * 18  # as many elements as INS has with its id
-_NEVER = ("", "")
 
 Span = tuple[str, str]
 Spans = Memory[tuple[str, ...], tuple[Span, tuple[int, ...]]]  # begin and end, and which DTP were no dates
@@ -90,13 +89,15 @@ class MemberReader:
 
     def rejected(self, raw: Raw, code: str) -> Rejected:
         """The verbatim bytes of a member that cannot be used."""
-        place = Locator(self._artefact, "segment", raw.number, raw.offset_of(0), "INS")
-        return Rejected(raw.bytes(self._marks.segment), Finding(code, Severity.ERROR, place))
+        text = raw.text(self._marks.segment)
+        clean = text.lstrip(BLANK)
+        place = Locator(self._artefact, "segment", raw.number, raw.offset + len(text) - len(clean), "INS")
+        return Rejected(clean.encode("latin-1"), Finding(code, Severity.ERROR, place))
 
     def _clean(self, segment: str) -> list[str]:
         """The elements without the spaces that pad them, the id at 0; at least eighteen, as INS has."""
         cells = segment.split(self._marks.element)
-        if not _is_clean(segment):
+        if " " in segment or not segment.isascii():
             cells = [text(cell) for cell in cells]
         cells += _NOTHING
         return cells
@@ -116,7 +117,9 @@ class MemberReader:
         identifiers: list[Identifier] = []
         for place in shape.refs:
             segment = segments[place]
-            ref = segment.split(self._marks.element) if _is_clean(segment) else self._clean(segment)
+            ref = segment.split(self._marks.element)
+            if " " in segment or not segment.isascii():
+                ref = [text(cell) for cell in ref]
             if len(ref) < 3 or not ref[2]:
                 continue
             kind, value = ref[1], ref[2]
@@ -170,11 +173,19 @@ class MemberReader:
         self, ins: list[str], refs: dict[str, str], segments: list[str], shape: Shape, notes: list[Note]
     ) -> Enrollment:
         """INS, REF*0F, REF*1L, the first HD03 and the dates of 2000 and of each 2300."""
-        spans = [self._span(self._eligible, shape.dates, segments, notes)] if shape.dates else []
+        spans = []
         coverage = ""
+        if shape.dates:
+            span, faults = self._eligible[tuple([segments[place] for place in shape.dates])]
+            spans.append(span)
+            if faults:
+                notes += _no_dates(shape.dates, faults)
         for place, dates in shape.coverages:
             coverage = coverage or self._cells[segments[place]][3]
-            spans.append(self._span(self._covered, dates, segments, notes))
+            span, faults = self._covered[tuple([segments[place] for place in dates])]
+            spans.append(span)
+            if faults:
+                notes += _no_dates(dates, faults)
         return Enrollment(
             ins[1] == "Y",
             ins[2],
@@ -182,16 +193,9 @@ class MemberReader:
             refs.get("0F", ""),
             refs.get("1L", ""),
             coverage,
-            tuple([span for span in spans if span != _NEVER]),
+            tuple([span for span in spans if span[0] or span[1]]),
             ins[13] == "R",
         )
-
-    def _span(self, spans: Spans, places: tuple[int, ...], segments: list[str], notes: list[Note]) -> Span:
-        """Begin and end among the DTP at these places."""
-        span, faults = spans[tuple([segments[place] for place in places])]
-        if faults:
-            notes += [Note("x12.dtp03.not_a_date", Severity.WARNING, places[at], "DTP03") for at in faults]
-        return span
 
     def _spans(self, begin: str, end: str) -> Spans:
         """Cuts the DTP of a loop, in which DTP01 `begin` and `end` give the two dates; remembers what it has seen."""
@@ -210,9 +214,8 @@ class MemberReader:
         return Memory(cut)
 
 
-def _is_clean(segment: str) -> bool:
-    """Whether the elements need no more than cutting: all ASCII, no space that may pad."""
-    return segment.isascii() and " " not in segment
+def _no_dates(places: tuple[int, ...], faults: tuple[int, ...]) -> list[Note]:
+    return [Note("x12.dtp03.not_a_date", Severity.WARNING, places[at], "DTP03") for at in faults]
 
 
 def _birth_date(dmg: list[str], place: int, notes: list[Note]) -> str:

@@ -14,6 +14,7 @@ from fhir_equity.adapters.edi834.envelope import (
     Envelope,
     Interchange,
     Raw,
+    Tail,
     starts_isa,
 )
 from fhir_equity.adapters.edi834.member import MemberReader
@@ -141,18 +142,22 @@ class _Reader:
         left = tail.text.lstrip(BLANK)
         place = Locator(self._name, "segment", tail.number, tail.offset + len(tail.text) - len(left))
         if not self._control.ended:
-            yield from self._unended(tail.text, left.rstrip(BLANK).split(self._marks.element), place)
-        elif left:
+            yield from self._unended(tail, left.rstrip(BLANK).split(self._marks.element), place)
+        elif left.strip(BLANK + self._marks.segment):
             yield Finding("x12.text_after_iea", Severity.ERROR, place)
+        elif left:
+            yield Finding("x12.segment.empty", Severity.WARNING, place)
         self._control.refuse_others()
 
-    def _unended(self, tail: str, cells: list[str], place: Locator) -> Iterator[Read]:
+    def _unended(self, tail: Tail, cells: list[str], place: Locator) -> Iterator[Read]:
         if self._open is not None:
             if cells[0] in BOUNDARIES:
                 yield self._finish(self._open)
             else:
-                self._open.tail = tail
+                self._open.tail = tail.text
                 yield self._truncated(self._open)
+        if cells[0] == "INS" and (self._control.taking or self._control.stray):
+            yield self._truncated(Raw(tail.number, tail.offset, tail=tail.text))
         if cells[0] == "IEA":
             yield Finding("x12.iea.no_terminator", Severity.INFO, place)
             yield from self._control.segment("IEA", cells, place, self._marks)
