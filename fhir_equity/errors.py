@@ -4,7 +4,7 @@ FhirEquityError
 ├── FatalError                stop: trying again changes nothing            (exit 5)
 │   ├── UsageError            the call or the configuration is wrong        (exit 2)
 │   │   └── TableError        a table in mappings/ or an overlay is broken  (exit 2)
-│   └── StoreError            the store cannot be used by this program      (exit 5)
+│   └── StoreError            the store cannot be used by this program      (exit 2)
 │       └── StoreVersionError the store was written by a newer program      (exit 2)
 ├── RetriableError            safe to run again as it is                    (exit 4)
 │   ├── StoreLockedError      another process holds the store               (exit 4)
@@ -42,6 +42,8 @@ class TableError(UsageError):
 
 class StoreError(FatalError):
     """The store cannot be used."""
+
+    exit_code = 2
 
 
 class StoreVersionError(StoreError):

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from fhir_equity.errors import TableError
+from fhir_equity.errors import TableError, UsageError
 from fhir_equity.model import Member, Resolution
 from fhir_equity.vocabulary import Codes
 
@@ -48,6 +48,12 @@ class Release:
                 matter = codes.topic(topic).matter
                 if matter != topic:
                     raise TableError(f"policies/release.toml: {topic} is decided together with others as {matter}")
+
+    def require(self, recipient: str) -> None:
+        """Raise UsageError for a recipient that no rule names: a typing error must not look like a denial."""
+        known = sorted({rule.recipient for rule in self._rules})
+        if recipient not in known:
+            raise UsageError(f"no rule of policies/release.toml names this recipient; there are: {', '.join(known)}")
 
     def decide(self, recipient: str, member: Member, resolution: Resolution, on: str) -> Decision:
         """Decide on an ISO date. A recipient without a rule in force gets nothing."""

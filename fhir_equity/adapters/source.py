@@ -11,10 +11,11 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
-from fhir_equity.errors import UnreadableError, UsageError
+from fhir_equity.errors import UnreadableError
 
 HEAD = 64 * 1024
 BLOCK = 1024 * 1024
@@ -37,7 +38,7 @@ class Source:
     """
 
     def __init__(self, name: str, opener: Opener, packed: int = -1) -> None:
-        self.name = name
+        self.name = name.encode("utf-8", "backslashreplace").decode()  # a name that is no UTF-8 stays readable
         self._open = opener
         self._packed = packed
         self.sha256 = ""
@@ -106,12 +107,16 @@ def sources(paths: Iterable[str | Path]) -> list[Source]:
             with path.open("rb") as stream:
                 found.append(_once(path.name, stream))
         else:
-            raise UsageError(f"{path} does not exist")
+            found.append(Source(path.name, partial(_absent, path)))
     return found
 
 
 def _hidden(parts: Iterable[str]) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+def _absent(path: Path) -> IO[bytes]:
+    raise UnreadableError(f"{path} does not exist")
 
 
 def _file(path: Path) -> list[Source]:

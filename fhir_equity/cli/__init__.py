@@ -80,6 +80,9 @@ def run(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except BrokenPipeError:  # the reader of our standard output has seen enough
         return 0
+    except OSError as error:  # a place that cannot be read or written: ours to name, not to explain
+        words.print(f"error: a file cannot be opened ({error.strerror or type(error).__name__})", markup=False)
+        return 2
     except Exception as error:  # noqa: BLE001 - the last stop: only class names and places are shown
         words.print(f"internal error: {describe(error)}", markup=False, soft_wrap=True)
         return 5

@@ -30,6 +30,8 @@ def audit(
 ) -> None:
     """How complete and how good are race, ethnicity, language and SOGI, in files or in the store?"""
     with workspace(context) as opened:
+        if not paths:
+            opened.require_store()
         done = verb(opened, paths or (), partner=partner, format_=format_, by=by or ())
     _deliver(context, done, json, html)
     unreadable(done.failures)
@@ -40,10 +42,11 @@ def audit(
 def _deliver(context: typer.Context, done: Audit, json: str, html: Path | None) -> None:
     if html is not None and not html.parent.is_dir():
         raise UsageError(f"the folder {html.parent} does not exist")
-    if not options(context).quiet:
-        for section in summary(done.document):
-            show(context, section.title, section.columns, section.rows, section.words)
     if json:
         write_json(done.document, json)
     if html is not None:
         write_html(done.document, html)
+    if options(context).quiet or (done.failures and not done.document["run"]["inputs"]):
+        return
+    for section in summary(done.document):
+        show(context, section.title, section.columns, section.rows, section.words)

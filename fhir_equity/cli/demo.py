@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +48,7 @@ class _Silence:
 def tell(story: Story) -> list[str]:
     """The story in counts. Nobody's name, number or answer is part of it."""
     applied, pulled = story.applied, story.pulled
+    config = story.folder / "equity.toml"
     first, second = story.enrollment, story.survey
     lines = [
         f"1. ingest  The 834 held {first.members:,} members ({first.new_answers:,} new answers).",
@@ -68,15 +70,27 @@ def tell(story: Story) -> list[str]:
             f"{pulled.pulled.unknown_here:,} people who are not ours forgotten."
         )
     lines += [
-        f"6. plan    Again: {len(story.again.changes):,} changes left to do.",
+        f"6. plan    Again: {len(story.again.changes):,} changes left; {_undecided(story):,} wait for a decision.",
         f"7. audit   {_known(story.after)}",
         "",
         f"The report:   {story.folder / 'report.html'}",
-        f"Look closer:  cd {story.folder} && fhir-equity audit",
-        "The HIE:      fhir-equity sandbox --file hie.db   (then: fhir-equity sync plan --hie demo-hie)",
-        "Your own:     fhir-equity audit YOUR.834",
+        f"Look closer:  {_me()} --config {config} audit",
+        f"The HIE:      {_me()} sandbox --file {story.folder / 'hie.db'}",
+        f"              {_me()} --config {config} sync plan --hie demo-hie     (in another terminal)",
+        f"Your own:     {_me()} audit YOUR.834",
     ]
     return lines
+
+
+def _me() -> str:
+    """This program as it was called, so that the next line can be typed as it stands."""
+    name = Path(sys.argv[0])
+    return str(name) if name.name == "fhir-equity" and not name.is_absolute() else "fhir-equity"
+
+
+def _undecided(story: Story) -> int:
+    ties = sum(n for (_, reason), n in story.again.withheld.items() if reason == "tie_undecided")
+    return ties + len(story.again.conflicts)
 
 
 def _withheld(story: Story) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # HTTP and the database are loaded by the command that needs 
     from fhir_equity.sync.plan import Plan
 
 app = typer.Typer(no_args_is_help=True, help="Plan, apply and prove changes at an HIE's FHIR endpoint.")
-Hie = Annotated[str, typer.Option(metavar="NAME", help="The [hie.NAME] of equity.toml.")]
+Hie = Annotated[str, typer.Option(metavar="NAME", help="The name after hie. in equity.toml.")]
 SHOWN = 20
 
 
@@ -79,7 +79,7 @@ def _tell(context: typer.Context, made: Plan) -> None:
         show(context, title, ("member", "Patient", "topics"), some, left=3)
     held = [(topic, reason, n) for (topic, reason), n in sorted(made.withheld.items())]
     if held:
-        show(context, "Withheld: no release rule lets it out", ("topic", "reason", "members"), held, left=2)
+        show(context, "Not sent, and why", ("topic", "reason", "members"), held, left=2)
     counted(context, "Left to them: their answer is better", made.theirs_kept)
     counted(context, "Conflicts, not sent", Counter(left.reason for left in made.conflicts))
     say(context, f"In agreement: {made.agreed:,} answers. Not known there: {made.unmatched:,} members.")

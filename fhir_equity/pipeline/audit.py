@@ -107,6 +107,8 @@ class _Count:
         people, partners = self._workspace.store.people, [partner] if partner else None
         for code, severity, count in people.findings(partners):
             self._findings[(code, severity)] += count
+        if unfinished := people.unfinished(partners):  # a killed ingest: what is here is only a part
+            self._findings[("store.run.unfinished", Severity.ERROR.value)] += unfinished
         for rule, relationship, count in people.losses(partners):
             self._losses[(rule, relationship)] += count
         for number, person in enumerate(people.among(partners), start=1):

@@ -16,8 +16,8 @@ from msgspec import Struct, field
 from fhir_equity.adapters import Adapter, adapter_named, adapters
 from fhir_equity.adapters.fhir import patient_from, validate
 from fhir_equity.adapters.protocol import Context
-from fhir_equity.errors import UsageError
-from fhir_equity.model import Expressed, Finding, Loss, Member, Outgoing, Rejected, Relationship, Resolution
+from fhir_equity.errors import UnreadableError, UsageError
+from fhir_equity.model import Expressed, Finding, Locator, Loss, Member, Outgoing, Rejected, Relationship, Resolution
 from fhir_equity.pipeline.reading import Failures, inputs, items
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import private_file
@@ -64,10 +64,17 @@ def convert(
     target = adapter_named(wish.to or _format_of(dst))
     if not target.writes:
         raise UsageError(f"the format {target.name} is read but not written")
+    if wish.recipient:
+        workspace.release.require(wish.recipient)
+    if str(dst) != "-" and Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
+        raise UsageError("SRC and DST are the same file")
     work = _Conversion(workspace, target, wish)
     with _output(dst) as out, _ledger(losses) as ledger:
         work.run(src, out, ledger)
-    return work.done()
+        done = work.done()
+        if done.failures and not done.members and not done.rejected:
+            raise UnreadableError(done.failures[0])  # DST keeps what it held
+    return done
 
 
 def _format_of(dst: str | Path) -> str:
@@ -89,6 +96,7 @@ class _Conversion:
         self._failures = Failures()
         self._counts = [0, 0]
         self._invalid = 0
+        self._current: Member | None = None
 
     def run(self, src: str | Path, out: IO[bytes], ledger: IO[bytes] | None) -> None:
         context = self._context()
@@ -124,9 +132,9 @@ class _Conversion:
         if self._wish.validate and self._target.name == "fhir":
             patient, _ = patient_from(Outgoing(member, expressed), self._context())
             self._invalid += bool(validate(patient))
-        place = member.answers[0].locator if member.answers else None
+        self._current = member
         for loss in (*member.losses, *lost):
-            self._lose(msgspec.structs.replace(loss, locator=loss.locator or place), ledger)
+            self._lose(loss, ledger)
         return Outgoing(member, expressed)
 
     def _express(self, member: Member) -> tuple[tuple[Expressed, ...], tuple[Loss, ...]]:
@@ -164,9 +172,17 @@ class _Conversion:
     def _lose(self, loss: Loss, ledger: IO[bytes] | None) -> None:
         self._losses[loss.rule] += 1
         if ledger is not None:
+            place = loss.locator or self._place(loss.topic)
             entry = {"rule": loss.rule, "relationship": loss.relationship.value, "topic": loss.topic}
-            entry["locator"] = str(loss.locator) if loss.locator else ""
+            entry["locator"] = str(place) if place else ""
             ledger.write(msgspec.json.encode(entry) + b"\n")
+
+    def _place(self, topic: str) -> Locator | None:
+        """Where the answer of a topic stands in the member at hand, else where the member begins."""
+        answers = self._current.answers if self._current else ()
+        matter_of = self._workspace.matter_of
+        of_topic = [a for a in answers if topic and matter_of(a.topic) == matter_of(topic)]
+        return next((answer.locator for answer in (*of_topic, *answers)), None)
 
     def done(self) -> Converted:
         members, rejected = self._counts

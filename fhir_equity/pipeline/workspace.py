@@ -94,6 +94,12 @@ class Workspace:
             self._store = Store(self.settings.store.url)
         return self._store
 
+    def require_store(self) -> None:
+        """Raise UsageError where there is no store yet: reading an empty one would look like an answer."""
+        path = Path(self.settings.store.url.removeprefix("sqlite:///"))
+        if "://" not in str(path) and not path.exists():
+            raise UsageError(f"there is no store {path.name} here; ingest files first, or name files to audit")
+
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
         """Keyed hashes with the key beside the store, or where the settings say."""

@@ -71,4 +71,5 @@ def _omb1997(tally: Tally) -> dict[str, Any]:
         "bridged": tally[("omb1997", "bridged")],
         "cannot_be_bridged": tally[("omb1997", "cannot_be_bridged")],
         "lost_multiracial": tally[("omb1997", "lost_multiracial")],
+        "other_race": tally[("omb1997", "other_race")],
     }

@@ -85,6 +85,6 @@ class Counting:
             tally[("omb1997", "race", race)] += count
         if old.ethnicity:
             tally[("omb1997", "ethnicity", old.ethnicity)] += count
-        for name in ("bridged", "cannot_be_bridged", "lost_multiracial"):
+        for name in ("bridged", "cannot_be_bridged", "lost_multiracial", "other_race"):
             if getattr(old, name):
                 tally[("omb1997", name)] += count

@@ -80,6 +80,14 @@ class People:
         names = ("name", "sha256", "bytes", "format", "members", "rejected")
         return [{name: row[name] for name in names} for row in rows]
 
+    def unfinished(self, partners: Sequence[str] | None = None) -> int:
+        """How many of the same inputs belong to a run that never came to its end."""
+        table, runs = core(Artefact), core(Run)
+        query = select(func.count()).select_from(table.join(runs, runs.c.id == table.c.run_id))
+        query = query.where(table.c.id.in_(_latest(partners)), runs.c.finished == "")
+        with reading(self._engine) as connection:
+            return int(connection.execute(query).scalar_one())
+
     def findings(self, partners: Sequence[str] | None = None) -> list[tuple[str, str, int]]:
         """(code, severity, count) over the same inputs."""
         table = core(StoredFinding)

@@ -154,8 +154,12 @@ class Codes:
             if row["cdcrec"]:
                 yield "race_ethnicity", fold(row["detail"] or row["category"]), self._known(CDCREC, row["cdcrec"])
         yield from self._displays()
-        for bcp47, name in self._languages.values():
-            yield "language", fold(name), Coding(LANGUAGE, bcp47, name)
+        for row in self.tables.rows("codes/languages.csv"):
+            coding = Coding(LANGUAGE, row["bcp47"], _first_name(row["name"]))
+            # "Spanish; Castilian" is two names; "No linguistic content; Not applicable" is no language.
+            names = row["name"].split(";") if row["iso639_1"] else []
+            for wording in (row["name"], *names):
+                yield "language", fold(wording), coding
         for (system, code), row in self._answers.items():
             yield row["topic"], fold(row["display"]), Coding(system, code, row["display"])
 
@@ -220,10 +224,15 @@ def _languages(rows: tuple[Row, ...]) -> dict[str, tuple[str, str]]:
     for row in rows:
         for column in ("iso639_3", "iso639_2t", "iso639_2b", "iso639_1", "bcp47"):
             if row[column]:
-                found[row[column].lower()] = (row["bcp47"], row["name"])
+                found[row[column].lower()] = (row["bcp47"], _first_name(row["name"]))
     return found
 
 
 def _subtags(rest: str) -> str:
     """Region upper, script title, the others lower case, as RFC 5646 section 2.1.1 recommends."""
     return "-".join(p.upper() if len(p) == 2 else p.title() if len(p) == 4 else p.lower() for p in rest.split("-"))
+
+
+def _first_name(names: str) -> str:
+    """ISO 639-2 joins the names of a language with semicolons; the first is shown."""
+    return names.split(";")[0].strip()

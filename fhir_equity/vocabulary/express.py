@@ -35,7 +35,7 @@ class Express:
         ``us-core-race.ombCategory`` and ``us-core-ethnicity.ombCategory`` hold the OMB 1997
         categories only, so Middle Eastern or North African goes to ``detailed`` and ``text``.
         """
-        losses: list[Loss] = []
+        losses = _inexact(resolutions)
         expressed: list[Expressed] = []
         for matter, resolution in resolutions.items():
             if matter == RACE:
@@ -46,7 +46,7 @@ class Express:
 
     def x12(self, resolutions: Mapping[str, Resolution], race: str = "RET") -> tuple[list[Expressed], list[Loss]]:
         """834 DMG05, LUI and DMG03. `race` is ``RET`` (CDC codes) or ``1109`` (letters where one exists)."""
-        losses: list[Loss] = []
+        losses = _inexact(resolutions)
         expressed: list[Expressed] = []
         for matter, resolution in resolutions.items():
             if matter == RACE:
@@ -61,7 +61,7 @@ class Express:
 
     def plain(self, resolutions: Mapping[str, Resolution]) -> tuple[list[Expressed], list[Loss]]:
         """Canonical codes and words, for a table that people read."""
-        losses: list[Loss] = []
+        losses = _inexact(resolutions)
         expressed: list[Expressed] = []
         for matter, resolution in resolutions.items():
             expressed += self._plain(matter, resolution, losses, null_flavors=True)
@@ -222,5 +222,20 @@ def _worth_saying(found: list[Expressed], target: str, matter: str, losses: list
 
 def _no_code(prefix: str, resolution: Resolution, losses: list[Loss]) -> None:
     """The target cannot say why there is no answer; where there was none at all nothing is lost."""
-    if resolution.winner is not None and resolution.state is not State.UNKNOWN:
+    if resolution.winner is not None:
         losses.append(Loss(f"{prefix}no_code_for.{resolution.state.value}", Relationship.UNMATCHED, resolution.matter))
+
+
+def _inexact(resolutions: Mapping[str, Resolution]) -> list[Loss]:
+    """What was already less than exact when it was understood: X12 O is White that may hide others.
+
+    A rule that starts from somebody's words is named by its table only.
+    """
+    told = (Relationship.WIDER, Relationship.INEXACT)
+    return [
+        Loss(c.rule.partition(":")[0] if c.rule.startswith("wordings") else c.rule, c.relationship, matter)
+        for matter, resolution in resolutions.items()
+        for meaning in resolution.meanings
+        for c in meaning.concepts
+        if c.relationship in told
+    ]

@@ -31,7 +31,8 @@ class View1997(Struct, frozen=True, gc=False):
     `bridged`: something was derived (MENA counted as White; Not Hispanic from a combined question).
     `cannot_be_bridged`: an answer to a combined question that the two questions cannot hold
     (Hispanic alone states no race; "Asian or Pacific Islander" is two categories).
-    `lost_multiracial`: two 2024 categories became one.
+    `lost_multiracial`: two 2024 categories became one. `other_race`: Other Race was answered, which
+    is no OMB category.
     """
 
     race: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class View1997(Struct, frozen=True, gc=False):
     bridged: bool = False
     cannot_be_bridged: bool = False
     lost_multiracial: bool = False
+    other_race: bool = False
 
 
 class Schemas:
@@ -50,6 +52,7 @@ class Schemas:
         self.categories = tuple(row["category"] for row in rows if row["kind"] == "minimum")
         self._minimum = {row["cdcrec"] for row in rows if row["kind"] == "minimum"}
         rows = codes.tables.rows("codes/omb1997.csv")
+        self._official_1997 = [r["category"] for r in rows if r["question"] == "race" and r["official"] == "yes"]
         self.races_1997 = {row["code"]: row["category"] for row in rows if row["question"] == "race"}
         self.ethnicities_1997 = {row["code"]: row["category"] for row in rows if row["question"] == "ethnicity"}
 
@@ -90,9 +93,10 @@ class Schemas:
         view_2024 = self.omb2024(answered, standard)
         mena = MENA in view_2024.categories
         combined = any(meaning.topic == "race_ethnicity" for meaning in answered)
-        ordered = tuple(c for c in self.races_1997.values() if c in race)
+        ordered = tuple(c for c in self._official_1997 if c in race)
         return View1997(
             race=ordered,
+            other_race=len(ordered) < len(race),
             ethnicity=ethnicity,
             bridged=mena or derived,
             cannot_be_bridged=combined and not race,

@@ -19,7 +19,7 @@ import pytest
 
 from fhir_equity.adapters import source as module
 from fhir_equity.adapters.source import BLOCK, HEAD, Source, sources
-from fhir_equity.errors import UnreadableError, UsageError
+from fhir_equity.errors import UnreadableError
 
 TEXT = b"hello\n" * 1000
 
@@ -90,8 +90,9 @@ def test_a_folder_whose_own_path_is_hidden(tmp_path: Path) -> None:
 
 
 def test_a_missing_path() -> None:
-    with pytest.raises(UsageError, match=r"^no-such-file\.834 does not exist$"):
-        sources(["no-such-file.834"])
+    (missing,) = sources(["no-such-file.834"])
+    with pytest.raises(UnreadableError, match=r"^no-such-file\.834 does not exist$"):
+        missing.head()
 
 
 def test_a_gzip_file_is_known_by_its_content(tmp_path: Path) -> None:

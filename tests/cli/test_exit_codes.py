@@ -48,7 +48,9 @@ def test_a_gate_that_fails_is_1(run: Run) -> None:
     [
         ["nonsense"],
         ["audit", "--nonsense"],
-        ["audit", "not-there.834"],
+        ["audit"],
+        ["convert", str(PEOPLE / "lebanese/enrollment.834"), "out.csv", "--recipient", "nobody"],
+        ["convert", str(PEOPLE / "lebanese/enrollment.834"), str(PEOPLE / "lebanese/enrollment.834")],
         ["audit", ".", "--by", "shoe-size"],
         ["--log-level", "loud", "audit"],
         ["--config", "not-there.toml", "audit"],
@@ -72,6 +74,7 @@ def test_wrong_usage_is_2_with_one_line(run: Run, arguments: list[str], tmp_path
     ("name", "sentence"),
     [
         ("edi834/empty.834", "empty.834 is empty"),
+        ("edi834/not-there.834", f"{BROKEN / 'edi834/not-there.834'} does not exist"),
         ("edi834/mid-isa.834", "mid-isa.834 ends inside its first segment (ISA)"),
         ("edi834/claims-837.834", "claims-837.834 is an X12 837, not an 834"),
         ("survey/binary.csv", "binary.csv is a binary file, none of the formats we read"),
@@ -129,7 +132,7 @@ def test_a_newer_store_is_2_and_a_locked_one_4(run: Run, tmp_path: Path) -> None
 def test_a_file_that_is_no_store_is_told(run: Run, tmp_path: Path) -> None:
     (tmp_path / "equity.db").write_bytes(b"this is a text file and not a database, whatever its name says")
     done = run("audit")
-    assert done.returncode == 5
+    assert done.returncode == 2
     assert b"not a database" in done.stderr
 
 
@@ -168,8 +171,9 @@ def test_every_file_we_make_is_private(run: Run, tmp_path: Path) -> None:
 
 def test_a_conversion_that_fails_leaves_no_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "out.ndjson").write_text("what was there before")
-    done = run("convert", tmp_path / "not-there", "out.ndjson")
-    assert done.returncode == 2
+    for source in (tmp_path / "not-there", BROKEN / "edi834/claims-837.834"):
+        done = run("convert", source, "out.ndjson")
+        assert done.returncode == 3
     assert [path.name for path in tmp_path.iterdir()] == ["out.ndjson"]
     assert (tmp_path / "out.ndjson").read_text() == "what was there before"
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from fhir_equity.errors import UnreadableError
 from fhir_equity.pipeline.audit import audit
 from fhir_equity.pipeline.convert import convert
 from fhir_equity.pipeline.workspace import Workspace
@@ -28,6 +30,10 @@ def test_every_real_file_is_read_or_says_why_not(shared: Path, tmp_path: Path) -
     for path in _files(shared):
         with Workspace() as workspace:
             done = audit(workspace, [path])
+            if done.failures:  # nothing at all could be read, so nothing is written
+                with pytest.raises(UnreadableError, match=re.escape(done.failures[0])):
+                    convert(workspace, path, tmp_path / "out.ndjson")
+                continue
             converted = convert(workspace, path, tmp_path / "out.ndjson")
         inputs = done.document["run"]["inputs"]
         members = sum(entry["members"] for entry in inputs)

@@ -7,7 +7,14 @@ from fhir_equity.quality.tally import RACE, Tally
 
 EMPTY_VIEWS = {
     "omb2024": {"answered": 0, "categories": {}, "multiracial_or_multiethnic": 0, "without_category": 0},
-    "omb1997": {"race": {}, "ethnicity": {}, "bridged": 0, "cannot_be_bridged": 0, "lost_multiracial": 0},
+    "omb1997": {
+        "race": {},
+        "ethnicity": {},
+        "bridged": 0,
+        "cannot_be_bridged": 0,
+        "lost_multiracial": 0,
+        "other_race": 0,
+    },
 }
 MATTERS = (RACE, "language_spoken", "language_written", "gender_identity", "sex")
 
@@ -113,5 +120,6 @@ def test_the_views() -> None:
             "bridged": 4,
             "cannot_be_bridged": 1,
             "lost_multiracial": 1,
+            "other_race": 0,
         },
     }

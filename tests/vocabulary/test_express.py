@@ -217,7 +217,8 @@ def test_language_keeps_its_region(words: Words) -> None:
 
 
 def test_language_unknown_writes_nothing(words: Words) -> None:
-    assert words.us_core("language_spoken", "bcp47|und") == ([], [])
+    found, losses = words.us_core("language_spoken", "bcp47|und")
+    assert (found, rules(losses)) == ([], ["no_code_for.unknown"])  # it was sent, so leaving it out is told
     assert rules(words.us_core("language_spoken", "wording|Declined")[1]) == ["no_code_for.declined"]
 
 
@@ -265,7 +266,7 @@ def test_x12_has_no_place_for_words(words: Words) -> None:
         ("survey|blank", ["7"], []),
         ("wording|Declined", ["7"], ["state_to_absent_reasons:declined"]),
         ("wording|Not sure", ["7"], ["state_to_absent_reasons:dont_know"]),
-        ("null-flavor|UNK", [], []),
+        ("null-flavor|UNK", [], ["x12.no_code_for.unknown"]),
         ("wording|Unable to answer", [], ["x12.no_code_for.unable"]),
     ],
 )

@@ -116,7 +116,7 @@ def test_two_minimum_categories_are_two(vocabulary: Vocabulary, understand: Unde
 def test_other_race_counts_under_1997_only(vocabulary: Vocabulary, understand: Understand) -> None:
     meaning = understand("race_ethnicity", "1109|E")
     assert vocabulary.schema.omb2024([meaning]) == View2024()
-    assert vocabulary.schema.omb1997([meaning]) == View1997(race=("Other Race",))
+    assert vocabulary.schema.omb1997([meaning]) == View1997(other_race=True)
 
 
 @pytest.mark.parametrize("letter", ["A", "F"])

@@ -84,7 +84,7 @@ class Cutter:
         if letter:
             codings.append(Coding("1109", letter))
         if code:
-            codings.append(Coding(qualifier or "RET", code))
+            codings.append(Coding(qualifier.upper() or "RET", code))
         return problems
 
     def _cut_languages(self, segments: tuple[str, ...]) -> tuple[Cut, ...]:

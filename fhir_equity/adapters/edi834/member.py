@@ -85,6 +85,7 @@ class MemberReader:
             self._enrollment(ins, refs, segments, shape, notes),
             self._answers(raw, dmg, shape, notes),
             self._findings(raw, notes) if notes else (),
+            shape.losses,
         )
 
     def rejected(self, raw: Raw, code: str) -> Rejected:
@@ -186,6 +187,8 @@ class MemberReader:
             spans.append(span)
             if faults:
                 notes += _no_dates(dates, faults)
+        if len(spans) > 1 and shape.dates:
+            spans = spans[1:]  # the dates of the coverages say more than the eligibility of 2000
         return Enrollment(
             ins[1] == "Y",
             ins[2],

@@ -12,11 +12,12 @@ from msgspec import Struct
 
 from fhir_equity.adapters.edi834.envelope import BLANK, Raw
 from fhir_equity.adapters.edi834.memory import Memory
-from fhir_equity.model import Severity
+from fhir_equity.model import Loss, Relationship, Severity
 
 _INSURED = ("IL", "74")  # 74 = corrected insured: still the member, with the new values
 _NAMES = ("2000", "2100A", "2100B", "2100")  # loops after which another name of the member may come
 _OWN = ("2000", "2100A")  # a DMG before any NM1*IL is out of order but can only be the member's
+_FRAME = ("LS", "LE", "LX")  # they only open and close loops
 
 
 class Note(Struct, frozen=True, gc=False):
@@ -32,7 +33,8 @@ class Shape(Struct, frozen=True):
     """Where in a member what stands, counted from its INS at 0; -1 and empty where it is not.
 
     `dates` are the DTP of 2000, `coverages` each HD with the DTP of its 2300. A DMG of 2100B (the old
-    values) or an N3 of 2310 is nowhere here, so it never reaches the member.
+    values) or an N3 of 2310 is nowhere here, so it never reaches the member. `losses` name the
+    segments that are read over.
     """
 
     nm1: int
@@ -44,6 +46,7 @@ class Shape(Struct, frozen=True):
     languages: tuple[int, ...]
     coverages: tuple[tuple[int, tuple[int, ...]], ...]
     notes: tuple[Note, ...]
+    losses: tuple[Loss, ...] = ()
 
 
 class Shapes:
@@ -89,6 +92,7 @@ class _Walk:
         self._languages: list[int] = []
         self._coverages: list[tuple[int, list[int]]] = []
         self._notes: list[Note] = []
+        self._left: dict[str, None] = {}  # ids of what is read over: no writer can give it back
 
     def take(self, place: int, kind: str) -> None:
         """One segment, in the loop we are in."""
@@ -117,6 +121,8 @@ class _Walk:
                 self._note(f"x12.{kind.lower()}.out_of_place", Severity.ERROR, place, kind)
             case _ if place and kind not in self._known:
                 self._note(f"x12.segment.{'unexpected' if kind else 'empty'}", Severity.WARNING, place)
+            case _ if place and kind not in _FRAME:
+                self._left[kind] = None
 
     def _name(self, place: int, who: str) -> None:
         if self._loop not in _NAMES:  # a provider's or an insurer's; another member's has lost its INS
@@ -130,6 +136,7 @@ class _Walk:
             self._note("x12.2100b.old_values", Severity.INFO, place, "NM1")
         else:
             self._loop = "2100"
+            self._left["NM1"] = None
 
     def _note(self, code: str, severity: Severity, place: int, path: str = "") -> None:
         last = self._notes[-1] if self._notes else None
@@ -141,4 +148,5 @@ class _Walk:
         nm1, n3, n4, dmg = (self._first.get(kind, -1) for kind in ("NM1", "N3", "N4", "DMG"))
         refs, dates, languages = tuple(self._refs), tuple(self._dates), tuple(self._languages)
         coverages = tuple((place, tuple(spans)) for place, spans in self._coverages)
-        return Shape(nm1, n3, n4, dmg, refs, dates, languages, coverages, tuple(self._notes))
+        losses = tuple(Loss(f"x12.not_kept.{kind}", Relationship.UNMATCHED) for kind in self._left)
+        return Shape(nm1, n3, n4, dmg, refs, dates, languages, coverages, tuple(self._notes), losses)

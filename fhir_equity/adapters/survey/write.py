@@ -78,12 +78,21 @@ class _Row:
             self.lose("enrollment", relationship=Relationship.UNMATCHED)
         if len(address.lines) > 2:
             self.lose("address", relationship=Relationship.EQUIVALENT)
+        key, family = self._key(member), enrollment.subscriber_key
         place = (address.city, address.state, address.postal_code, address.county, address.country)
         return [
-            *(member.key, "".join(name.given[:1]), " ".join(name.given[1:]), name.family, name.prefix, name.suffix),
-            *(member.birth_date, enrollment.subscriber_key, enrollment.relationship),
+            *(key, "".join(name.given[:1]), " ".join(name.given[1:]), name.family, name.prefix, name.suffix),
+            *(member.birth_date, "" if family in _secret(member) else family, enrollment.relationship),
             *("".join(address.lines[:1]), ", ".join(address.lines[1:]), *place),
         ]
+
+    def _key(self, member: Member) -> str:
+        """What names the member in the table: never a social security number."""
+        secret = _secret(member)
+        if member.key not in secret:
+            return member.key
+        self.lose("ssn_withheld", relationship=Relationship.UNMATCHED)
+        return next((i.value for i in member.identifiers if i.value not in secret), "")
 
     def _topic(self, expressed: Expressed) -> str:
         wordings = [coding.display or coding.code for coding in (*expressed.categories, *expressed.details)]
@@ -107,3 +116,7 @@ class _Row:
             self.lose("origin")
         first = member.answers[0].origin
         return first.collected_on, first.method
+
+
+def _secret(member: Member) -> set[str]:
+    return {each.value for each in member.identifiers if each.use == "ssn"}
