@@ -84,6 +84,12 @@ class Tables:
                 found |= {f"{folder}/{p.name}" for p in place.iterdir() if p.name.endswith(ending)}
         return sorted(found)
 
+    def partners(self) -> list[str]:
+        """The partners that have a sheet in the built-in tables or in the user's own folder, sorted."""
+        bases = [root(), self.overlay] if self.overlay is not None else [root()]
+        places = [base / "partners" for base in bases]
+        return sorted({sheet.name for place in places if place.is_dir() for sheet in place.iterdir() if sheet.is_dir()})
+
     def rows(self, name: str) -> tuple[Row, ...]:
         """The merged rows of a CSV table, in file order. Keys and values are stripped strings."""
         if name not in self._rows:
