@@ -61,7 +61,7 @@ class Look:
     """Answers of one vocabulary, each worked out once."""
 
     def __init__(self, directory: Directory, schemas: Schemas) -> None:
-        self._directory, self._codes, self._schemas = directory, directory.codes, schemas
+        self.directory, self._codes, self._schemas = directory, directory.codes, schemas
         self._translator = Translator(directory)
         self._partners: dict[str, set[Key]] | None = None
         self.looked_up: dict[tuple[str, str], tuple[Entry, ...]] = {}
@@ -81,9 +81,9 @@ class Look:
     def _keys(self, code: str, system: str) -> list[Key]:
         wanted = LANGUAGE if system in SPELLINGS else self._codes.system(system)[0] if system else ""
         wanted = {"iso639": LANGUAGE, "cdcrec-hierarchical": CDCREC}.get(wanted, wanted)
-        keys = list(self._directory.spelled.get(code.strip().casefold(), ()))
-        words = self._directory.key(WORDING, code)
-        if words in self._directory.outward and words not in keys:
+        keys = list(self.directory.spelled.get(code.strip().casefold(), ()))
+        words = self.directory.key(WORDING, code)
+        if words in self.directory.outward and words not in keys:
             keys.append(words)
         language = self._codes.language(code)
         if language is not None:
@@ -93,10 +93,10 @@ class Look:
 
     def _entries(self, key: Key) -> list[Entry]:
         system, code = key
-        found = self._directory.listed.get(key, [])
+        found = self.directory.listed.get(key, [])
         if not found and system == LANGUAGE and "-" in code:  # a region is part of no table
             language = self._codes.language(code)
-            primary = self._directory.listed.get((LANGUAGE, code.partition("-")[0]), [])
+            primary = self.directory.listed.get((LANGUAGE, code.partition("-")[0]), [])
             found = [
                 Listed(language, row.table, row.edition, row.status, "With subtags: RFC 5646")
                 for row in primary
@@ -104,8 +104,8 @@ class Look:
             ]
         if not found:  # a code that only crosswalks know: a withdrawn one, a partner's, words
             found = [
-                Listed(Coding(system, code), table, self._directory.tables.edition(table), "", "")
-                for table in dict.fromkeys(row.table for row in self._directory.outward.get(key, ()))
+                Listed(Coding(system, code), table, self.directory.tables.edition(table), "", "")
+                for table in dict.fromkeys(row.table for row in self.directory.outward.get(key, ()))
             ]
         return [self._entry(key, listed) for listed in found]
 
@@ -123,15 +123,15 @@ class Look:
             parents=self._parents(key),
             omb2024=_only({self._codes.category_2024(code) for code in cdcrec}),
             omb1997=_only({self._category_1997(code) for code in cdcrec}),
-            to=tuple(_link(row, row.target) for row in self._directory.outward.get(key, ())) + self._spellings(key),
-            from_=tuple(_link(row, row.source) for row in self._directory.inward.get(key, ())),
+            to=tuple(_link(row, row.target) for row in self.directory.outward.get(key, ())) + self._spellings(key),
+            from_=tuple(_link(row, row.source) for row in self.directory.inward.get(key, ())),
             partners=self._treating_otherwise(key),
         )
 
     def _cdcrec(self, key: Key) -> list[str]:
         if key[0] == CDCREC:
             return [key[1]]
-        rows = self._directory.outward.get(key, ())
+        rows = self.directory.outward.get(key, ())
         return [row.target[1] for row in rows if row.target[0] == CDCREC and row.relationship in _APPLIED]
 
     def _category_1997(self, code: str) -> str:
@@ -155,7 +155,7 @@ class Look:
 
     def _treating_otherwise(self, key: Key) -> tuple[str, ...]:
         if self._partners is None:
-            self._partners = self._directory.treated_otherwise()
+            self._partners = self.directory.treated_otherwise()
         return tuple(name for name, keys in self._partners.items() if key in keys)
 
 
