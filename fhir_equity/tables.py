@@ -30,6 +30,13 @@ def root() -> Traversable:
     return Path(__file__).resolve().parent.parent / "mappings"
 
 
+def partners(overlay: Path | None = None) -> list[str]:
+    """The partners with a folder of their own, in the built-in tables or in the user's overlay."""
+    bases: list[Traversable] = [root(), *([overlay] if overlay is not None else [])]
+    folders = [base / "partners" for base in bases]
+    return sorted({place.name for folder in folders if folder.is_dir() for place in folder.iterdir() if place.is_dir()})
+
+
 class Tables:
     """The built-in tables seen through the overlays of one partner and one user.
 
@@ -83,12 +90,6 @@ class Tables:
             if place.is_dir():
                 found |= {f"{folder}/{p.name}" for p in place.iterdir() if p.name.endswith(ending)}
         return sorted(found)
-
-    def partners(self) -> list[str]:
-        """The partners that have a sheet in the built-in tables or in the user's own folder, sorted."""
-        bases = [root(), self.overlay] if self.overlay is not None else [root()]
-        places = [base / "partners" for base in bases]
-        return sorted({sheet.name for place in places if place.is_dir() for sheet in place.iterdir() if sheet.is_dir()})
 
     def rows(self, name: str) -> tuple[Row, ...]:
         """The merged rows of a CSV table, in file order. Keys and values are stripped strings."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from fhir_equity.model import Coding, Relationship
-from fhir_equity.tables import Row, Tables
+from fhir_equity.tables import Row, Tables, partners
 from fhir_equity.vocabulary.codes import CDCREC, LANGUAGE, Codes, fold
 
 # The tables whose rows have no `system` column, and the column that holds the code.
@@ -64,6 +64,17 @@ class Directory:
                 self._link(name, row)
         for row in codes.cdcrec.values():
             self._spell(row["hierarchical"], (CDCREC, row["code"]))
+        self._name_codes()
+
+    def _name_codes(self) -> None:
+        """The official wordings of codes are words too, where no row of a crosswalk says otherwise."""
+        for topic, wording, coding in self.codes.wordings():
+            known = self.outward.setdefault((WORDING, wording), [])
+            named = self.listed.get((coding.system, coding.code))
+            if named and all(row.applies_to != topic for row in known):
+                rule, table = f"display:{coding.system}", named[0].table
+                target = (coding.system, coding.code)
+                known.append(Crossing((WORDING, wording), target, Relationship.EQUIVALENT, rule, topic, "", table))
 
     def _add(self, listed: Listed) -> None:
         key = (listed.coding.system, listed.coding.code)
@@ -94,13 +105,12 @@ class Directory:
     def treated_otherwise(self) -> dict[str, set[Key]]:
         """For every partner with a sheet, the codes that the sheet treats otherwise than the base."""
         base = Tables(overlay=self.tables.overlay)
-        return {name: self._differing(base, Tables(name, base.overlay)) for name in base.partners()}
+        return {name: self._differing(base, Tables(name, base.overlay)) for name in partners(base.overlay)}
 
     def _differing(self, base: Tables, partner: Tables) -> set[Key]:
-        sheets = [layer for layer in partner.layers if layer not in base.layers]
         differing: set[Key] = set()
         for name in [*partner.names("codes", ".csv"), *partner.names("crosswalks", ".csv")]:
-            if any((sheet / name).is_file() for sheet in sheets):
+            if not base.has(name) or base.rows(name) != partner.rows(name):
                 ours = self._rows(base, name) if base.has(name) else {}
                 theirs = self._rows(partner, name)
                 differing |= {key for key in ours.keys() | theirs if ours.get(key) != theirs.get(key)}

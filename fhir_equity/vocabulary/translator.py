@@ -69,12 +69,12 @@ class Translator:
         target = self._codes.system(to)[0]
         if key[0] == CDCREC:
             key = (CDCREC, self._canonical(key[1]))
-        if key[0] == target:
+        direct = self._direct(key, target)
+        if key[0] == target and not direct:
             known = self._directory.listed.get(key)
             return (
                 [Translation(known[0].coding, Relationship.EQUIVALENT, "identity", known[0].edition)] if known else []
             )
-        direct = self._direct(key, target)
         return direct or self._through(key, target)
 
     def _canonical(self, code: str) -> str:

@@ -97,6 +97,12 @@ def test_rare_and_regional_and_withdrawn_languages() -> None:
 def test_words_and_what_no_table_has() -> None:
     (words,) = lookup(VOCABULARY, "CAUCASIAN", "wording")
     assert words.omb2024 == "White"
+    (name,) = lookup(VOCABULARY, "Chiricahua")
+    assert (name.system, name.table, name.omb2024) == (
+        "wording",
+        "codes/cdcrec.csv",
+        "American Indian or Alaska Native",
+    )
     assert lookup(VOCABULARY, "no such code") == ()
     assert lookup(VOCABULARY, "2106-3", "x12-1109") == ()
 
@@ -115,7 +121,13 @@ def test_partners_that_treat_a_code_otherwise(tmp_path: Path) -> None:
         "race_ethnicity,x12-1109,B,cdcrec,2054-5,equivalent,\n",
         encoding="utf-8",
     )
+    (sheet / "as_sent.csv").write_text(
+        "applies_to,source_system,source_code,target_system,target_code,relationship,note\n"
+        "race_ethnicity,cdcrec,2178-2,cdcrec,2135-2,wider,Other Hispanic was the choice\n",
+        encoding="utf-8",
+    )
     vocabulary = Vocabulary(Tables(overlay=tmp_path))
+    assert lookup(vocabulary, "2178-2", "cdcrec")[0].partners == ("north",)
     assert lookup(vocabulary, "Z", "x12-1109")[0].partners == ("north",)
     assert lookup(vocabulary, "B", "x12-1109")[0].partners == ()  # the same as in the base
 
@@ -149,6 +161,8 @@ def test_every_code_is_found_under_its_system(key: tuple[str, str]) -> None:
         ("v3-race", "2054-5", "x12-1109", "B", "equivalent"),
         ("data-absent-reason", "asked-declined", "null-flavor", "ASKU", "wider"),
         ("wording", "Medio Oriente o Norte de África", "omb2024", "Middle Eastern or North African", "equivalent"),
+        ("wording", "lebanese", "omb1997", "2106-3", "wider"),
+        ("wording", "Other Race White", "omb2024", "", "unmatched"),
         ("iso639-2b", "ger", "iso639-1", "de", "equivalent"),
         ("iso639-2t", "deu", "niso-z3953", "ger", "equivalent"),
         ("iso639-1", "tl", "iso639-3", "tgl", "equivalent"),
