@@ -165,3 +165,11 @@ def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = value
     return merged
+
+
+def own_tables(partner: str, overlay: Path | None = None) -> list[str]:
+    """The CSV tables that a partner's own folders hold, built-in and in the user's overlay, sorted."""
+    bases: list[Traversable] = [root(), *([overlay] if overlay is not None else [])]
+    places = [base / "partners" / partner / folder for base in bases for folder in ("codes", "crosswalks")]
+    found = {(place.name, file.name) for place in places if place.is_dir() for file in place.iterdir()}
+    return sorted(f"{folder}/{name}" for folder, name in found if name.endswith(".csv"))

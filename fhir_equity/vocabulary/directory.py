@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from fhir_equity.model import Coding, Relationship
-from fhir_equity.tables import Row, Tables, partners
+from fhir_equity.tables import Row, Tables, own_tables, partners
 from fhir_equity.vocabulary.codes import CDCREC, LANGUAGE, Codes, fold
 
 # The tables whose rows have no `system` column, and the column that holds the code.
@@ -109,11 +109,10 @@ class Directory:
 
     def _differing(self, base: Tables, partner: Tables) -> set[Key]:
         differing: set[Key] = set()
-        for name in [*partner.names("codes", ".csv"), *partner.names("crosswalks", ".csv")]:
-            if not base.has(name) or base.rows(name) != partner.rows(name):
-                ours = self._rows(base, name) if base.has(name) else {}
-                theirs = self._rows(partner, name)
-                differing |= {key for key in ours.keys() | theirs if ours.get(key) != theirs.get(key)}
+        for name in own_tables(partner.partner, partner.overlay):
+            ours = self._rows(base, name) if base.has(name) else {}
+            theirs = self._rows(partner, name)
+            differing |= {key for key in ours.keys() | theirs if ours.get(key) != theirs.get(key)}
         return differing
 
     def _rows(self, tables: Tables, name: str) -> dict[Key, list[Row]]:
