@@ -30,6 +30,13 @@ def root() -> Traversable:
     return Path(__file__).resolve().parent.parent / "mappings"
 
 
+def partners(overlay: Path | None = None) -> list[str]:
+    """The partners with a folder of their own, in the built-in tables or in the user's overlay."""
+    bases: list[Traversable] = [root(), *([overlay] if overlay is not None else [])]
+    folders = [base / "partners" for base in bases]
+    return sorted({place.name for folder in folders if folder.is_dir() for place in folder.iterdir() if place.is_dir()})
+
+
 class Tables:
     """The built-in tables seen through the overlays of one partner and one user.
 
@@ -158,3 +165,11 @@ def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = value
     return merged
+
+
+def own_tables(partner: str, overlay: Path | None = None) -> list[str]:
+    """The CSV tables that a partner's own folders hold, built-in and in the user's overlay, sorted."""
+    bases: list[Traversable] = [root(), *([overlay] if overlay is not None else [])]
+    places = [base / "partners" / partner / folder for base in bases for folder in ("codes", "crosswalks")]
+    found = {(place.name, file.name) for place in places if place.is_dir() for file in place.iterdir()}
+    return sorted(f"{folder}/{name}" for folder, name in found if name.endswith(".csv"))

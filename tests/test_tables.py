@@ -58,6 +58,18 @@ def test_rows_are_stripped_and_in_file_order(base: Path) -> None:
     )
 
 
+def test_a_partners_own_tables(base: Path, overlay: Path) -> None:
+    put(base, "partners/north/codes/colours.csv", "system,code,display\nrgb,R,Crimson\n")
+    put(base, "partners/north/guides/form.toml", "")
+    put(overlay, "partners/north/crosswalks/b.csv", "a\n")
+    put(overlay, "partners/south/attestation.toml", "")
+    assert module.partners() == ["north"]
+    assert module.partners(overlay) == ["north", "south"]
+    assert module.own_tables("north") == ["codes/colours.csv"]
+    assert module.own_tables("north", overlay) == ["codes/colours.csv", "crosswalks/b.csv"]
+    assert module.own_tables("south", overlay) == []
+
+
 def test_a_table_is_read_once(base: Path) -> None:
     tables = Tables()
     first = tables.rows("codes/colours.csv")

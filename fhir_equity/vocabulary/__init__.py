@@ -11,21 +11,30 @@ from functools import cached_property
 from fhir_equity.tables import Tables
 from fhir_equity.vocabulary.codes import Codes, Topic
 from fhir_equity.vocabulary.crosswalk import Crosswalks
+from fhir_equity.vocabulary.directory import Directory
 from fhir_equity.vocabulary.express import Express, Strategy
+from fhir_equity.vocabulary.look import Entry, Link, Look, lookup, translate, view
 from fhir_equity.vocabulary.meaning import Meanings
 from fhir_equity.vocabulary.schema import Schemas, View1997, View2024
+from fhir_equity.vocabulary.translator import Translation
 
 __all__ = [
     "Codes",
     "Crosswalks",
+    "Entry",
     "Express",
+    "Link",
     "Meanings",
     "Schemas",
     "Strategy",
     "Topic",
+    "Translation",
     "View1997",
     "View2024",
     "Vocabulary",
+    "lookup",
+    "translate",
+    "view",
 ]
 
 
@@ -59,3 +68,8 @@ class Vocabulary:
     def express(self) -> Express:
         """Resolutions -> a target's own codes."""
         return Express(self.codes, self.crosswalks, self.schema)
+
+    @cached_property
+    def look(self) -> Look:
+        """What the tables know about a code, for `lookup` and `translate`."""
+        return Look(Directory(self.codes), self.schema)

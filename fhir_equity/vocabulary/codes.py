@@ -61,6 +61,7 @@ class Codes:
         self.topics = {row["topic"]: _topic(row) for row in tables.rows("codes/topics.csv")}
         systems = tables.rows("codes/systems.csv")
         self._systems, self._repaired, self.uris = _systems(systems)
+        self.keys = {row["system"] for row in systems if not row["alias_of"]}
         self._closed = {row["system"] for row in systems if row["closed"] == "yes"}
         self.cdcrec = {row["code"]: row for row in tables.rows("codes/cdcrec.csv")}
         self._hierarchical = {r["hierarchical"]: r["code"] for r in self.cdcrec.values() if r["hierarchical"]}
