@@ -25,6 +25,12 @@ Row = dict[str, str]
 # The key of a crosswalk that only partners or users have, for which sources.toml has no entry.
 CROSSWALK_KEY = ("applies_to", "source_system", "source_code", "target_code")
 
+# What a folder of tables may hold; anything else is read by nobody.
+PLACES = (
+    *("codes", "crosswalks", "guides", "policies", "programs", "partners"),
+    *("attestation.toml", "sources.toml", "README.md"),
+)
+
 
 class Placed(NamedTuple):
     """A row with the file that had the last word on it and its line there, counted from 1."""
@@ -153,6 +159,15 @@ class Tables:
                 under = merged[at].row if at in merged else {}
                 merged[at] = Placed({**under, **row}, file, line)
         return [placed._replace(row={**columns, **placed.row}) for placed in merged.values()]
+
+    def built_in(self, name: str) -> bool:
+        """Whether the base has the table, and not only a partner or the user."""
+        return (self.layers[0].folder / name).is_file()
+
+    def unread(self) -> list[str]:
+        """What stands in a folder of tables where nothing is ever looked for: a slip of the pen."""
+        entries = ((layer.name, place.name) for layer in self.layers for place in layer.folder.iterdir())
+        return sorted(f"{layer}/{name}" for layer, name in entries if name not in PLACES and not name.startswith("."))
 
     def _having(self, name: str) -> list[Layer]:
         return [layer for layer in self.layers if (layer.folder / name).is_file()]
