@@ -56,7 +56,7 @@ def lint(
     for problem in found:
         sys.stdout.write(f"{problem}\n")
     if found:
-        say(context, f"{len(found):,} problems.")
+        say(context, f"Problems: {len(found):,}.")
         raise typer.Exit(1)
     say(context, "No problem found.")
 

@@ -70,6 +70,21 @@ def test_two_rows_with_one_key(tmp_path: Path) -> None:
     assert lint(tmp_path) == [f"{tmp_path}/{WORDINGS}, row 4: the same key as row 2 ({key})"]
 
 
+def test_a_letter_that_is_an_answer_and_none(tmp_path: Path) -> None:
+    name = "crosswalks/x12_1109_to_cdcrec.csv"
+    ours = "race_ethnicity,x12-1109,Z,cdcrec,2118-8,equivalent,,\n"
+    retired = "race_ethnicity,x12-1109,Z,state,unknown,,,yes\n"
+    header = HEADER.replace("note", "note,retired")
+    put(tmp_path, f"partners/acme/{name}", header + ours)
+    reason = "another row of this code contradicts it: one is an answer, one is none; retire one"
+    assert lint(tmp_path) == [
+        f"mappings/{name}, row 28: {reason}",
+        f"{tmp_path}/partners/acme/{name}, row 2: {reason}",
+    ]
+    put(tmp_path, f"partners/acme/{name}", header + retired + ours)
+    assert lint(tmp_path) == []
+
+
 def test_files_and_columns_that_nobody_reads(tmp_path: Path) -> None:
     put(tmp_path, "crosswalk/x.csv", HEADER)
     put(tmp_path, "codes/colours.csv", "code\nred\n")
