@@ -197,8 +197,12 @@ class _Places:
         known = self._codes.topic(topic)
         scopes = {known.name, known.family}
         same = {at: n for at, n in self._rows.items() if at[0] in scopes and at[2] == known.code_system}
-        alike = {at: n for at, n in same.items() if at[1] == system} or same
+        alike = next((found for of in (system, "wording") if (found := _of(same, of))), same)
         if not alike:  # a topic without any crosswalk yet
             return Unmapped(topic, system, code, count, f"crosswalks/{topic}.csv", topic, known.code_system)
         applies_to, _, target, table = min(alike, key=lambda at: (-alike[at], at))
         return Unmapped(topic, system, code, count, table, applies_to, target)
+
+
+def _of(rows: dict[tuple[str, str, str, str], int], system: str) -> dict[tuple[str, str, str, str], int]:
+    return {at: n for at, n in rows.items() if at[1] == system}

@@ -106,7 +106,7 @@ def _wrong(tables: Tables) -> Iterator[Problem]:
     crosswalks = [placed for name in tables.names("crosswalks", ".csv") for placed in tables.placed(name)]
     for placed in crosswalks:
         yield from (_at(placed, text) for text in ends.wrong(placed))
-    yield from _contradicting(crosswalks)
+    yield from _contradicting(codes, crosswalks)
     yield from _check_digits(tables)
     yield from _uncovered(tables, crosswalks)
     try:
@@ -205,18 +205,18 @@ class _Ends:
         return system not in self._tabled or (system, code) in self._known
 
 
-def _contradicting(crosswalks: list[Placed]) -> Iterator[Problem]:
+def _contradicting(codes: Codes, crosswalks: list[Placed]) -> Iterator[Problem]:
     """What leads to an answer and to a reason why there is none: an overlay forgot to retire a row."""
-    kinds: dict[tuple[str, str, str], set[bool]] = {}
-    for again in (False, True):
-        for placed in crosswalks:
-            row = placed.row
-            code = fold(row["source_code"]) if row["source_system"] == "wording" else row["source_code"]
-            found = kinds.setdefault((row["applies_to"], row["source_system"], code), set())
-            if not again:
-                found.add(row["target_system"] == "state")
-            elif len(found) > 1:
-                yield _at(placed, "another row of this code contradicts it: one is an answer, one is none; retire one")
+    meant = {topic.code_system for topic in codes.topics.values()} | {"state"}  # where reading a value ends
+    kinds: dict[tuple[str, str, str], list[Placed]] = {}
+    for placed in (placed for placed in crosswalks if placed.row["target_system"] in meant):
+        row = placed.row
+        code = fold(row["source_code"]) if row["source_system"] == "wording" else row["source_code"]
+        kinds.setdefault((row["applies_to"], row["source_system"], code), []).append(placed)
+    for rows in kinds.values():
+        if len({placed.row["target_system"] == "state" for placed in rows}) > 1:
+            told = "another row of this code contradicts it: one is an answer, one is none; retire one"
+            yield from (_at(placed, told) for placed in rows)
 
 
 def _known(tables: Tables) -> set[tuple[str, str]]:
