@@ -76,11 +76,6 @@ class Unmapped(Struct, frozen=True):
     applies_to: str
     target_system: str
 
-    def row(self) -> tuple[str, ...]:
-        """A row ready to be pasted: it says that no target is known, until somebody names one."""
-        seen = f"seen {self.count} {'time' if self.count == 1 else 'times'}"
-        return (self.applies_to, self.system, self.code, self.target_system, "", "unmatched", seen)
-
 
 class Gathered(Struct):
     """What is unmapped, the most frequent first, and the inputs that could not be read."""
@@ -89,14 +84,22 @@ class Gathered(Struct):
     failures: list[str]
 
     def csv(self) -> str:
-        """The rows for each crosswalk below its name and header."""
+        """Rows ready to be pasted, for each crosswalk below its name and header."""
+        rows: Counter[tuple[str, ...]] = Counter()  # two topics of one family share a row
+        for one in self.found:
+            rows[one.table, one.applies_to, one.system, one.code, one.target_system] += one.count
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         for table in sorted({one.table for one in self.found}):
             out.write(f"# {table}\n")
             writer.writerow(HEADER)
-            writer.writerows(one.row() for one in self.found if one.table == table)
+            # It says that no target is known, until somebody names one.
+            writer.writerows((*at[1:], "", "unmatched", _seen(n)) for at, n in rows.most_common() if at[0] == table)
         return out.getvalue()
+
+
+def _seen(count: int) -> str:
+    return f"seen {count} {'time' if count == 1 else 'times'}"
 
 
 def unmapped(

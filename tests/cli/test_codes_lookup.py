@@ -18,7 +18,7 @@ def test_a_code_in_both_its_spellings(run: Run, spelling: str) -> None:
     assert "  OMB 2024: Middle Eastern or North African" in said
     assert "  OMB 1997: White" in said
     assert [line for line in said if line.startswith("  parents: 2106-3 White")]
-    assert [line for line in said if line.startswith("  table: codes/cdcrec.csv (1.0 (2000)")]
+    assert [line for line in said if line.startswith("  table: codes/cdcrec.csv (")]
 
 
 def test_crosswalks_from_and_to_a_code(run: Run) -> None:

@@ -181,6 +181,13 @@ def test_rows_are_ready_to_be_pasted(tmp_path: Path) -> None:
     ]
 
 
+def test_two_questions_of_one_family_share_a_row(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("member_id,race,ethnicity\nFX1,Kurdish,Kurdish\n")
+    found = gather(tmp_path, tmp_path / "s.csv")
+    assert counts(found) == [("ethnicity", "wording", "Kurdish", 1), ("race", "wording", "Kurdish", 1)]
+    assert found.csv().splitlines()[2:] == ["race_ethnicity,wording,Kurdish,cdcrec,,unmatched,seen 2 times"]
+
+
 def test_pasted_rows_are_clean_and_take_the_values_off_the_list(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text(SURVEY)
     path = enrollment(tmp_path, ("K^:RET:9999-9", "QQQ"))
