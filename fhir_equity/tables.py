@@ -11,15 +11,40 @@ from __future__ import annotations
 import csv
 import io
 import tomllib
+from collections.abc import Iterator
 from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_equity.errors import TableError
 
 Row = dict[str, str]
+
+# The key of a crosswalk that only partners or users have, for which sources.toml has no entry.
+CROSSWALK_KEY = ("applies_to", "source_system", "source_code", "target_code")
+
+# What a folder of tables may hold; anything else is read by nobody.
+PLACES = (
+    *("codes", "crosswalks", "guides", "policies", "programs", "partners"),
+    *("attestation.toml", "sources.toml", "README.md"),
+)
+
+
+class Placed(NamedTuple):
+    """A row with the file that had the last word on it and its line there, counted from 1."""
+
+    row: Row
+    file: str
+    line: int
+
+
+class Layer(NamedTuple):
+    """One folder of tables under the name that a person knows it by."""
+
+    name: str
+    folder: Traversable
 
 
 def root() -> Traversable:
@@ -47,6 +72,7 @@ class Tables:
     def __init__(self, partner: str = "", overlay: Path | None = None) -> None:
         self.partner = partner
         self.overlay = overlay
+        self._placed: dict[str, tuple[Placed, ...]] = {}
         self._rows: dict[str, tuple[Row, ...]] = {}
         self._documents: dict[str, dict[str, Any]] = {}
         if partner in (".", "..") or "/" in partner or "\\" in partner:
@@ -55,19 +81,18 @@ class Tables:
             raise TableError(f"the overlay folder {overlay} does not exist")
 
     @cached_property
-    def layers(self) -> list[Traversable]:
-        """Folders from the base to the one that wins."""
-        bases: list[Traversable] = [root()]
+    def layers(self) -> list[Layer]:
+        """Folders from the base to the one that wins: base, its partner, the user's own, its partner."""
+        bases = [Layer("mappings", root())]
         if self.overlay is not None:
-            bases.append(self.overlay)
-        layers: list[Traversable] = []
-        for base in bases:
-            layers.append(base)
+            bases.append(Layer(str(self.overlay), self.overlay))
+        layers: list[Layer] = []
+        for name, base in bases:
+            layers.append(Layer(name, base))
             if self.partner:
                 sheet = base / "partners" / self.partner
                 if sheet.is_dir():
-                    layers.append(sheet)
-        # The base's partner sheet must not win over the user's own folder: order is already so.
+                    layers.append(Layer(f"{name}/partners/{self.partner}", sheet))
         return layers
 
     @cached_property
@@ -86,7 +111,7 @@ class Tables:
         """The tables of one folder over all layers, sorted: ``names("crosswalks", ".csv")``."""
         found = set()
         for layer in self.layers:
-            place = layer / folder
+            place = layer.folder / folder
             if place.is_dir():
                 found |= {f"{folder}/{p.name}" for p in place.iterdir() if p.name.endswith(ending)}
         return sorted(found)
@@ -94,67 +119,109 @@ class Tables:
     def rows(self, name: str) -> tuple[Row, ...]:
         """The merged rows of a CSV table, in file order. Keys and values are stripped strings."""
         if name not in self._rows:
-            self._rows[name] = tuple(self._merged(name))
+            self._rows[name] = tuple(placed.row for placed in self.placed(name))
         return self._rows[name]
 
-    def _merged(self, name: str) -> list[Row]:
-        found = [layer / name for layer in self.layers if (layer / name).is_file()]
-        if not found:
+    def placed(self, name: str) -> tuple[Placed, ...]:
+        """The merged rows of a CSV table, each with the file and line it came from."""
+        if name not in self._placed:
+            self._placed[name] = tuple(self._merged(name))
+        return self._placed[name]
+
+    def stacked(self, name: str) -> list[list[Placed]]:
+        """The rows of each file of a CSV table before they are merged, retired ones too; the winner last."""
+        return [_read_csv(layer, name) for layer in self._having(name)]
+
+    def key(self, name: str) -> tuple[str, ...]:
+        """The columns that identify a row of a CSV table; empty where nothing says it."""
+        declared = self.sources.get("table", {}).get(name, {}).get("key")
+        return tuple(declared or (CROSSWALK_KEY if name.startswith("crosswalks/") else ()))
+
+    def _merged(self, name: str) -> list[Placed]:
+        files = self.stacked(name)
+        if not files:
             raise TableError(f"the table {name} does not exist")
-        if len(found) == 1:
-            return [row for row in _read_csv(found[0], name) if row.get("retired") != "yes"]
-        key = self.sources.get("table", {}).get(name, {}).get("key")
+        if len(files) == 1:
+            return [placed for placed in files[0] if placed.row.get("retired") != "yes"]
+        key = self.key(name)
         if not key:
             raise TableError(f"{name} has an overlay but sources.toml declares no key for it")
-        merged: dict[tuple[str, ...], Row] = {}
+        merged: dict[tuple[str, ...], Placed] = {}
         columns: dict[str, str] = {}  # a column that only one layer has is empty in the others
-        for place in found:
-            for row in _read_csv(place, name):
-                if not set(key) <= set(row):
-                    raise TableError(f"{name}: an overlay needs the columns {', '.join(key)}")
-                columns |= dict.fromkeys(row, "")
-                at = tuple(row[column] for column in key)
-                if row.get("retired") == "yes":
-                    merged.pop(at, None)
-                else:
-                    merged[at] = {**merged.get(at, {}), **row}
-        return [{**columns, **row} for row in merged.values()]
+        for row, file, line in (placed for rows in files for placed in rows):
+            if not set(key) <= set(row):
+                raise TableError(f"{name}: an overlay needs the columns {', '.join(key)}")
+            columns |= dict.fromkeys(row, "")
+            at = tuple(row[column] for column in key)
+            if row.get("retired") == "yes":
+                merged.pop(at, None)
+            else:
+                under = merged[at].row if at in merged else {}
+                merged[at] = Placed({**under, **row}, file, line)
+        return [placed._replace(row={**columns, **placed.row}) for placed in merged.values()]
+
+    def built_in(self, name: str) -> bool:
+        """Whether the base has the table, and not only a partner or the user."""
+        return (self.layers[0].folder / name).is_file()
+
+    def unread(self) -> list[str]:
+        """What stands in a folder of tables where nothing is ever looked for: a slip of the pen."""
+        entries = ((layer.name, place.name) for layer in self.layers for place in layer.folder.iterdir())
+        return sorted(f"{layer}/{name}" for layer, name in entries if name not in PLACES and not name.startswith("."))
+
+    def _having(self, name: str) -> list[Layer]:
+        return [layer for layer in self.layers if (layer.folder / name).is_file()]
 
     def document(self, name: str) -> dict[str, Any]:
         """A TOML table, merged key by key over the layers; empty where no layer has it."""
         if name not in self._documents:
             merged: dict[str, Any] = {}
-            for layer in self.layers:
-                place = layer / name
-                if place.is_file():
-                    merged = _merge(merged, _read_toml(place, name))
+            for layer in self._having(name):
+                merged = _merge(merged, _read_toml(layer, name))
             self._documents[name] = merged
         return self._documents[name]
 
+    def settled(self, name: str) -> list[tuple[str, Any, str]]:
+        """(dotted key, value, file) of a TOML table: which file had the last word on each key."""
+        found: dict[str, tuple[Any, str]] = {}
+        for layer in self._having(name):
+            for dotted, value in _leaves(_read_toml(layer, name)):
+                found[dotted] = (value, f"{layer.name}/{name}")
+        return [(dotted, value, file) for dotted, (value, file) in found.items()]
+
     def has(self, name: str) -> bool:
         """Whether any layer has the table."""
-        return any((layer / name).is_file() for layer in self.layers)
+        return bool(self._having(name))
 
 
-def _read_csv(place: Traversable, name: str) -> list[Row]:
+def _read_csv(layer: Layer, name: str) -> list[Placed]:
     rows = []
+    file = f"{layer.name}/{name}"
     try:
-        text = place.read_bytes().decode("utf-8-sig")
+        text = (layer.folder / name).read_bytes().decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        for number, row in enumerate(reader, start=2):
+        for row in reader:
             if None in row or None in row.values():
-                raise TableError(f"{name}, row {number}: more or fewer cells than the header has")
-            rows.append({key.strip(): value.strip() for key, value in row.items()})
+                raise TableError(f"{file}, row {reader.line_num}: more or fewer cells than the header has")
+            rows.append(Placed({k.strip(): v.strip() for k, v in row.items()}, file, reader.line_num))
     except (csv.Error, UnicodeDecodeError) as error:
-        raise TableError(f"{name}: {error}") from error
+        raise TableError(f"{file}: {error}") from error
     return rows
 
 
-def _read_toml(place: Traversable, name: str) -> dict[str, Any]:
+def _read_toml(layer: Layer, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(place.read_text(encoding="utf-8"))
+        return tomllib.loads((layer.folder / name).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TableError(f"{name}: {error}") from error
+        raise TableError(f"{layer.name}/{name}: {error}") from error
+
+
+def _leaves(document: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in document.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -207,3 +207,62 @@ def test_a_new_code_needs_only_the_columns_it_fills(overlay: Path) -> None:
     coding = Vocabulary(Tables(overlay=overlay)).codes.find("cdcrec", "9999-4")
     assert coding is not None
     assert coding.display == "Kurdish"
+
+
+# Where rows come from --------------------------------------------------------------------------
+
+
+def test_a_row_knows_the_file_and_line_with_the_last_word_on_it(base: Path, overlay: Path) -> None:
+    put(base, "partners/acme/codes/colours.csv", 'system,code,display\nrgb,B,"Blue\nof two lines"\nrgb,G,Grass\n')
+    put(overlay, "codes/colours.csv", "system,code,display,retired\n\nrgb,R,Crimson,\ncmyk,C,,yes\n")
+    placed = Tables("acme", overlay).placed("codes/colours.csv")
+    assert [(row["code"], file, line) for row, file, line in placed] == [
+        ("R", f"{overlay}/codes/colours.csv", 3),
+        ("G", "mappings/partners/acme/codes/colours.csv", 4),
+        ("B", "mappings/partners/acme/codes/colours.csv", 3),
+    ]
+    assert Tables("acme", overlay).rows("codes/colours.csv") == tuple(row for row, _, _ in placed)
+
+
+def test_files_before_they_are_merged(base: Path, overlay: Path) -> None:
+    put(overlay, "codes/colours.csv", "system,code,retired\nrgb,R,yes\n")
+    first, second = Tables(overlay=overlay).stacked("codes/colours.csv")
+    assert [placed.row["code"] for placed in first] == ["R", "G", "C"]
+    assert [placed.row["retired"] for placed in second] == ["yes"]
+    assert Tables().stacked("codes/none.csv") == []
+
+
+def test_each_key_of_a_document_knows_its_file(base: Path, overlay: Path) -> None:
+    put(overlay, "guides/form.toml", "[paint]\ncoats = 3\n")
+    assert Tables(overlay=overlay).settled("guides/form.toml") == [
+        ("paint.coats", 3, f"{overlay}/guides/form.toml"),
+        ("paint.finish", "matt", "mappings/guides/form.toml"),
+        ("paint.list", [1, 2], "mappings/guides/form.toml"),
+    ]
+
+
+def test_a_crosswalk_of_a_partner_s_own_merges_by_the_key_of_all_crosswalks(base: Path, overlay: Path) -> None:
+    header = "applies_to,source_system,source_code,target_code,note\n"
+    put(base, "partners/acme/crosswalks/own.csv", header + "race,x,K,1,theirs\nrace,x,K,2,theirs\n")
+    put(overlay, "partners/acme/crosswalks/own.csv", header + "race,x,K,2,ours\n")
+    tables = Tables("acme", overlay)
+    assert [(row["target_code"], row["note"]) for row in tables.rows("crosswalks/own.csv")] == [
+        ("1", "theirs"),
+        ("2", "ours"),
+    ]
+    assert tables.key("codes/colours.csv") == ("system", "code")
+    assert tables.key("codes/none.csv") == ()
+
+
+def test_partners_built_in_tables_and_what_nobody_reads(base: Path, overlay: Path) -> None:
+    put(base, "partners/acme/attestation.toml", "")
+    put(base, "partners/README.md", "")
+    put(overlay, "partners/beta/codes/own.csv", "a\n1\n")
+    put(overlay, "partner/gamma/codes/own.csv", "a\n1\n")
+    put(overlay, ".hidden", "")
+    assert module.partners() == ["acme"]
+    assert module.partners(overlay) == ["acme", "beta"]
+    tables = Tables("beta", overlay)
+    assert tables.built_in("codes/colours.csv")
+    assert not tables.built_in("codes/own.csv")
+    assert tables.unread() == [f"{overlay}/partner"]

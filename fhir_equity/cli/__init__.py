@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from fhir_equity.cli.audit import audit
+from fhir_equity.cli.codes import app as codes
 from fhir_equity.cli.convert import convert
 from fhir_equity.cli.demo import demo
 from fhir_equity.cli.ingest import ingest
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 for command in (demo, ingest, audit, convert, sandbox):
     app.command()(command)
+app.add_typer(codes, name="codes")
 app.add_typer(sync, name="sync")
 
 LEVELS = ("debug", "info", "warning", "error")

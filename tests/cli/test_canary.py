@@ -83,6 +83,13 @@ CALLS: list[list[str]] = [
     ["convert", "good.834", "back.834", "--recipient", "demo-hie"],
     ["convert", "survey.csv", "back.csv", "--include-sensitive"],
     ["convert", "CANARYNAME.834", "x.ndjson"],
+    ["codes", "show", "x12_1109_to_cdcrec", "--partner", "cms-ffe"],
+    ["codes", "lint"],
+    ["codes", "unmapped", *FILES, "text.txt", "--json", "unmapped.json"],
+    *(["codes", "unmapped", name, "--json", "-"] for name in FILES),
+    ["codes", "unmapped", "good.834", "--out", "rows.csv"],
+    ["codes", "unmapped", "good.834", "--show-values", "--out", "rows.csv"],
+    ["codes", "unmapped"],
     ["sync", "plan", "--hie", "up", "--json", "plan.json"],
     ["sync", "apply", "--hie", "up"],
     ["sync", "pull", "--hie", "up"],
@@ -93,7 +100,7 @@ CALLS: list[list[str]] = [
 
 
 def test_every_command_is_called() -> None:
-    called = {" ".join(call[:2]) if call[0] == "sync" else call[0] for call in CALLS}
+    called = {" ".join(call[:2]) if call[0] in ("codes", "sync") else call[0] for call in CALLS}
     assert called == set(commands())
 
 
@@ -110,6 +117,8 @@ def test_no_output_carries_a_value_of_a_record(run: Run, folder: Path) -> None:
     plan = (folder / "plan.json").read_text()
     assert '"member"' in plan
     assert not [mark for mark in MARKS if mark in plan]
+    assert not [mark for mark in MARKS if mark in (folder / "unmapped.json").read_text()]
+    assert "CANARYRACE" in (folder / "rows.csv").read_text()  # asked for by name, in a file of one's own
 
 
 def test_the_audit_document_and_page_carry_no_value(run: Run, folder: Path) -> None:
