@@ -83,6 +83,7 @@ CALLS: list[list[str]] = [
     ["convert", "good.834", "back.834", "--recipient", "demo-hie"],
     ["convert", "survey.csv", "back.csv", "--include-sensitive"],
     ["convert", "CANARYNAME.834", "x.ndjson"],
+    ["codes", "lookup", "2118-8"],
     ["codes", "show", "x12_1109_to_cdcrec", "--partner", "cms-ffe"],
     ["codes", "lint"],
     ["codes", "unmapped", *FILES, "text.txt", "--json", "unmapped.json"],
