@@ -161,8 +161,12 @@ class Records:
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, isolation_level=None, timeout=30)
-        # A power cut may cost a rehearsal its data; nobody else's is kept here.
-        db.execute("pragma synchronous = off")
+        try:
+            # A power cut may cost a rehearsal its data; nobody else's is kept here.
+            db.execute("pragma synchronous = off")
+        except sqlite3.Error:
+            db.close()
+            raise
         return db
 
 
