@@ -38,7 +38,7 @@ def convert(
         typer.Option("--validate", help="Check every Patient with fhir.resources; 1 when one is not valid."),
     ] = False,
 ) -> None:
-    """Convert members from one format to another, telling every loss on the way."""
+    """Convert members from one format to another, telling the losses on the way."""
     wish = Wish(from_, to, partner, recipient, omb.value, include_sensitive, validate)
     with workspace(context) as opened:
         done = verb(opened, src, dst, wish=wish, losses=losses)

@@ -1,4 +1,4 @@
-"""convert: one format into another, telling every loss on the way."""
+"""convert: one format into another, telling the losses on the way."""
 
 from __future__ import annotations
 

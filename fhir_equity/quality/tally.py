@@ -6,15 +6,14 @@ A tally is one Counter; its keys are tuples that start with the section of the a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 
-from fhir_equity.model import Event, Resolution, State
+from fhir_equity.model import Resolution, State
 from fhir_equity.vocabulary import Vocabulary
 
 RACE = "race_ethnicity"
 Tally = Counter[tuple[str, ...]]
 _STATES = list(State)  # answered first, then by how much the state tells
-Resolver = Callable[[Iterable[Event]], Mapping[str, Resolution]]
 
 
 class Counting:
