@@ -6,6 +6,7 @@ import csv
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ def test_every_table_has_its_source(name: str) -> None:
     entry = TABLES.sources["table"][name]
     for field in ("title", "edition", "source", "licence", "sure"):
         assert entry[field], field
+    assert date.fromisoformat(entry["date"])
     assert bool(entry.get("key")) == name.endswith(".csv")
     right = hashlib.sha256((MAPPINGS / name).read_bytes()).hexdigest()
     assert entry["sha256"] == right, "the table has changed: python -m tests.refresh_sources writes the checksums"
