@@ -138,7 +138,7 @@ def _sources(tables: Tables) -> Iterator[Problem]:
         if name in said and said[name].get("sha256") != tables.checksum(name):
             yield f"{BASE}{name}: the file is not the one that sources.toml has the checksum of"
     for name in said:
-        if not tables.built_in(name):
+        if not tables.has(name):
             yield f"{BASE}sources.toml: {name} does not exist"
 
 

@@ -19,6 +19,8 @@ def test_as_a_partner_s_folder_leaves_the_tables(run: Run, tmp_path: Path) -> No
     assert run("--quiet", "codes", "export", "--fhir", "t", "--partner", "cms-ffe").stderr == b""
     sent = json.loads((tmp_path / "t" / "ConceptMap-cdcrec-as-sent-race-ethnicity.json").read_bytes())
     assert sent["group"][0]["element"][0]["code"] == "2028-9"
+    assert sent["version"] == "CMS FFE X12 834 Companion Guide v7.2, August 2024; as of cms-ffe"
+    assert sent["copyright"] == "US government work, public domain"
 
 
 def test_what_it_cannot_do_without(run: Run, tmp_path: Path) -> None:
