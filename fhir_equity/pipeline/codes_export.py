@@ -27,8 +27,10 @@ from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import private_file
 from fhir_equity.tables import Row, partners
 from fhir_equity.vocabulary import Vocabulary
+from fhir_equity.vocabulary.codes import LANGUAGE
 from fhir_equity.vocabulary.crosswalk import ANY
 from fhir_equity.vocabulary.directory import DISPLAYS, display_of, named
+from fhir_equity.vocabulary.translator import SPELLINGS
 
 GUIDE = "guides/terminology.toml"
 CONTENTS: dict[str, Content] = {"complete": "complete", "fragment": "fragment", "supplement": "supplement"}
@@ -77,11 +79,15 @@ def definitions(vocabulary: Vocabulary) -> Iterator[Resource]:
     """The definitions that the tables of one partner make, checked against the models of fhir.resources."""
     _ = vocabulary.crosswalks  # a row that makes no sense is refused before anything is told of it
     making = _Making(vocabulary)
+    told: set[tuple[str, str]] = set()
     for resource in (*making.code_systems(), *making.value_sets(), *making.concept_maps()):
         kind, id_ = resource["resourceType"], resource["id"]
         wrong = validate(resource, kind)
         if wrong:
             raise TableError(f"{kind} {id_} would not be valid FHIR: {'; '.join(wrong[:3])}")
+        if (kind, id_) in told:
+            raise TableError(f"two tables would both be the {kind} {id_}: give one of them another name")
+        told.add((kind, id_))
         yield resource
 
 
@@ -152,6 +158,25 @@ class _Making:
                 scopes.setdefault(row["applies_to"], []).append(row)
             for scope, rows in sorted(scopes.items()):
                 yield self._concept_map(table, scope, rows)
+        yield self._spellings()
+
+    def _spellings(self) -> Resource:
+        """Languages in their systems: codes/languages.csv is the crosswalk, an empty cell says unmatched."""
+        tables = ("codes/languages.csv", "codes/iso639_3.csv")
+        common, rare = (self._tables.rows(table) for table in tables)
+        spelled = [(system, row["bcp47"], row[column]) for system, column in SPELLINGS.items() for row in common]
+        spelled += [("iso639-3", row["code"], row["code"]) for row in rare]
+        id_ = "languages"
+        about = self._about(id_, self._address("ConceptMap", id_), tables, "Languages in ISO 639 and NISO Z39.53")
+        source = self._uri(LANGUAGE)
+        return concept_map(
+            about,
+            (
+                # An alias in what is received, yet a system of its own in a map: its codes differ.
+                Mapped(source, tag, f"{self._base}/CodeSystem/{system}", code, "equivalent" if code else "unmatched")
+                for system, tag, code in spelled
+            ),
+        )
 
     def _concept_map(self, table: str, scope: str, rows: list[Row]) -> Resource:
         topic = "any" if scope == ANY else scope

@@ -96,6 +96,30 @@ def keys_of(tables: Tables) -> dict[str, str]:
     return keys
 
 
+def test_languages_in_all_their_systems(made: Made) -> None:
+    groups = made["ConceptMap/languages"]["group"]
+    found = {
+        group["target"].removeprefix(f"{BASE}/CodeSystem/"): {
+            each["code"]: each["target"][0].get("code", "") for each in group["element"]
+        }
+        for group in groups
+    }
+    assert {group["source"] for group in groups} == {"urn:ietf:bcp:47"}
+    assert {system: len(codes) for system, codes in found.items()} == {
+        "iso639-1": 487,
+        "iso639-2b": 487,
+        "iso639-2t": 487,
+        "iso639-3": 7990,
+        "niso-z3953": 487,
+    }
+    chinese = {system: codes["zh"] for system, codes in found.items()}
+    assert chinese == dict(zip(found, ["zh", "chi", "zho", "zho", "chi"], strict=True))
+    assert (found["iso639-1"]["fil"], found["iso639-3"]["ase"]) == ("", "ase")
+    assert Counter(found["iso639-1"].values())[""] == sum(
+        not row["iso639_1"] for row in Tables().rows("codes/languages.csv")
+    )
+
+
 def test_every_note_stays_and_no_map_holds_for_two_topics(made: Made) -> None:
     comments = {
         (each["id"], element["code"], target.get("code", "")): target.get("comment", "")
@@ -287,6 +311,11 @@ def test_the_same_bytes_for_the_owner_only(tmp_path: Path) -> None:
             "ConceptMap own-any would not",
         ),
         ("crosswalks/own.csv", f"{HEADER}*,wording,x,state,declined,alike,\n", "'alike' is no relationship"),
+        (
+            "crosswalks/wordings-to-state.csv",
+            f"{HEADER}*,wording,x,state,declined,wider,\n",
+            "two tables would both be the ConceptMap wordings-to-state-any",
+        ),
     ],
 )
 def test_what_cannot_be_told_is_refused_before_anything_is_written(
