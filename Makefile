@@ -1,10 +1,11 @@
 # Two commands do all the set-up on a machine with Python 3.11+ and make: `make demo` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
+SECONDS ?= 3600
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench soak clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -27,6 +28,9 @@ bench: $(VENV)/dev.done ## Measure auditing a generated 834 beside its floor, an
 	$(BIN)/python -m tests.benchmarks.bench_audit
 	$(BIN)/python -m tests.benchmarks.bench_vocabulary
 
+soak: $(VENV)/fuzz.done ## Fuzz the 834 reader for SECONDS (3600)
+	$(BIN)/python -m tests.fuzz.soak $(SECONDS)
+
 clean: ## Remove the virtual environment and what tools leave behind
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
@@ -40,4 +44,8 @@ $(VENV)/demo.done: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/dev.done: $(BIN)/python pyproject.toml constraints.txt
 	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+$(VENV)/fuzz.done: $(BIN)/python pyproject.toml constraints.txt
+	$(INSTALL) -e '.[fuzz]'
 	@touch $@

@@ -123,10 +123,10 @@ class Raw(Struct, gc=False):
     def offset_of(self, place: int) -> int:
         """The byte offset of a segment, blanks before it not counted; the INS is at place 0."""
         segment, joint = self.segments[place], self.joint
+        lead = 0 if segment[:1].isalpha() else _lead(segment)
         found = self.whole.find(f"{joint}{segment}{joint}") if self.whole else -1
         if found >= 0:  # quicker than adding up; of equal segments only the first is ever asked for
-            return self.offset + found + len(joint)
-        lead = 0 if segment[:1].isalpha() else _lead(segment)
+            return self.offset + found + len(joint) + lead
         return self.offset + len("".join(self.segments[:place])) + place * len(joint) + lead
 
     def offsets(self) -> list[int]:
@@ -181,10 +181,17 @@ class Envelope:
     def interchanges(self) -> Iterator[Interchange]:
         """Every interchange in order. Consume the batches of one before asking for the next.
 
-        Raises UnreadableError when the source does not start with an ISA.
+        Raises UnreadableError when the source does not start with an ISA that can be used. A later one
+        that cannot is what stands after the last terminator.
         """
         while self._fill_isa():
-            marks = delimiters(self._buffer[: ISA_LENGTH * 2], self._name)
+            try:
+                marks = delimiters(self._buffer[: ISA_LENGTH * 2], self._name)
+            except UnreadableError:
+                if not self._number:
+                    raise
+                self._give_up()
+                return
             yield Interchange(self._number + 1, self._offset, marks, self._batches(marks))
         if not self._number:
             raise UnreadableError(f"{self._name} is empty")
@@ -198,8 +205,7 @@ class Envelope:
     def _fill_isa(self) -> bool:
         """Move to the next ISA and have enough of it; False at the end of the source."""
         while True:
-            clean = self._buffer.lstrip(BLANK)
-            clean = clean.removeprefix(_BOM).lstrip(BLANK)
+            clean = self._buffer.lstrip(BLANK + _BOM)
             self._offset += len(self._buffer) - len(clean)
             self._buffer = clean
             if len(clean) >= ISA_LENGTH * 2 or not self._more():
@@ -210,10 +216,13 @@ class Envelope:
             return True
         if not self._number:
             raise UnreadableError(f"{self._name} is no X12 interchange: it does not start with ISA")
+        self._give_up()
+        return False
+
+    def _give_up(self) -> None:
         self._end()
         for _ in self._blocks:  # so that the source's digest is of the whole content
             pass
-        return False
 
     def _batches(self, marks: Delimiters) -> Iterator[Batch]:
         more = True
@@ -221,12 +230,12 @@ class Envelope:
             cut = self._buffer.rfind(marks.segment) + 1
             if cut:
                 number, start, text, rest = self._number, self._offset, self._buffer[:cut], self._buffer[cut:]
-                last = not more or _is_other_isa(rest.lstrip(BLANK), marks)
+                last = not more or _is_other_isa(rest, marks)
                 self._number, self._offset, self._buffer = number + text.count(marks.segment), start + cut, rest
                 yield Batch(number + 1, start, text, marks, last=last)
                 if self._offset > start:  # what was given back, if anything, is not the whole batch
                     continue
-            elif _is_other_isa(self._buffer.lstrip(BLANK), marks):
+            elif _is_other_isa(self._buffer, marks):
                 return
             elif not more:
                 self._end()
@@ -248,6 +257,7 @@ class Envelope:
 
 def _is_other_isa(rest: str, marks: Delimiters) -> bool:
     """Whether text without our terminator is an interchange of other delimiters: the one before it was cut off."""
+    rest = rest.lstrip(BLANK.replace(marks.element, ""))
     other_element = len(rest) > 3 and rest[3] != marks.element
     return starts_isa(rest) and (other_element or len(rest) >= ISA_LENGTH * 2)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from itertools import compress, count
 
+import msgspec
+
 from fhir_equity.adapters.edi834.control import Control
 from fhir_equity.adapters.edi834.envelope import (
     BLANK,
@@ -166,7 +168,10 @@ class _Reader:
         tail = self._envelope.tail
         left = tail.text.lstrip(BLANK)
         place = Locator(self._name, "segment", tail.number, tail.offset + len(tail.text) - len(left))
-        if not self._control.ended:
+        if starts_isa(left) and not self._control.ended:
+            yield from self._cut_off(msgspec.structs.replace(place, path="ISA"))
+            yield Finding("x12.text_after_iea", Severity.ERROR, place)
+        elif not self._control.ended:
             yield from self._unended(tail, left.rstrip(BLANK).split(self._marks.element), place)
         elif left.strip(BLANK + self._marks.segment):
             yield Finding("x12.text_after_iea", Severity.ERROR, place)
