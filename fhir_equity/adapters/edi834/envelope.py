@@ -12,7 +12,7 @@ from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError
 
 ISA_LENGTH = 106
-LONGEST = 1024 * 1024  # bytes of a segment or of a member; real ones have some hundreds or thousands
+LONGEST = 1024 * 1024  # bytes of a segment or of a member that are waited for; real ones have some hundreds or thousands
 BLANK = " \r\n\t"
 _BLOCK = 32 * 1024  # bytes cut at a time: little enough to stay in the processor's cache
 _BOM = "\xef\xbb\xbf"  # a UTF-8 byte order mark, seen as Latin-1
@@ -65,7 +65,8 @@ class Batch:
 
     `number` and `offset` are those of the first. Raw segments keep the line ends that stand before
     them, so that offsets add up; ids keep them too. `last` is whether nothing can follow in this
-    interchange.
+    interchange. `too_long` is empty, or the finding for a member or a segment of which no end was
+    in sight: all that is here is its beginning. `dropped` bytes of its last segment are not here.
     """
 
     def __init__(self, number: int, offset: int, text: str, marks: Delimiters, *, last: bool = False) -> None:
@@ -73,6 +74,8 @@ class Batch:
         self.offset = offset
         self.text = text
         self.last = last
+        self.too_long = ""
+        self.dropped = 0
         self._marks = marks
 
     @cached_property
@@ -92,7 +95,7 @@ class Batch:
 
     def start_of(self, index: int) -> int:
         """The byte offset where a raw segment starts; for one index beyond the last, where the batch ends."""
-        return self._starts[index]
+        return self._starts[index] + (self.dropped if index == len(self.segments) else 0)
 
     def offset_of(self, index: int) -> int:
         """The byte offset of a segment, blanks before it not counted."""
@@ -240,19 +243,49 @@ class Envelope:
             elif not more:
                 self._end()
                 return
-            if len(self._buffer) > LONGEST:
-                what = "a member" if cut > len(self._buffer) // 2 else "a segment"
-                raise UnreadableError(f"{self._name}, byte {self._offset}: {what} without an end")
-            more = self._more()
+            # What we hold is a piece of one segment, or a member that may go on.
+            if len(self._buffer) <= LONGEST:
+                more = self._more(len(self._buffer))
+            elif cut > len(self._buffer) // 2:
+                yield self._taken(self._buffer[:cut], self._buffer[cut:], marks, "x12.member.too_long")
+            else:
+                dropped, rest = self._drop(marks.segment)
+                more = dropped >= 0
+                if more:
+                    yield self._taken(self._buffer + marks.segment, rest, marks, "x12.segment.too_long", dropped)
+
+    def _taken(self, text: str, rest: str, marks: Delimiters, too_long: str, dropped: int = 0) -> Batch:
+        """The beginning of what is too long, as a batch that cannot be given back."""
+        batch = Batch(self._number + 1, self._offset, text, marks)
+        batch.too_long, batch.dropped = too_long, dropped
+        self._buffer = rest
+        return batch
+
+    def _drop(self, end: str) -> tuple[int, str]:
+        """Read over the rest of a segment: how many bytes it had, and what follows it; -1 where it has no end."""
+        if starts_isa(self._buffer.lstrip(BLANK)):
+            raise UnreadableError(f"{self._name}, byte {self._offset}: a segment ISA without an end")
+        dropped = 0
+        for block in self._blocks:
+            text = block.decode("latin-1")
+            at = text.find(end)
+            if at >= 0:
+                return dropped + at, text[at + 1 :]
+            dropped += len(text)
+        return -1, ""
 
     def _end(self) -> None:
         self.tail = Tail(self._number + 1, self._offset, self._buffer)
         self._buffer = ""
 
-    def _more(self) -> bool:
-        block = next(self._blocks, b"")
-        self._buffer += block.decode("latin-1")
-        return bool(block)
+    def _more(self, least: int = 1) -> bool:
+        """Read at least so many bytes: what is twice as long each time is looked through only so often."""
+        blocks = []
+        while least > 0 and (block := next(self._blocks, b"")):
+            blocks.append(block)
+            least -= len(block)
+        self._buffer += b"".join(blocks).decode("latin-1")
+        return bool(blocks)
 
 
 def _is_other_isa(rest: str, marks: Delimiters) -> bool:

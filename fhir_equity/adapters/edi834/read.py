@@ -31,7 +31,7 @@ Used = tuple[int, int]  # the segment number and the byte offset up to which a b
 def read(source: Source, context: Context) -> Iterator[Read]:
     """Yield Members, Rejected and Findings of a source in constant memory.
 
-    Raises UnreadableError when the source is no 834 at all, or has a segment or a member without end.
+    Raises UnreadableError when the source is no 834 at all, or has an ISA without end.
     """
     envelope = Envelope(source)
     reader = _Reader(source.name, envelope, context)
@@ -51,18 +51,22 @@ class _Reader:
         self._header = frozenset(context.guide.get("segments", {}).get("header", []))
         self._boundary_of: Memory[str, bool] = Memory(lambda kind: is_boundary(kind.strip(BLANK)))
         self._open: Raw | None = None  # a member that nothing in its interchange follows
+        self._passing = False  # over the rest of a member that was too long
+        self._empty = False  # the segment before was empty
         self._members: MemberReader
-        self._marks: Delimiters
+        self._marks: Delimiters | None = None
 
     def interchange(self, interchange: Interchange) -> Iterator[Read]:
         """Everything in one interchange, up to its IEA."""
         if not self._control.ended:
             yield from self._cut_off(Locator(self._name, "segment", interchange.number, interchange.offset, "ISA"))
-        self._marks = interchange.marks
-        self._members = MemberReader(self._name, interchange.marks, self._context)
+        if self._marks != interchange.marks:
+            self._marks = interchange.marks
+            self._members = MemberReader(self._name, interchange.marks, self._context)
         run = _Run(interchange.marks)
         for batch in interchange.batches:
-            if self._control.taking and run.starts(batch):
+            if self._control.taking and run.starts(batch) and not batch.too_long:
+                self._passing = False
                 used = yield from self._run(run, batch)
             else:
                 used = yield from self._batch(batch)
@@ -118,6 +122,8 @@ class _Reader:
             yield from self._between(batch, first, len(batch.segments))
         elif whole:
             yield self._finish(batch.raw(first, len(batch.segments)))
+        elif batch.too_long:
+            yield self._too_long(batch, first)
         elif batch.last:
             self._open = batch.raw(first, len(batch.segments))
         else:
@@ -127,6 +133,7 @@ class _Reader:
     def _boundary(self, kind: str, batch: Batch, index: int) -> Generator[Read, None, bool]:
         """A segment that ends what was before it; returns whether a member starts here."""
         place = self._place(batch, index, kind)
+        self._passing = self._empty = False
         if kind != "INS":
             yield from self._control.segment(kind, batch.segments[index].split(self._marks.element), place, self._marks)
             return False
@@ -136,9 +143,14 @@ class _Reader:
 
     def _between(self, batch: Batch, first: int, stop: int) -> Iterator[Read]:
         """Segments outside of members: those of a set's header, and those that stand where nothing should."""
-        for index in range(first, stop if self._control.strict else first):
+        for index in range(first, stop if self._control.strict and not self._passing else first):
             kind = batch.kinds[index].strip(BLANK)
-            if kind in self._header and self._control.taking:
+            if not kind and self._empty:  # a run of empty ones is one finding
+                continue
+            self._empty = not kind
+            if batch.too_long:
+                yield Finding(batch.too_long, Severity.ERROR, self._place(batch, index))
+            elif kind in self._header and self._control.taking:
                 yield from self._control.header(
                     kind, batch.segments[index].split(self._marks.element), self._place(batch, index, kind)
                 )
@@ -152,6 +164,15 @@ class _Reader:
     def _finish(self, raw: Raw) -> Member | Rejected:
         self._control.members += 1
         return self._members.read(raw, self._members.shape_of(raw.segments, raw.kinds))
+
+    def _too_long(self, batch: Batch, first: int) -> Rejected:
+        """What we have of a member; the rest is passed over."""
+        raw = batch.raw(first, len(batch.segments))
+        if batch.dropped:
+            raw.tail = raw.segments.pop()
+        self._control.members += 1
+        self._passing = True
+        return self._members.rejected(raw, batch.too_long)
 
     def _truncated(self, raw: Raw) -> Rejected:
         self._open = None
