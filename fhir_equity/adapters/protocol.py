@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Protocol
 
 from msgspec import Struct
@@ -10,14 +10,25 @@ from msgspec import Struct
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Finding, Loss, Member, Outgoing, Rejected
 
-Read = Member | Rejected | Finding | Loss
-
 
 class Range(Struct, frozen=True):
-    """A piece of a source that can be read alone: bytes `start` to `stop` (-1 = to the end)."""
+    """A piece of a source that can be read alone: bytes `start` to `stop` (-1 = to the end).
+
+    `before` is how many units (segments) come before it, where the format counts them.
+    """
 
     start: int = 0
     stop: int = -1
+    before: int = 0
+
+
+class Seam(Struct):
+    """What a range leaves open at its edges, for `Adapter.join`; `state` is the adapter's own and can be pickled."""
+
+    state: Any
+
+
+Read = Member | Rejected | Finding | Loss
 
 
 class Context(Struct, frozen=True):
@@ -56,11 +67,19 @@ class Adapter(Protocol):
     def split(self, source: Source, pieces: int) -> list[Range]:
         """Cut a source into at most `pieces` ranges that can be read one by one, in order."""
 
-    def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
+    def read(self, source: Source, part: Range, context: Context) -> Iterator[Read | Seam]:
         """Read a range in constant memory.
 
         Yields Members, Rejected (verbatim bytes that are no member), Findings about the artefact
-        and Losses. Raises UnreadableError only when nothing at all can be read.
+        and Losses; at the end of one range of several a Seam, where the format needs one. Raises
+        UnreadableError only when nothing at all can be read.
+        """
+
+    def join(self, seams: Sequence[Seam]) -> list[Read] | None:
+        """What only all ranges together show, from their seams in order.
+
+        None where the ranges do not fit together: then the source must be read in one. Raises
+        UnreadableError as `read` does.
         """
 
     def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from fhir_equity.adapters import Adapter, Source, adapter_named, recognise
-from fhir_equity.adapters.protocol import Context, Range, Read
+from fhir_equity.adapters.protocol import Context, Range, Read, Seam
 from fhir_equity.adapters.source import sources
 from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import Member, Rejected
@@ -77,6 +77,8 @@ def items(workspace: Workspace, read: Input, failures: Failures) -> Iterator[Rea
     """What the adapter yields, counted; an input that breaks off is told, the others go on."""
     try:
         for item in read.adapter.read(read.source, Range(), read.context):
+            if isinstance(item, Seam):  # a whole source has none
+                continue
             read.found += 1
             if isinstance(item, Member):
                 read.members += 1

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 from zlib import crc32
 
 from msgspec import Struct
@@ -36,6 +37,9 @@ class Profiles:
         self._numbers: dict[tuple[object, ...], int] = {}
         self.profiles: list[Profile] = []
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_matter_of": None}  # it belongs to the workspace
+
     def number(self, answers: tuple[Answer, ...], stratum: tuple[str, ...] = ()) -> int:
         """The number of the profile that these answers and this stratum make."""
         key = (stratum, *[part for answer in answers for part in (answer.received, answer.origin)])
@@ -50,6 +54,13 @@ class Profiles:
         key = (stratum, *[(event.received, event.origin, event.first_seen) for event in events])
         found = self._numbers.get(key)
         return self._add(key, Profile(events, (), stratum)) if found is None else found
+
+    def take(self, other: Profiles) -> list[int]:
+        """Take over the profiles of another; gives the number here of each number there."""
+        return [
+            found if (found := self._numbers.get(key)) is not None else self._add(key, profile)
+            for key, profile in zip(other._numbers, other.profiles, strict=True)
+        ]
 
     def _add(self, key: tuple[object, ...], profile: Profile) -> int:
         number = self._numbers[key] = len(self.profiles)
@@ -79,6 +90,13 @@ class People:
         self._keys[bucket].append(key)
         self._checks[bucket].append(check)
         self._profiles[bucket].append(profile)
+
+    def take(self, other: People, numbers: Sequence[int]) -> None:
+        """Take over the records of another, whose profiles have these `numbers` here."""
+        for bucket in range(BUCKETS):
+            self._keys[bucket] += other._keys[bucket]
+            self._checks[bucket] += other._checks[bucket]
+            self._profiles[bucket].extend(map(numbers.__getitem__, other._profiles[bucket]))
 
     def records(self) -> Counter[int]:
         """How many records have which profile."""

@@ -8,6 +8,7 @@ from itertools import accumulate
 
 from msgspec import Struct
 
+from fhir_equity.adapters.protocol import Range
 from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError
 
@@ -155,12 +156,14 @@ class Interchange(Struct):
     """One ISA..IEA: where it starts, its delimiters, and its segments in batches.
 
     The batches end with the source, with `Envelope.give_back`, or before an ISA of other delimiters.
+    `goes_on` is whether its beginning is in another range.
     """
 
     number: int
     offset: int
     marks: Delimiters
     batches: Iterator[Batch]
+    goes_on: bool = False
 
 
 class Envelope:
@@ -170,22 +173,34 @@ class Envelope:
     UTF-8 are decoded where they are used (see `text`).
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, part: Range) -> None:
         self._name = source.name
-        self._blocks = source.blocks(_BLOCK)
+        whole = part == Range()
+        self._blocks = source.blocks(_BLOCK) if whole else source.part(part.start, part.stop, _BLOCK)
         self._buffer = ""
-        self._offset = 0
-        self._number = 0
+        self._offset = part.start
+        self._number = part.before
+        self._inside = delimiters(isa_of(source), source.name) if part.start else None
+        self.marks: Delimiters  # of the latest interchange
         self.tail = Tail()
+
+    @property
+    def next(self) -> tuple[int, int]:
+        """The number and the byte offset of the segment that comes next."""
+        return self._number + 1, self._offset
 
     def interchanges(self) -> Iterator[Interchange]:
         """Every interchange in order. Consume the batches of one before asking for the next.
 
-        Raises UnreadableError when the source does not start with an ISA.
+        A range that starts inside the first interchange goes on with that one. Raises
+        UnreadableError when the source does not start with an ISA.
         """
+        if self._inside is not None:
+            self.marks = self._inside
+            yield Interchange(self._number + 1, self._offset, self.marks, self._batches(self.marks), goes_on=True)
         while self._fill_isa():
-            marks = delimiters(self._buffer[: ISA_LENGTH * 2], self._name)
-            yield Interchange(self._number + 1, self._offset, marks, self._batches(marks))
+            self.marks = delimiters(self._buffer[: ISA_LENGTH * 2], self._name)
+            yield Interchange(self._number + 1, self._offset, self.marks, self._batches(self.marks))
         if not self._number:
             raise UnreadableError(f"{self._name} is empty")
 
@@ -244,6 +259,12 @@ class Envelope:
         block = next(self._blocks, b"")
         self._buffer += block.decode("latin-1")
         return bool(block)
+
+
+def isa_of(source: Source) -> str:
+    """The first characters of a source from its ISA on, enough to read its delimiters. Raises UnreadableError."""
+    clean = source.head()[: 4 * ISA_LENGTH].decode("latin-1").lstrip(BLANK)
+    return clean.removeprefix(_BOM).lstrip(BLANK)[: 2 * ISA_LENGTH]
 
 
 def _is_other_isa(rest: str, marks: Delimiters) -> bool:

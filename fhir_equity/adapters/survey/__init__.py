@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import IO
 
-from fhir_equity.adapters.protocol import Adapter, Context, Range, Read
+from fhir_equity.adapters.protocol import Adapter, Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.adapters.survey.columns import header_of
 from fhir_equity.adapters.survey.guide import Guide, guide_from
@@ -55,6 +55,10 @@ class SurveyAdapter:
     def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
         """Read a survey row by row. Raises UnreadableError without a header or a member key column."""
         return read_members(source, context)
+
+    def join(self, seams: Sequence[Seam]) -> list[Read] | None:
+        """Nothing: a range leaves nothing open."""
+        return []
 
     def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
         """Write a CSV of members, yielding what a table of wordings cannot carry."""

@@ -1,0 +1,126 @@
+"""Count records, one after the other or by several workers: the same numbers either way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from fhir_equity.model import Enrollment, Finding, Loss, Meaning, Member, Received, Rejected
+from fhir_equity.privacy import Pseudonyms
+from fhir_equity.quality.people import People, Profiles, check_of
+from fhir_equity.quality.rules import of_the_person, problems
+
+STRATA = ("partner", "coverage", "relationship", "state")
+MOST_LOSSES = 10_000  # tuples of losses that wait to be counted
+
+
+class Census:
+    """What was read, in little memory: people with their profiles, findings and losses by code.
+
+    `pseudonyms` have the key of the run, the same for all its workers; `by` names strata. Stored in
+    a pickle, a census is only good for `take`.
+    """
+
+    def __init__(
+        self, pseudonyms: Pseudonyms, matter_of: Callable[[str], str], as_of: str, by: tuple[str, ...] = ()
+    ) -> None:
+        self._pseudonyms = pseudonyms
+        self._by = by
+        self._as_of = as_of
+        self._numbers: dict[str, Callable[[str], int]] = {}
+        self._lost: dict[int, list[Any]] = {}  # by identity: most members of an 834 share a few tuples of losses
+        self._losses: Counter[tuple[str, str]] = Counter()
+        self._findings: Counter[tuple[str, str]] = Counter()
+        self.people = People()
+        self.profiles = Profiles(matter_of, as_of)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._settle()
+        return {**self.__dict__, "_numbers": {}, "_pseudonyms": None}  # neither the key nor what was made with it
+
+    def add(self, item: Member | Rejected | Finding | Loss) -> None:
+        """Anything that was read."""
+        if isinstance(item, Member):
+            self.member(item)
+        elif isinstance(item, Rejected):
+            self.finding(item.finding)
+        elif isinstance(item, Finding):
+            self.finding(item)
+        else:
+            self.lost(item.rule, item.relationship.value, 1)
+
+    def member(self, member: Member) -> None:
+        """A record."""
+        for finding in member.findings:
+            self.finding(finding)
+        if member.birth_date > self._as_of:
+            for finding in of_the_person(member, self._as_of):
+                self.finding(finding)
+        if member.losses:
+            self._lost.setdefault(id(member.losses), [member.losses, 0])[1] += 1
+            if len(self._lost) > MOST_LOSSES:
+                self._settle()
+        number = self._numbers.get(member.partner)
+        if number is None:
+            number = self._numbers[member.partner] = self._pseudonyms.numbers(member.partner)
+        self.people.add(
+            number(member.key), check_of(member), self.profiles.number(member.answers, self.stratum(member))
+        )
+
+    def stratum(self, member: Member) -> tuple[str, ...]:
+        """The partner, whose tables say what values mean, then the member's value of each stratum."""
+        if not self._by:
+            return (member.partner,)
+        values = {
+            "partner": member.partner,
+            "coverage": member.enrollment.coverage,
+            "relationship": _relationship(member.enrollment),
+            "state": member.address.state,
+        }
+        return (member.partner, *(values[name] for name in self._by))
+
+    def finding(self, finding: Finding) -> None:
+        """A finding that is no value's."""
+        self.found(finding.code, finding.severity.value, 1)
+
+    def found(self, code: str, severity: str, count: int) -> None:
+        """Findings that were counted elsewhere."""
+        self._findings[(code, severity)] += count
+
+    def lost(self, rule: str, relationship: str, count: int) -> None:
+        """Losses that were counted elsewhere."""
+        self._losses[(rule, relationship)] += count
+
+    def take(self, other: Census) -> None:
+        """Take over what another counted."""
+        self.people.take(other.people, self.profiles.take(other.profiles))
+        self._findings += other._findings
+        self._losses += other._losses
+
+    def findings(self, meaning_of: Callable[[str], Callable[[Received], Meaning]]) -> Counter[tuple[str, str]]:
+        """Findings by code and severity, with those of the values: found once for each profile."""
+        found = Counter(self._findings)
+        for number, count in self.people.records().items():
+            profile = self.profiles.profiles[number]
+            for received in profile.received:
+                for code, severity in problems(received, meaning_of(profile.stratum[0])):
+                    found[(code, severity.value)] += count
+        return found
+
+    def losses(self) -> Counter[tuple[str, str]]:
+        """Losses by rule and relationship."""
+        self._settle()
+        return self._losses
+
+    def _settle(self) -> None:
+        for losses, count in self._lost.values():
+            for loss in losses:
+                self.lost(loss.rule, loss.relationship.value, count)
+        self._lost.clear()
+
+
+def _relationship(enrollment: Enrollment) -> str:
+    if enrollment == Enrollment():
+        return ""
+    return "subscriber" if enrollment.subscriber else "dependent"
