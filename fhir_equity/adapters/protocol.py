@@ -8,9 +8,9 @@ from typing import IO, Any, Protocol
 from msgspec import Struct
 
 from fhir_equity.adapters.source import Source
-from fhir_equity.model import Finding, Loss, Member, Outgoing, Rejected
+from fhir_equity.model import Finding, Frame, Loss, Member, Outgoing, Rejected
 
-Read = Member | Rejected | Finding | Loss
+Read = Member | Rejected | Finding | Loss | Frame
 
 
 class Range(Struct, frozen=True):
@@ -60,7 +60,16 @@ class Adapter(Protocol):
         """Read a range in constant memory.
 
         Yields Members, Rejected (verbatim bytes that are no member), Findings about the artefact
-        and Losses. Raises UnreadableError only when nothing at all can be read.
+        and Losses; a Frame before the records that stand in it. Raises UnreadableError only when
+        nothing at all can be read.
+        """
+
+    def again(self, rejected: Rejected, frame: bytes, context: Context) -> Iterator[Read]:
+        """Read a rejected record once more, alone, as it would now be read in its artefact.
+
+        `frame` is the `raw` of the Frame it stood in, empty in formats without one; positions are
+        those of the artefact. Yields it as Rejected if it still is no member. Raises UnreadableError
+        where the frame cannot be used.
         """
 
     def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:

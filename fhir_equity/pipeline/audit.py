@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from fhir_equity.adapters.protocol import Read
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Enrollment, Event, Finding, Loss, Member, Rejected, Severity
 from fhir_equity.pipeline.reading import Failures, inputs, items
@@ -87,7 +88,7 @@ class _Count:
                 entries.append(read.entry())
         return entries
 
-    def _item(self, item: Member | Rejected | Finding | Loss) -> None:
+    def _item(self, item: Read) -> None:
         if isinstance(item, Member):
             meaning = self._workspace.vocabulary(item.partner).meaning
             for finding in findings(item, meaning, self._workspace.as_of):
@@ -100,7 +101,7 @@ class _Count:
             self._findings[(item.finding.code, item.finding.severity.value)] += 1
         elif isinstance(item, Finding):
             self._findings[(item.code, item.severity.value)] += 1
-        else:
+        elif isinstance(item, Loss):
             self._losses[(item.rule, item.relationship.value)] += 1
 
     def stored(self, partner: str) -> list[dict[str, Any]]:

@@ -36,6 +36,10 @@ class Interned(Struct):
         """How many values are remembered."""
         return len(self.received) + len(self.origins) + len(self.events)
 
+    def said(self, record: Record) -> frozenset[tuple[str, int]]:
+        """What a learnt record says: matters with the digests of what was said about them."""
+        return frozenset([(matter, self.events[event.received]) for matter, event in record.events])
+
     def learn(self, connection: Connection, records: Iterable[Record]) -> None:
         """Know the ids of everything these records say."""
         events = list(dict.fromkeys(event for record in records for _, event in record.events))

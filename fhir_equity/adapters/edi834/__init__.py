@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import IO
 
+from fhir_equity.adapters.edi834.again import read_again
 from fhir_equity.adapters.edi834.read import read
 from fhir_equity.adapters.edi834.write import write
 from fhir_equity.adapters.protocol import Context, Range, Read
 from fhir_equity.adapters.source import Source
-from fhir_equity.model import Loss, Outgoing
+from fhir_equity.model import Loss, Outgoing, Rejected
 
 
 class Edi834:
@@ -31,6 +32,10 @@ class Edi834:
     def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
         """See `fhir_equity.adapters.edi834.read`."""
         return read(source, context)
+
+    def again(self, rejected: Rejected, frame: bytes, context: Context) -> Iterator[Read]:
+        """Read a rejected member again; its frame is the ISA of its interchange."""
+        return read_again(rejected, frame, context)
 
     def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
         """See `fhir_equity.adapters.edi834.write`."""

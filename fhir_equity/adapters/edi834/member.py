@@ -86,6 +86,9 @@ class MemberReader:
             self._answers(raw, dmg, shape, notes),
             self._findings(raw, notes) if notes else (),
             shape.losses,
+            unit="segment",
+            number=raw.number,
+            offset=raw.offset_of(0),
         )
 
     def rejected(self, raw: Raw, code: str) -> Rejected:
