@@ -42,7 +42,7 @@ def list_(
         say(context, "The quarantine holds no such record.")
         return
     _counts(context, records)
-    some = [(r.id, r.code, str(_place(r)), _state(r)) for r in records[:SHOWN]]
+    some = [(r.id, r.code, _place(r), f"run {r.settled_run}" if r.settled_run else "") for r in records[:SHOWN]]
     title = f"By record ({len(some)} of {len(records):,}, all with --json)"
     show(context, title, ("id", "code", "where", "settled"), some, left=4)
 
@@ -60,10 +60,6 @@ def _counts(context: typer.Context, records: Iterable[Held]) -> None:
 
 def _place(record: Held) -> Locator:
     return Locator(record.artefact, record.unit, record.number, record.offset, record.path)
-
-
-def _state(record: Held) -> str:
-    return f"{record.settled_at} (run {record.settled_run})" if record.settled_run else ""
 
 
 def _entry(record: Held) -> dict[str, object]:
@@ -95,7 +91,8 @@ def show_(
     say(context, f"Record {record.id}: {record.code}")
     say(context, f"  where: {_place(record)}")
     say(context, f"  partner: {record.partner}, format: {record.format}, run: {record.run}, bytes: {record.size:,}")
-    say(context, f"  settled: {_state(record) or 'no'}")
+    settled = f"{record.settled_at}, run {record.settled_run}" if record.settled_run else "no"
+    say(context, f"  settled: {settled}")
     if out is not None:
         with private_file(out) as file:
             file.write(raw)

@@ -18,16 +18,13 @@ _kept = msgspec.json.Decoder(Kept).decode
 
 def orphans(connection: Connection, partner: str, members: Sequence[Member]) -> list[Orphan]:
     """The dependents among the members of a chunk, already written, whose subscriber is not known yet."""
-    named = {member.enrollment.subscriber_key for member in members if member.enrollment.subscriber}
-    return still_orphans(
-        connection,
-        partner,
-        [
-            (member.enrollment.subscriber_key, Locator("", member.unit, member.number, member.offset))
-            for member in members
-            if not member.enrollment.subscriber and member.enrollment.subscriber_key not in named | {""}
-        ],
-    )
+    named = {member.enrollment.subscriber_key for member in members if member.enrollment.subscriber} | {""}
+    alone = [
+        (member.enrollment.subscriber_key, Locator("", member.unit, member.number, member.offset))
+        for member in members
+        if not member.enrollment.subscriber and member.enrollment.subscriber_key not in named
+    ]
+    return still_orphans(connection, partner, alone)
 
 
 def still_orphans(connection: Connection, partner: str, found: Sequence[Orphan]) -> list[Orphan]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
 from fhir_equity.model import Finding, Locator, Member, Severity
 
-Said = frozenset[tuple[str, int]]  # (matter, digest of all that was said about it on one occasion)
+Said = Mapping[str, int]  # matter -> 32 bits of the digest of what was said about it, never 0
 
 
 class Met(Struct, frozen=True):
@@ -21,56 +21,47 @@ class Met(Struct, frozen=True):
 
 
 class Repeats:
-    """Where every member was last met in a run and what was said: four bytes for each id of the store.
+    """Where every member was last met in a run, and what was last said about each matter.
 
-    What is said repeats from member to member and is kept once.
+    Takes four bytes for each id of the store, and four more for each matter.
     """
 
     def __init__(self) -> None:
-        self._last = array("I")
-        self._kept: list[tuple[int, Said]] = [(0, frozenset())]  # (artefact, said); 0 is for nobody
-        self._places: dict[tuple[int, Said], int] = {}
+        self._where = array("I")  # artefact by member, 0 where not met
+        self._said: dict[str, array[int]] = {}  # by matter; 0 where nothing was said
 
-    def look(self, artefact: int, records: Iterable[Met]) -> tuple[list[Finding], dict[int, int]]:
+    def look(self, artefact: int, records: Iterable[Met]) -> tuple[list[Finding], list[Met]]:
         """Findings about records of persons met before, and what `learn` takes once the records are written."""
         findings: list[Finding] = []
-        met: dict[int, int] = {}
+        met: dict[int, Met] = {}
         for record in records:
-            before = met.get(record.id) or self._place(record.id)
-            if before:
-                findings += _found(record, artefact, *self._kept[before])
-            met[record.id] = self._keep((artefact, record.said))
-        return findings, met
+            before = met.get(record.id)
+            if before is not None:
+                findings += _found(record, artefact, artefact, before.said)
+                record = Met(record.id, record.member, {**before.said, **record.said})
+            elif record.id < len(self._where) and (where := self._where[record.id]):
+                said = {matter: values[record.id] for matter, values in self._said.items() if values[record.id]}
+                findings += _found(record, artefact, where, said)
+            met[record.id] = record
+        return findings, list(met.values())
 
-    def learn(self, met: dict[int, int]) -> None:
-        """Remember where members were met."""
-        short = max(met, default=0) + 1 - len(self._last)
-        if short > 0:
-            self._last.frombytes(bytes(short * self._last.itemsize))
-        for member, place in met.items():
-            self._last[member] = place
-
-    def _place(self, member: int) -> int:
-        return self._last[member] if member < len(self._last) else 0
-
-    def _keep(self, here: tuple[int, Said]) -> int:
-        place = self._places.get(here)
-        if place is None:
-            place = self._places[here] = len(self._kept)
-            self._kept.append(here)
-        return place
+    def learn(self, artefact: int, met: Sequence[Met]) -> None:
+        """Remember where members were met and what they said; what they left out stays as it was."""
+        for matter in {matter for record in met for matter in record.said}:
+            self._said.setdefault(matter, array("I"))
+        size = max(len(self._where), *(record.id + 1 for record in met)) if met else 0
+        for values in (self._where, *self._said.values()):
+            values.frombytes(bytes(max(size - len(values), 0) * values.itemsize))
+        for record in met:
+            self._where[record.id] = artefact
+            for matter, value in record.said.items():
+                self._said[matter][record.id] = value
 
 
 def _found(record: Met, artefact: int, where: int, said: Said) -> list[Finding]:
     """Twice in one file is told in any case; two files say the same of a person as a rule."""
     place = Locator("", record.member.unit, record.member.number, record.member.offset)
-    differs = _differ(record.said, said)
+    differs = any(said.get(matter, value) != value for matter, value in record.said.items())
     if where == artefact:
         return [Finding("member.duplicate", Severity.WARNING if differs else Severity.INFO, place)]
     return [Finding("member.seen_in_two_files", Severity.WARNING, place)] if differs else []
-
-
-def _differ(one: Said, other: Said) -> bool:
-    """Whether both speak of a matter and say something else: what a record leaves out says nothing."""
-    both = {matter for matter, _ in one} & {matter for matter, _ in other}
-    return any(matter in both for matter, _ in one ^ other)

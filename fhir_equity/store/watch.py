@@ -19,7 +19,7 @@ class Noticed(Struct):
     """What was noticed in one chunk; it is learnt once the chunk is written."""
 
     findings: list[Finding] = field(default_factory=list)
-    met: dict[int, int] = field(default_factory=dict)
+    met: list[Met] = field(default_factory=list)
     orphans: list[Orphan] = field(default_factory=list)
 
 
@@ -41,7 +41,7 @@ class Watch:
 
     def learn(self, noticed: Noticed) -> None:
         """Remember a chunk."""
-        self._repeats.learn(noticed.met)
+        self._repeats.learn(self._artefact, noticed.met)
         self._orphans += noticed.orphans
 
     def end(self, connection: Connection) -> list[Finding]:
