@@ -237,10 +237,9 @@ class Rejected(Struct, frozen=True, gc=False):
 
 
 class Frame(Struct, frozen=True, gc=False):
-    """What the records after it stand in: the delimiters of an interchange, the header row of a survey.
+    """What the records after it stand in (an interchange, a survey's header row), to read one of them alone.
 
-    `raw` is what the adapter needs to read one of those records again, alone. `control` is a number
-    that its sender never gives twice (sender and control number of an interchange); empty without one.
+    `control` is what a sender never gives twice: sender and control number of an interchange, else empty.
     """
 
     raw: bytes
