@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fhir_equity.pipeline.audit import audit
     from fhir_equity.pipeline.convert import convert
     from fhir_equity.pipeline.ingest import ingest
+    from fhir_equity.pipeline.quarantine import quarantine_list, quarantine_retry, quarantine_show
     from fhir_equity.pipeline.sync import sync_apply, sync_plan, sync_pull
     from fhir_equity.pipeline.workspace import Workspace
     from fhir_equity.vocabulary import Vocabulary
@@ -43,6 +44,9 @@ __all__ = [
     "audit",
     "convert",
     "ingest",
+    "quarantine_list",
+    "quarantine_retry",
+    "quarantine_show",
     "sync_apply",
     "sync_plan",
     "sync_pull",
@@ -54,6 +58,9 @@ _LATER = {
     "audit": "fhir_equity.pipeline.audit",
     "convert": "fhir_equity.pipeline.convert",
     "ingest": "fhir_equity.pipeline.ingest",
+    "quarantine_list": "fhir_equity.pipeline.quarantine",
+    "quarantine_retry": "fhir_equity.pipeline.quarantine",
+    "quarantine_show": "fhir_equity.pipeline.quarantine",
     "sync_apply": "fhir_equity.pipeline.sync",
     "sync_plan": "fhir_equity.pipeline.sync",
     "sync_pull": "fhir_equity.pipeline.sync",

@@ -8,7 +8,7 @@ from typing import IO, Any, Protocol
 from msgspec import Struct
 
 from fhir_equity.adapters.source import Source
-from fhir_equity.model import Finding, Loss, Member, Outgoing, Rejected
+from fhir_equity.model import Finding, Frame, Loss, Member, Outgoing, Rejected
 
 
 class Range(Struct, frozen=True):
@@ -28,7 +28,7 @@ class Seam(Struct):
     state: Any
 
 
-Read = Member | Rejected | Finding | Loss
+Read = Member | Rejected | Finding | Loss | Frame | Seam
 
 
 class Context(Struct, frozen=True):
@@ -67,12 +67,12 @@ class Adapter(Protocol):
     def split(self, source: Source, pieces: int) -> list[Range]:
         """Cut a source into at most `pieces` ranges that can be read one by one, in order."""
 
-    def read(self, source: Source, part: Range, context: Context) -> Iterator[Read | Seam]:
+    def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
         """Read a range in constant memory.
 
         Yields Members, Rejected (verbatim bytes that are no member), Findings about the artefact
-        and Losses; at the end of one range of several a Seam, where the format needs one. Raises
-        UnreadableError only when nothing at all can be read.
+        and Losses; a Frame before the records that stand in it; at the end of one range of several a
+        Seam, where the format needs one. Raises UnreadableError only when nothing at all can be read.
         """
 
     def join(self, seams: Sequence[Seam]) -> list[Read] | None:
@@ -80,6 +80,14 @@ class Adapter(Protocol):
 
         None where the ranges do not fit together: then the source must be read in one. Raises
         UnreadableError as `read` does.
+        """
+
+    def again(self, rejected: Rejected, frame: bytes, context: Context) -> Iterator[Read]:
+        """Read a rejected record once more, alone, as it would now be read in its artefact.
+
+        `frame` is the `raw` of the Frame it stood in, empty in formats without one; positions are
+        those of the artefact. Yields it as Rejected if it still is no member. Raises UnreadableError
+        where the frame cannot be used.
         """
 
     def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:

@@ -15,6 +15,7 @@ from fhir_equity.cli.convert import convert
 from fhir_equity.cli.demo import demo
 from fhir_equity.cli.ingest import ingest
 from fhir_equity.cli.options import Options, words
+from fhir_equity.cli.quarantine import app as quarantine
 from fhir_equity.cli.sandbox import sandbox
 from fhir_equity.cli.sync import app as sync
 from fhir_equity.errors import FhirEquityError
@@ -32,6 +33,7 @@ app = typer.Typer(
 for command in (demo, ingest, audit, convert, sandbox):
     app.command()(command)
 app.add_typer(codes, name="codes")
+app.add_typer(quarantine, name="quarantine")
 app.add_typer(sync, name="sync")
 
 LEVELS = ("debug", "info", "warning", "error")

@@ -117,7 +117,7 @@ class _Conversion:
                     self._findings[item.finding.code] += 1
                 elif isinstance(item, Finding):
                     self._findings[item.code] += 1
-                else:
+                elif isinstance(item, Loss):
                     self._lose(item, ledger)
             self._counts[0] += read.members
             self._counts[1] += read.rejected

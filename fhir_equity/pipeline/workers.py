@@ -13,7 +13,7 @@ from fhir_equity.adapters import adapter_named
 from fhir_equity.adapters.protocol import Range, Seam
 from fhir_equity.adapters.source import sources
 from fhir_equity.errors import UnreadableError
-from fhir_equity.model import Finding, Member, Rejected
+from fhir_equity.model import Finding, Frame, Member, Rejected
 from fhir_equity.pipeline.reading import Failures, Input
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import Pseudonyms
@@ -55,7 +55,7 @@ def count(job: Job, part: Range) -> Counted:
                 if isinstance(item, Seam):
                     counted.seam = item
                     continue
-                counted.found += 1
+                counted.found += not isinstance(item, Frame)
                 counted.members += isinstance(item, Member)
                 counted.rejected += isinstance(item, Rejected)
                 counted.census.add(item)

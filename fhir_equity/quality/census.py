@@ -39,15 +39,15 @@ class Census:
         self._settle()
         return {**self.__dict__, "_numbers": {}, "_pseudonyms": None}  # neither the key nor what was made with it
 
-    def add(self, item: Member | Rejected | Finding | Loss) -> None:
-        """Anything that was read."""
+    def add(self, item: object) -> None:
+        """Anything that was read; what is none of ours counts for nothing."""
         if isinstance(item, Member):
             self.member(item)
         elif isinstance(item, Rejected):
             self.finding(item.finding)
         elif isinstance(item, Finding):
             self.finding(item)
-        else:
+        elif isinstance(item, Loss):
             self.lost(item.rule, item.relationship.value, 1)
 
     def member(self, member: Member) -> None:

@@ -92,6 +92,13 @@ CALLS: list[list[str]] = [
     ["codes", "unmapped", "good.834", "--out", "rows.csv"],
     ["codes", "unmapped", "good.834", "--show-values", "--out", "rows.csv"],
     ["codes", "unmapped"],
+    ["quarantine", "list", "--json", "-"],
+    ["quarantine", "list", "--partner", "demo-plan", "--code", "x12.nm1.missing"],
+    *(["quarantine", "show", str(number)] for number in (1, 2, 3, 99)),
+    ["quarantine", "show", "1", "--out", "raw.txt"],
+    ["quarantine", "show", "1", "--show-values", "--out", "raw.txt"],
+    ["quarantine", "retry", "1"],
+    ["quarantine", "retry"],
     ["sync", "plan", "--hie", "up", "--json", "plan.json"],
     ["sync", "apply", "--hie", "up"],
     ["sync", "pull", "--hie", "up"],
@@ -102,7 +109,7 @@ CALLS: list[list[str]] = [
 
 
 def test_every_command_is_called() -> None:
-    called = {" ".join(call[:2]) if call[0] in ("codes", "sync") else call[0] for call in CALLS}
+    called = {" ".join(call[:2]) if call[0] in ("codes", "quarantine", "sync") else call[0] for call in CALLS}
     assert called == set(commands())
 
 
@@ -121,6 +128,7 @@ def test_no_output_carries_a_value_of_a_record(run: Run, folder: Path) -> None:
     assert not [mark for mark in MARKS if mark in plan]
     assert not [mark for mark in MARKS if mark in (folder / "unmapped.json").read_text()]
     assert "CANARYRACE" in (folder / "rows.csv").read_text()  # asked for by name, in a file of one's own
+    assert "CANARYNAME" in (folder / "raw.txt").read_text()
 
 
 def test_the_audit_document_and_page_carry_no_value(run: Run, folder: Path) -> None:

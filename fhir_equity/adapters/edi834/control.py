@@ -9,7 +9,7 @@ from typing import Any
 from fhir_equity.adapters.edi834.envelope import Delimiters
 from fhir_equity.adapters.protocol import Context, Read
 from fhir_equity.errors import UnreadableError
-from fhir_equity.model import Finding, Locator, Severity
+from fhir_equity.model import Finding, Frame, Locator, Severity
 
 
 class Control:
@@ -103,6 +103,8 @@ class Control:
         self.ended = False
         self._control["ISA"] = cells[13]
         self._count = {"GS": 0, "ST": 0}
+        isa = marks.element.join(["ISA", *cells[1:17]]) + marks.segment
+        yield Frame(isa.encode("latin-1"), place, f"{cells[6]}|{cells[13]}" if cells[13] else "")
         if not marks.padded:
             yield Finding("x12.isa.not_padded", Severity.WARNING, place)
         if not marks.repetition:

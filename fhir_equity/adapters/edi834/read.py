@@ -27,7 +27,7 @@ from fhir_equity.model import Finding, Locator, Member, Rejected, Severity
 Used = tuple[int, int]  # the segment number and the byte offset up to which a batch was used
 
 
-def read(source: Source, part: Range, context: Context) -> Iterator[Read | Seam]:
+def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
     """Yield Members, Rejected and Findings of a range in constant memory, and a Seam at the end of one of several.
 
     Raises UnreadableError when the source is no 834 at all, or has a segment or a member without end.

@@ -10,10 +10,10 @@ from fhir_equity.adapters.protocol import Adapter, Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.adapters.survey.columns import header_of
 from fhir_equity.adapters.survey.guide import Guide, guide_from
-from fhir_equity.adapters.survey.read import read_members
+from fhir_equity.adapters.survey.read import read_again, read_members
 from fhir_equity.adapters.survey.rows import encoding_of
 from fhir_equity.adapters.survey.write import write_members
-from fhir_equity.model import Loss, Outgoing
+from fhir_equity.model import Loss, Outgoing, Rejected
 
 __all__ = ["ADAPTER", "SurveyAdapter"]
 
@@ -59,6 +59,10 @@ class SurveyAdapter:
     def join(self, seams: Sequence[Seam]) -> list[Read] | None:
         """Nothing: a range leaves nothing open."""
         return []
+
+    def again(self, rejected: Rejected, frame: bytes, context: Context) -> Iterator[Read]:
+        """Read a rejected row again; its frame is the header row."""
+        return read_again(rejected, frame, context)
 
     def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
         """Write a CSV of members, yielding what a table of wordings cannot carry."""
