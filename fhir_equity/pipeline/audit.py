@@ -12,9 +12,9 @@ from typing import Any
 from msgspec import Struct
 
 from fhir_equity.errors import UsageError
-from fhir_equity.model import Event, Severity
+from fhir_equity.model import Event, Member, Severity
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
-from fhir_equity.pipeline.workers import Job, count_together
+from fhir_equity.pipeline.workers import LINKED, Job, count_together
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.census import STRATA, Census
@@ -80,23 +80,40 @@ class _Count:
         self, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
     ) -> list[dict[str, str | int]]:
         entries = []
-        for read in inputs(self._workspace, paths, partner, format_, failures):
-            if not self._together(read, failures):
+        linked: list[Input] = []
+        for number, read in enumerate(inputs(self._workspace, paths, partner, format_, failures), start=1):
+            self._census.begin(number, read.adapter.name, linked=read.adapter.name == LINKED)
+            if read.adapter.name == LINKED:
+                linked.append(read)
+            if not self._together(number, read, failures):
                 for item in items(self._workspace, read, failures):
                     self._census.add(item)
             if read.listed:
                 entries.append(read.entry())
+        self._dependents(linked)
         return entries
 
-    def _together(self, read: Input, failures: Failures) -> bool:
+    def _dependents(self, linked: Iterable[Input]) -> None:
+        """Look once more for the subscribers of dependents who did not come soon after theirs."""
+        if not self._census.families.waiting:
+            return
+        again = (
+            item
+            for read in linked
+            for item in items(self._workspace, Input(read.source, read.adapter, read.context), Failures())
+        )
+        subscribers = (self._census.subscriber(item) for item in again if isinstance(item, Member))
+        if alone := self._census.families.alone(subscribers):
+            self._census.found("x12.member.subscriber_unknown", Severity.WARNING.value, alone)
+
+    def _together(self, number: int, read: Input, failures: Failures) -> bool:
         """Let the workers count an input; False where it is not cut, and nothing was counted."""
         if self._workers < 2 or read.source.path is None:
             return False
         parts = read.adapter.split(read.source, self._workers)
         workspace, partner = self._workspace, read.context.partner
-        job = Job(
-            workspace.settings, workspace.as_of, self._by, self._key, read.source.path, read.adapter.name, partner
-        )
+        path, format_ = read.source.path, read.adapter.name
+        job = Job(workspace.settings, workspace.as_of, self._by, self._key, path, number, format_, partner)
         return len(parts) > 1 and count_together(job, parts, read, self._census, failures)
 
     def stored(self, partner: str) -> list[dict[str, Any]]:

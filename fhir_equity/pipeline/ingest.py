@@ -84,7 +84,7 @@ def _chunks(workspace: Workspace, read: Input, failures: Failures, counted: Coun
             chunk.findings.append(item)
         elif isinstance(item, Frame):
             chunk.frames.append(item)
-        else:
+        elif isinstance(item, Loss):
             chunk.losses.append(item)
         if chunk.full():
             yield chunk

@@ -20,6 +20,8 @@ from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.census import Census
 from fhir_equity.settings import Settings
 
+LINKED = "edi834"  # the format whose dependents name their subscriber
+
 
 class Job(Struct):
     """What a worker must know to count a range as this process would; `key` is that of the run's pseudonyms."""
@@ -29,6 +31,7 @@ class Job(Struct):
     by: tuple[str, ...]
     key: bytes
     path: Path
+    number: int  # of the input, from 1
     format_: str
     partner: str
 
@@ -50,6 +53,7 @@ def count(job: Job, part: Range) -> Counted:
         (source,) = sources([job.path])
         adapter, context = adapter_named(job.format_), workspace.context(job.partner, job.format_)
         counted = Counted(Census(Pseudonyms(job.key), workspace.matter_of, job.as_of, job.by))
+        counted.census.begin(job.number, job.format_, linked=job.format_ == LINKED)
         try:
             for item in adapter.read(source, part, context):
                 if isinstance(item, Seam):

@@ -8,7 +8,9 @@ from typing import Any
 
 from fhir_equity.model import Enrollment, Finding, Loss, Meaning, Member, Received, Rejected
 from fhir_equity.privacy import Pseudonyms
+from fhir_equity.quality.families import Families
 from fhir_equity.quality.people import People, Profiles, check_of
+from fhir_equity.quality.repeats import repeats
 from fhir_equity.quality.rules import of_the_person, problems
 
 STRATA = ("partner", "coverage", "relationship", "state")
@@ -32,12 +34,28 @@ class Census:
         self._lost: dict[int, list[Any]] = {}  # by identity: most members of an 834 share a few tuples of losses
         self._losses: Counter[tuple[str, str]] = Counter()
         self._findings: Counter[tuple[str, str]] = Counter()
+        self._matter_of = matter_of
+        self._formats: list[str] = []
+        self._source = 0
+        self._linked = False
+        self.families = Families()
         self.people = People()
         self.profiles = Profiles(matter_of, as_of)
 
     def __getstate__(self) -> dict[str, Any]:
         self._settle()
-        return {**self.__dict__, "_numbers": {}, "_pseudonyms": None}  # neither the key nor what was made with it
+        return {
+            **self.__dict__,
+            "_numbers": {},
+            "_pseudonyms": None,
+            "_matter_of": None,
+        }  # neither the key nor what was made with it
+
+    def begin(self, source: int, format_: str, *, linked: bool) -> None:
+        """What comes now is of this input, numbered from 1; `linked` is whether dependents name their subscriber."""
+        self._formats += [format_] * (source - len(self._formats))
+        self._source, self._linked = source, linked
+        self.families.part()
 
     def add(self, item: object) -> None:
         """Anything that was read; what is none of ours counts for nothing."""
@@ -61,12 +79,22 @@ class Census:
             self._lost.setdefault(id(member.losses), [member.losses, 0])[1] += 1
             if len(self._lost) > MOST_LOSSES:
                 self._settle()
-        number = self._numbers.get(member.partner)
-        if number is None:
-            number = self._numbers[member.partner] = self._pseudonyms.numbers(member.partner)
-        self.people.add(
-            number(member.key), check_of(member), self.profiles.number(member.answers, self.stratum(member))
-        )
+        number = self._number(member.partner)
+        if self._linked:
+            self.families.add(member, number)
+        profile = self.profiles.number(member.answers, self.stratum(member), self._source)
+        self.people.add(number(member.key), check_of(member), profile)
+
+    def _number(self, partner: str) -> Callable[[str], int]:
+        found = self._numbers.get(partner)
+        if found is None:
+            found = self._numbers[partner] = self._pseudonyms.numbers(partner)
+        return found
+
+    def subscriber(self, member: Member) -> int:
+        """The number of a subscriber's family, 0 of anybody else, for `Families.alone`."""
+        family = member.enrollment.subscriber_key if member.enrollment.subscriber else ""
+        return self._number(member.partner)(family) if family else 0
 
     def stratum(self, member: Member) -> tuple[str, ...]:
         """The partner, whose tables say what values mean, then the member's value of each stratum."""
@@ -95,6 +123,7 @@ class Census:
     def take(self, other: Census) -> None:
         """Take over what another counted."""
         self.people.take(other.people, self.profiles.take(other.profiles))
+        self.families.take(other.families)
         self._findings += other._findings
         self._losses += other._losses
 
@@ -106,7 +135,7 @@ class Census:
             for received in profile.received:
                 for code, severity in problems(received, meaning_of(profile.stratum[0])):
                     found[(code, severity.value)] += count
-        return found
+        return found + repeats(self.people, self.profiles, self._matter_of, self._formats)
 
     def losses(self) -> Counter[tuple[str, str]]:
         """Losses by rule and relationship."""
