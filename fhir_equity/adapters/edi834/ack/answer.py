@@ -38,7 +38,7 @@ class Acknowledger:
         """Write the answer to `source`, interchange by interchange, in constant memory.
 
         Raises UnreadableError where there is nothing that could be answered: no ISA, a segment
-        without an end, or TA1 only (an acknowledgement is never acknowledged).
+        without an end, or acknowledgements only (they are never acknowledged).
         """
         control = Control(source.name, self._context)
         envelope = Envelope(source)
@@ -52,7 +52,7 @@ class Acknowledger:
             finally:
                 letter.close()
         if self.done.interchanges.total() == before:
-            raise UnreadableError(f"{source.name} holds a TA1 only, which is never acknowledged")
+            raise UnreadableError(f"{source.name} holds acknowledgements only, which are never acknowledged")
 
 
 class _Follow:

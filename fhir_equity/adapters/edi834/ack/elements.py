@@ -14,6 +14,7 @@ from fhir_equity.adapters.edi834.memory import Memory
 
 _NUMBER = {"N0": re.compile(r"-?[0-9]+"), "R": re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)")}
 _TIME = re.compile(r"([01][0-9]|2[0-3])[0-5][0-9]([0-5][0-9]([0-9]{1,2})?)?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FORMAT, _PERIOD = "1250", "1251"  # a date's format stands in the element before it
 
 
@@ -60,10 +61,14 @@ class Elements:
             yield Fault("element.too_many", Position(known + 1))
         cells = [*cells[:known], *[""] * (known - len(cells))]
         found: list[Fault] = []
-        for number, element in enumerate(segment.elements, start=1):
-            form = cells[number - 2] if number > 1 and segment.elements[number - 2].reference == _FORMAT else ""
-            found += self._element(element, number, cells[number - 1], form)
+        form = ""  # what the element before says of a date
+        for number, (element, cell) in enumerate(zip(segment.elements, cells, strict=True), start=1):
+            if cell or element.usage == "R":
+                found += self._element(element, number, cell, form)
+            form = cell if element.reference == _FORMAT else ""
         yield from found
+        if not segment.rules:
+            return
         taken = {fault.at.element for fault in found}
         places = [Position(at, reference=e.reference) for at, e in enumerate(segment.elements, start=1)]
         for fault in _conditions(segment.rules, places, [bool(cell) for cell in cells]):
@@ -73,8 +78,7 @@ class Elements:
     def _element(self, element: Element, number: int, cell: str, form: str) -> Iterator[Fault]:
         at = Position(number, reference=element.reference)
         if not cell:
-            if element.usage == "R":
-                yield Fault("element.missing", at)
+            yield Fault("element.missing", at)
             return
         if element.usage == "N":
             yield Fault("element.not_used", at, cell)
@@ -112,7 +116,7 @@ class Elements:
 
 def _simple(element: Element, at: Position, raw: str, form: str) -> Iterator[Fault]:
     value = decoded(raw)
-    if any(ord(mark) < 32 or ord(mark) == 127 for mark in value):
+    if _CONTROL.search(value):
         yield Fault("element.characters", at)
         return
     size = len(value.replace("-", "").replace(".", "")) if element.kind in _NUMBER else len(value)

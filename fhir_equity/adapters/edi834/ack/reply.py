@@ -51,7 +51,7 @@ class Reply:
         self._set: SetAnswer | None = None
         self._inside = False  # between ST and SE, looked at or not
         self._numbers: set[str] = set()  # GS06
-        self._ta1 = self._any_group = False
+        self._acknowledges = self._asks = False  # holds acknowledgements; holds something to be answered
         self.found = Answered()
 
     def take(self, kind: str, raw: str, place: Locator) -> None:
@@ -71,9 +71,12 @@ class Reply:
                 self._note(finding.code)
 
     def send(self, out: IO[bytes], *, ta1: bool, sets: bool) -> Answered:
-        """Write the answer. An interchange that is rejected has no 999: nobody looked into it any further."""
+        """Write the answer and say what was answered; to acknowledgements alone there is none.
+
+        An interchange that is rejected has no 999: nobody looked into it any further.
+        """
         decision = self._notes.decision
-        if self._ta1 and not self._any_group:
+        if self._acknowledges and not self._asks:
             return Answered()
         told = Answered(causes=self.found.causes) if decision is Decision.REJECTED else self.found
         told.interchanges[decision] += 1
@@ -93,7 +96,7 @@ class Reply:
             case "ISA":
                 self._isa(raw, cells)
             case "TA1":
-                self._ta1 = True
+                self._acknowledges = True
             case "GS":
                 self._end_group()
                 self._gs(raw, cells)
@@ -138,7 +141,8 @@ class Reply:
     def _gs(self, raw: str, cells: list[str]) -> None:
         answered = cells[1] != "FA"
         known = cells[1] == "BE" and cells[8] in self._guides.versions
-        self._any_group = True
+        self._acknowledges = self._acknowledges or not answered
+        self._asks = self._asks or answered
         self._group = _Group(cells, Notes(self._how.verdicts), known, answered)
         if not answered:
             return

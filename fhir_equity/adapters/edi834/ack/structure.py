@@ -70,6 +70,12 @@ class Loop(Struct, eq=False):
     required: bool
     repeat: int
     children: list[Segment | Loop] = []
+    opened_by: list[Segment] = []  # of each child itself, or the segment that opens it
+
+    def settle(self) -> None:
+        """Put the children in order, and see what opens them."""
+        self.children[1:] = sorted(self.children[1:], key=lambda child: child.order)
+        self.opened_by = [child if isinstance(child, Segment) else child.first for child in self.children]
 
     @property
     def first(self) -> Segment:
@@ -110,7 +116,7 @@ class Structure:
             if row["parent"]:
                 loops[row["parent"]].children.append(loops[row["loop"]])
         for loop in loops.values():
-            loop.children[1:] = sorted(loop.children[1:], key=lambda child: child.order)
+            loop.settle()
         return loops
 
     def _segment(self, row: Row) -> Segment:

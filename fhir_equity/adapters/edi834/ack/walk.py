@@ -37,7 +37,7 @@ class _Frame(Struct):
         """What is required before `order` and has not come."""
         for at, child in enumerate(self.loop.children):
             if child.required and self.order <= child.order < order and not self.counts[at]:
-                yield child.first if isinstance(child, Loop) else child
+                yield self.loop.opened_by[at]
 
 
 class Walk:
@@ -77,29 +77,30 @@ class Walk:
         """Depth of the loop and index of the child; the innermost loop first, nothing behind us."""
         for depth in range(len(self._frames) - 1, -1, -1):
             frame = self._frames[depth]
-            for at, child in enumerate(frame.loop.children):
+            for at, opens in enumerate(frame.loop.opened_by):
                 # The segment that opens a loop never repeats inside of it: it opens the loop anew.
-                opens = at == 0 and depth > 0
-                first = child.first if isinstance(child, Loop) else child
-                if child.order >= frame.order and not opens and first.takes(name, qualifier):
+                fits = opens.name == name and (at > 0 or depth == 0) and opens.takes(name, qualifier)
+                if fits and frame.loop.children[at].order >= frame.order:
                     return depth, at
         return self._by_name_alone(name)
 
     def _by_name_alone(self, name: str) -> tuple[int, int] | None:
-        """A segment whose qualifier nobody knows is one of this loop with a wrong code."""
-        depth, frame = len(self._frames) - 1, self._frames[-1]
-        for at, child in enumerate(frame.loop.children):
-            if at and isinstance(child, Segment) and child.name == name and child.order >= frame.order:
-                return depth, at
-        return None
+        """A segment whose qualifier nobody knows is one of this loop with a wrong code: of that which may come most."""
+        frame = self._frames[-1]
+        found = [
+            (child.repeat, at)
+            for at, child in enumerate(frame.loop.children)
+            if at and isinstance(child, Segment) and child.name == name and child.order >= frame.order
+        ]
+        return (len(self._frames) - 1, max(found)[1]) if found else None
 
     def _why_not(self, name: str, qualifier: str) -> str:
         if name not in self._structure.names:
             return "segment.unrecognised"
         for frame in self._frames:
-            behind = [child for child in frame.loop.children if child.order < frame.order]
-            if any((c.first if isinstance(c, Loop) else c).takes(name, qualifier) for c in behind):
-                return "segment.out_of_order"
+            for child, opens in zip(frame.loop.children, frame.loop.opened_by, strict=True):
+                if child.order < frame.order and opens.takes(name, qualifier):
+                    return "segment.out_of_order"
         return "segment.unexpected"
 
     def _leave(self, depth: int, number: int) -> Iterator[Trouble]:
