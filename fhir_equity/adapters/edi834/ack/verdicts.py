@@ -66,7 +66,8 @@ class Notes:
     def add(self, cause: str) -> None:
         """Note a cause. Raises TableError where the table has no row for it."""
         verdict = self._verdicts.of(cause)
-        self._found.setdefault(verdict.code, verdict.decision)
+        known = self._found.get(verdict.code, Decision.ACCEPTED)
+        self._found[verdict.code] = max(known, verdict.decision, key=_ORDER.index)
         self.weigh(verdict.decision)
 
     def weigh(self, decision: Decision) -> None:
