@@ -17,7 +17,6 @@ from fhir_equity.settings import MappingSettings, Settings
 from fhir_equity.tables import Tables
 from tests.adapters.edi834.ack.answers import ADA, HEADER, enrolled, interchange, one_set, segments_of
 from tests.adapters.edi834.files import join
-from tests.benchmarks.generate_834 import write
 
 GOOD = join(interchange(one_set(*HEADER, *ADA)))
 BAD = enrolled("LUI*LE*SPA**9")
@@ -90,24 +89,6 @@ def test_a_guide_is_whole_where_there_are_tables_for_it(tmp_path: Path) -> None:
         text = "\n".join(",".join(f'"{cell}"' for cell in row.values()) for row in rows)
         (folder / f"{name}.csv").write_text(f"{','.join(rows[0])}\n{text}\n".replace("005010X220A1", "005010X307"))
     assert set(guides(Tables(overlay=tmp_path)).structures) == {"005010X220A1", "005010X307"}
-
-
-def test_a_large_set_needs_no_more_memory_than_a_small_one(tmp_path: Path) -> None:
-    import tracemalloc
-
-    def peak(members: int) -> int:
-        (tmp_path / "big.834").write_bytes(b"")
-        with (tmp_path / "big.834").open("wb") as file:
-            write(members, file)
-        with Workspace() as workspace:
-            guides(workspace.vocabulary("local").tables)
-            tracemalloc.start()
-            ack(workspace, tmp_path / "big.834", tmp_path / "big.999")
-            found = tracemalloc.get_traced_memory()[1]
-            tracemalloc.stop()
-        return found
-
-    assert peak(4000) < peak(400) * 2 + 20_000_000
 
 
 def test_standard_output(capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from tests.adapters.edi834.ack.answers import ADA, HEADER, answered, enrolled, interchange, one_set, said
@@ -107,3 +109,15 @@ def test_no_more_than_the_most_is_listed_and_the_rest_is_counted() -> None:
     assert done.unlisted == 20
     assert done.causes["element.not_in_code_list"] == 30
     assert answered(data, most=30)[1].unlisted == 0
+
+
+def test_errors_beyond_the_most_are_not_kept_in_memory() -> None:
+    def peak(count: int) -> int:
+        data = enrolled(*["LUI*LE*SPA**9"] * count)
+        tracemalloc.start()
+        answered(data, most=10)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found - len(data)
+
+    assert peak(16_000) < peak(4_000) + 400_000
