@@ -71,11 +71,14 @@ class Loop(Struct, eq=False):
     repeat: int
     children: list[Segment | Loop] = []
     opened_by: list[Segment] = []  # of each child itself, or the segment that opens it
+    named: dict[str, tuple[int, ...]] = {}  # the places of the children opened by a segment id
 
     def settle(self) -> None:
-        """Put the children in order, and see what opens them."""
+        """Put the children in order, once those of all loops are there, and see what opens them."""
         self.children[1:] = sorted(self.children[1:], key=lambda child: child.order)
         self.opened_by = [child if isinstance(child, Segment) else child.first for child in self.children]
+        for at, segment in enumerate(self.opened_by):
+            self.named[segment.name] = (*self.named.get(segment.name, ()), at)
 
     @property
     def first(self) -> Segment:

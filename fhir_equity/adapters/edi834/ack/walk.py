@@ -77,10 +77,11 @@ class Walk:
         """Depth of the loop and index of the child; the innermost loop first, nothing behind us."""
         for depth in range(len(self._frames) - 1, -1, -1):
             frame = self._frames[depth]
-            for at, opens in enumerate(frame.loop.opened_by):
+            loop = frame.loop
+            for at in loop.named.get(name, ()):
                 # The segment that opens a loop never repeats inside of it: it opens the loop anew.
-                fits = opens.name == name and (at > 0 or depth == 0) and opens.takes(name, qualifier)
-                if fits and frame.loop.children[at].order >= frame.order:
+                inside = at > 0 or depth == 0
+                if inside and loop.children[at].order >= frame.order and loop.opened_by[at].takes(name, qualifier):
                     return depth, at
         return self._by_name_alone(name)
 
