@@ -122,6 +122,22 @@ def test_periods_and_times() -> None:
         assert found[:1] == ([f"IK4*4*337*{code}"] if code else [])
 
 
+@pytest.mark.parametrize(
+    ("types", "told"),
+    [
+        ("1", []),
+        ("1^48^35", []),
+        ("1^^35", []),
+        ("Q", ["IK4*4*1365*7"]),
+        ("1^Q", ["IK4*4::2*1365*7"]),
+        ("1^1:2", ["IK4*4::2*1365*13"]),
+        ("^".join(["1"] * 10), ["IK4*4*1365*12"]),
+    ],
+)
+def test_an_element_that_repeats(types: str, told: list[str]) -> None:
+    assert ik4("HD*030**HLT", "DTP*348*D8*20260101", f"COB*P*X1*1*{types}") == told
+
+
 def test_either_or() -> None:
     city = "N4*TOWN*NY*10001"
     mine = [*ADA[:3], "N3*1 MAIN", f"{city}****ON", ADA[3]]

@@ -128,6 +128,8 @@ def test_the_same_number_twice() -> None:
         ("GE*1*7", "GE*1*8", ["IK5*A", "AK9*R*1*1*0*4"]),
         ("GE*1*7", "GE*3*7", ["IK5*A", "AK9*R*3*1*0*5"]),
         ("GE*1*7", "GE*x*7", ["IK5*A", "AK9*R*1*1*0*5"]),
+        ("GE*1*7", "GE*999999*7", ["IK5*A", "AK9*R*999999*1*0*5"]),
+        ("GE*1*7", "GE*1000000*7", ["IK5*A", "AK9*R*1*1*0*5"]),
         ("*1200*7*X", "*1200*7A*X", ["IK5*A", "AK9*R*1*1*0*4*6"]),
         ("ST*834", "ST*837", ["IK5*R*1", "AK9*R*1*1*0"]),
         ("SE*9*0001~", "", ["IK5*R*2", "AK9*R*1*1*0"]),
@@ -151,6 +153,32 @@ def test_a_set_control_number_that_is_too_short() -> None:
     assert segments_of(answer_of(data), "AK2", "IK3", "IK4", "IK5", "AK9") == [
         *("AK2*834*1*005010X220A1", "IK3*ST*1**8", "IK4*2*329*4", "IK5*E*5*7", "AK9*E*1*1*1")
     ]
+
+
+def test_what_is_copied_has_no_more_than_its_place() -> None:
+    data = join(interchange(one_set(*HEADER, *ADA, number="1234567890", version="V" * 36)))
+    answer, done = answered(data)
+    assert segments_of(answer, "AK2") == [f"AK2*834*123456789*{'V' * 35}"]
+    assert done.causes == {"x12.version.unknown": 1}
+
+
+def test_no_more_than_five_codes_those_that_reject_first() -> None:
+    bad = [*one_set(*HEADER, *ADA[:3], "DMG*D8*19800131*X**b", number="1")[:-1], "SE*1*9"]
+    data = join(interchange(bad, bad))
+    first, second = segments_of(answer_of(data), "IK5")
+    assert first == "IK5*R*4*3*5*7*I5"
+    assert second == "IK5*R*4*3*23*5*7"
+
+
+def test_causes_are_counted_once() -> None:
+    data = join(interchange([*one_set(*HEADER, *ADA[:3], "DMG*D8*19800131*F**b")[:-1], "SE*1*9"]))
+    answer, done = answered(data)
+    assert segments_of(answer, "IK5") == ["IK5*R*4*3*5"]
+    assert done.causes == {
+        "element.not_in_code_list": 1,
+        "x12.se01.count_differs": 1,
+        "x12.se02.control_number_differs": 1,
+    }
 
 
 def test_some_sets_of_a_group() -> None:
