@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from pathlib import Path
+
+import pytest
 
 from fhir_equity.adapters.edi834 import ADAPTER
 from fhir_equity.adapters.protocol import Range
 from fhir_equity.adapters.source import sources
 from fhir_equity.model import Member
 from fhir_equity.pipeline.workspace import Workspace
-from tests.benchmarks import bench_audit
+from tests.benchmarks import bench_audit, bench_vocabulary
 from tests.benchmarks.generate_834 import file_of, generate, write
 
 
@@ -55,3 +58,15 @@ def test_every_step_counts_everybody(tmp_path: Path) -> None:
     lines = bench_audit.report({"split limit": [0.5, 1.0], "whole audit": [2.0, 2.0]}, 200).splitlines()
     assert lines[1].split() == ["split", "limit", "0.750", "s", "267", "members/s", "1.00", "x", "the", "limit"]
     assert lines[2].split() == ["whole", "audit", "2.000", "s", "100", "members/s", "3.00", "x", "the", "limit"]
+
+
+def test_a_pair_seen_before_costs_little_more_than_a_dictionary(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench_vocabulary, "ROUNDS", 5)
+    bench_vocabulary.main()
+    told = re.findall(
+        r"^(\w+): \d+ ns, dictionary \d+ ns, ratio ([\d.]+) \(at most 5\)$", capsys.readouterr().out, re.M
+    )
+    assert [name for name, _ in told] == ["lookup", "translate"]
+    assert all(float(ratio) <= bench_vocabulary.ALLOWED for _, ratio in told), told

@@ -81,10 +81,10 @@ class _Follow:
             place = Locator(self._name, "segment", batch.number + index)
             if starts_isa(kind) and not self._control.ended:
                 self._reply.cut_off(place)
-                self._envelope.give_back(batch, index, interchange.marks)
+                self._envelope.give_back(batch, batch.number + index, batch.start_of(index))
                 return True
             self._reply.take(kind, raw.lstrip(BLANK), place)
             if self._control.ended:
-                self._envelope.give_back(batch, index + 1, interchange.marks)
+                self._envelope.give_back(batch, batch.number + index + 1, batch.start_of(index + 1))
                 return True
         return False

@@ -65,7 +65,7 @@ def parsed(data: bytes) -> tuple[list[list[Cells]], list[str]]:
                     items = control.segment(cells[-1][0], cells[-1], place, one.marks)
                     findings += [item.code for item in items if isinstance(item, Finding)]
                 if cells[-1][0] == "IEA":
-                    envelope.give_back(batch, index + 1, one.marks)
+                    envelope.give_back(batch, batch.number + index + 1, batch.start_of(index + 1))
                     break
             if cells[-1][0] == "IEA":
                 break
