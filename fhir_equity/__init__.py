@@ -19,6 +19,7 @@ from fhir_equity.errors import FhirEquityError
 from fhir_equity.model import Answer, Coding, Finding, Loss, Member, Method, Origin, Rejected, Resolution, State
 
 if TYPE_CHECKING:
+    from fhir_equity.pipeline.ack import ack
     from fhir_equity.pipeline.audit import audit
     from fhir_equity.pipeline.convert import convert
     from fhir_equity.pipeline.ingest import ingest
@@ -41,6 +42,7 @@ __all__ = [
     "State",
     "Vocabulary",
     "Workspace",
+    "ack",
     "audit",
     "convert",
     "ingest",
@@ -55,6 +57,7 @@ __all__ = [
 _LATER = {
     "Vocabulary": "fhir_equity.vocabulary",
     "Workspace": "fhir_equity.pipeline.workspace",
+    "ack": "fhir_equity.pipeline.ack",
     "audit": "fhir_equity.pipeline.audit",
     "convert": "fhir_equity.pipeline.convert",
     "ingest": "fhir_equity.pipeline.ingest",

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
+from fhir_equity.cli.ack import ack
 from fhir_equity.cli.audit import audit
 from fhir_equity.cli.codes import app as codes
 from fhir_equity.cli.convert import convert
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, ingest, audit, convert, sandbox):
+for command in (demo, ingest, audit, convert, ack, sandbox):
     app.command()(command)
 app.add_typer(codes, name="codes")
 app.add_typer(quarantine, name="quarantine")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import Expressed, Finding, Locator, Loss, Member, Outgoing, Rejected, Relationship, Resolution
 from fhir_equity.pipeline.reading import Failures, inputs, items
 from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.pipeline.writing import written
 from fhir_equity.privacy import private_file
 from fhir_equity.quality.people import events_of
 from fhir_equity.quality.rules import findings
@@ -69,7 +69,7 @@ def convert(
     if str(dst) != "-" and Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
         raise UsageError("SRC and DST are the same file")
     work = _Conversion(workspace, target, wish)
-    with _output(dst) as out, _ledger(losses) as ledger:
+    with written(dst) as out, _ledger(losses) as ledger:
         work.run(src, out, ledger)
         done = work.done()
         if done.failures and not done.members and not done.rejected:
@@ -188,25 +188,6 @@ class _Conversion:
         members, rejected = self._counts
         losses, found = dict(self._losses.most_common()), dict(self._findings.most_common())
         return Converted(members, rejected, losses, found, self._failures.messages, self._invalid)
-
-
-@contextmanager
-def _output(dst: str | Path) -> Iterator[IO[bytes]]:
-    """A private file that takes its name only when all of it has been written."""
-    if str(dst) == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    path = Path(dst)
-    if not path.parent.is_dir():
-        raise UsageError(f"the folder {path.parent} does not exist")
-    part = path.with_name(path.name + ".part")
-    try:
-        with private_file(part) as out:
-            yield out
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager
