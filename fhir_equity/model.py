@@ -303,7 +303,7 @@ class Resolution(Struct, frozen=True, gc=False):
     refused: bool = False
 
 
-class Expressed(Struct, frozen=True, gc=False):
+class Expressed(Struct, frozen=True, gc=False, cache_hash=True):
     """A resolution in a target's own codes, ready for an adapter to write.
 
     `categories` and `details` are split as the target splits them (US Core: ombCategory and
@@ -319,7 +319,11 @@ class Expressed(Struct, frozen=True, gc=False):
 
 
 class Outgoing(Struct, frozen=True, gc=False):
-    """A member with what may be written about them, as an adapter's writer takes it."""
+    """A member with what may be written about them, as an adapter's writer takes it.
+
+    `before` is the same person as the receiver has known them, where this corrects it.
+    """
 
     member: Member
     expressed: tuple[Expressed, ...]
+    before: Outgoing | None = None

@@ -37,6 +37,7 @@ class Crosswalks:
     def __init__(self, tables: Tables, codes: Codes) -> None:
         self._inward: dict[tuple[str, str, str], list[Step]] = {}
         self._outward: dict[tuple[str, str, str], list[Step]] = {}
+        self._targets: set[str] = set()
         self._canonical = {topic.code_system for topic in codes.topics.values()} | {"state", ""}
         for name in tables.names("crosswalks", ".csv"):
             for row in tables.rows(name):
@@ -62,6 +63,7 @@ class Crosswalks:
             self._inward.setdefault(key, []).append(step)
         else:
             self._outward.setdefault((system, code, step.target_system), []).append(step)
+            self._targets.add(step.target_system)
 
     def steps(self, topic: str, family: str, system: str, code: str) -> list[Step]:
         """The rows from a received code to canonical ones: for the topic, else its family, else any."""
@@ -74,3 +76,7 @@ class Crosswalks:
     def outward(self, system: str, code: str, target_system: str) -> list[Step]:
         """The rows from a canonical code to the codes of one target system."""
         return self._outward.get((system, code, target_system), [])
+
+    def leads_to(self, target_system: str) -> bool:
+        """Whether any row leads to this system: a list of what a partner takes is complete where there is one."""
+        return target_system in self._targets
