@@ -82,9 +82,7 @@ class Element(dict[str, str]):
     def __missing__(self, value: str) -> str:
         if not self._fits(value):
             return self._changed(value)
-        if len(value) <= _LONGEST:
-            if len(self) >= _MOST:
-                self.clear()
+        if len(self) < _MOST and len(value) <= _LONGEST:  # numbers never come again, and what does comes early
             self[value] = value
         return value
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from fhir_equity.adapters.edi834.characters import Characters, Element
-from fhir_equity.adapters.edi834.dates import iso_date
 from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.adapters.edi834.write_answers import AnswerWriter, Said
 from fhir_equity.adapters.protocol import Context
@@ -14,7 +14,7 @@ from fhir_equity.errors import TableError
 from fhir_equity.model import Address, Enrollment, Loss, Member, Outgoing, Relationship
 
 _CHANGES = ("001", "021", "024", "025")  # INS03 where BGN08 is 2
-_MOST = 20_000  # coverages remembered
+_MOST = 20_000  # places and coverages remembered
 _NEITHER = "U"  # DMG03: neither M nor F can be sent (X12 RFI 2311)
 
 Spans = tuple[tuple[str, str], ...]
@@ -37,6 +37,7 @@ class MemberWriter:
         self._kinds = {f"REF*{kind}": kind for kind in guide["references"]}
         self._answers = AnswerWriter(context, characters, marks, self.losses)
         self._days: Memory[str, str] = Memory(_day)
+        self._places: dict[tuple[str, ...], str] = {}
         self._covered: dict[tuple[str, Spans], list[str]] = {}
 
         def words(most: int, least: int = 1) -> Element:
@@ -61,10 +62,7 @@ class MemberWriter:
         number, references = self._numbers(member)
         corrected = self._corrected(member, said, record.before) if record.before else []
         coverage = self._coverage[enrollment.coverage]
-        relation = self._relation[enrollment.relationship] or ("18" if enrollment.subscriber else "G8")
-        start = (f"INS{element}{'Y' if enrollment.subscriber else 'N'}", relation, code, "", "A")
-        restricted = element * 8 + "R" if enrollment.restricted else ""  # INS13
-        segments = [element.join(start) + restricted, *references]
+        segments = [self._start(enrollment, code), *references]
         if not coverage:
             self._eligibility(enrollment, segments)
         segments.append(self._name("74" if corrected else "IL", member, number))
@@ -75,6 +73,13 @@ class MemberWriter:
         if coverage:
             segments += self._coverages(f"HD{element}{code}{element}{element}{coverage}", enrollment.spans)
         return segments
+
+    def _start(self, enrollment: Enrollment, code: str) -> str:
+        """INS: subscriber or not, relationship, INS03, benefit status active, INS13 where restricted."""
+        element, subscriber = self._element, enrollment.subscriber
+        relation = self._relation[enrollment.relationship] or ("18" if subscriber else "G8")
+        ins = f"INS{element}{'Y' if subscriber else 'N'}{element}{relation}{element}{code}{element}{element}A"
+        return f"{ins}{element * 8}R" if enrollment.restricted else ins
 
     def _code(self, own: str) -> str:
         """INS03: in a change file the member's own, where it is one."""
@@ -128,7 +133,9 @@ class MemberWriter:
         family = self._family[name.family]
         if not family:
             self._lose("edi834.no_family_name")
-        affixes = f"{self._affix[name.prefix]}{element}{self._affix[name.suffix]}"
+        affixes = element
+        if name.prefix or name.suffix:
+            affixes = f"{self._affix[name.prefix]}{element}{self._affix[name.suffix]}"
         start = f"NM1{element}{who}{element}1{element}{family}{element}{first}{element}{second}{element}{affixes}"
         return f"{start}{element}ZZ{element}{number}" if number else start.rstrip(element)
 
@@ -141,15 +148,28 @@ class MemberWriter:
                 segments.append(f"N3{element}{element.join(lines[:2])}")
             if len(lines) > 2:
                 self._lose("edi834.more_address_lines")
+        key = (address.city, address.state, address.postal_code, address.country, address.county)
+        place = self._places.get(key)
+        if place is None:
+            known = len(self.losses)
+            place = self._place(address)
+            if known == len(self.losses) and len(self._places) < _MOST:
+                self._places[key] = place
+        if place:
+            segments.append(place)
+
+    def _place(self, address: Address) -> str:
+        """N4; empty where there is no city."""
+        element = self._element
         city, state, country = self._city[address.city], self._state[address.state], self._country[address.country]
         postal = self._postal[address.postal_code.replace("-", "")]  # ZIP+4 without its dash, as X12 wants it
         county = self._county[address.county]
         if city:
             tail = f"{element}CY{element}{county}" if county else ""
-            place = f"N4{element}{city}{element}{state}{element}{postal}{element}{country}{tail}"
-            segments.append(place.rstrip(element))
-        elif county or state or postal or country:
+            return f"N4{element}{city}{element}{state}{element}{postal}{element}{country}{tail}".rstrip(element)
+        if county or state or postal or country:
             self._lose("edi834.no_city")
+        return ""
 
     def _demographics(self, birth_date: str, said: Said, segments: list[str]) -> None:
         """DMG: it needs a birth date and a sex; where the one is unknown the rest cannot be sent."""
@@ -228,5 +248,8 @@ class MemberWriter:
 
 
 def _day(value: str) -> str:
-    day = value.replace("-", "")
-    return day if iso_date(day) == value else ""
+    try:
+        whole = date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return ""
+    return value.replace("-", "") if whole else ""
