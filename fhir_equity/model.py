@@ -189,7 +189,8 @@ class Address(Struct, frozen=True, gc=False):
 class Enrollment(Struct, frozen=True, gc=False):
     """How a person is enrolled, in the words of the 834 (INS, REF, DTP, HD); empty where unknown.
 
-    `spans` are (from, to) ISO dates; an open end is empty.
+    `spans` are (from, to) ISO dates; an open end is empty. `references` are the other REF of the
+    person's loop as sent, (REF01, REF02), sub-values and all.
     """
 
     subscriber: bool = True
@@ -200,6 +201,14 @@ class Enrollment(Struct, frozen=True, gc=False):
     coverage: str = ""  # HD03
     spans: tuple[tuple[str, str], ...] = ()
     restricted: bool = False  # INS13 = R
+    reason: str = ""  # INS04
+    benefit: str = ""  # INS05
+    employment: str = ""  # INS08
+    student: str = ""  # INS09
+    disability: str = ""  # INS10
+    deceased_on: str = ""  # INS12, an ISO date
+    birth_sequence: str = ""  # INS17
+    references: tuple[tuple[str, str], ...] = ()
 
 
 class Finding(Struct, frozen=True, gc=False):
@@ -211,7 +220,7 @@ class Finding(Struct, frozen=True, gc=False):
     message: str = ""
 
 
-class Loss(Struct, frozen=True, gc=False):
+class Loss(Struct, frozen=True, gc=False, cache_hash=True):
     """Something a hop could not carry over, by rule, so that every difference can be explained."""
 
     rule: str

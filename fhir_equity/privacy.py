@@ -14,6 +14,7 @@ import logging
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -101,10 +102,19 @@ class Pseudonyms:
         message = _joined(parts)
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:16]
 
-    def number(self, *parts: str) -> int:
-        """A keyed 64-bit hash, for compact sets of people. Cheaper than the pseudonym, and not equal to it."""
-        message = _joined(parts)
-        return int.from_bytes(hashlib.blake2b(message, digest_size=8, key=self._key).digest(), "big")
+    def numbers(self, *parts: str) -> Callable[[str], int]:
+        """Keyed 64-bit hashes of the identifiers that start with `parts`, for compact sets of people.
+
+        Cheaper than the pseudonym, and not equal to it.
+        """
+        start = hashlib.blake2b(_joined(parts), digest_size=8, key=self._key)
+
+        def number(last: str) -> int:
+            hashed = start.copy()
+            hashed.update(last.encode("utf-8", "surrogatepass"))
+            return int.from_bytes(hashed.digest(), "big")
+
+        return number
 
 
 def _joined(parts: tuple[str, ...]) -> bytes:

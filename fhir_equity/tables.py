@@ -9,6 +9,7 @@ TOML documents merge key by key; a CSV row whose ``retired`` column says ``yes``
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import tomllib
 from collections.abc import Iterator
@@ -160,9 +161,17 @@ class Tables:
                 merged[at] = Placed({**under, **row}, file, line)
         return [placed._replace(row={**columns, **placed.row}) for placed in merged.values()]
 
+    def checksum(self, name: str) -> str:
+        """The SHA-256 of a built-in table as it stands in the base folder."""
+        return hashlib.sha256((self.layers[0].folder / name).read_bytes()).hexdigest()
+
     def built_in(self, name: str) -> bool:
         """Whether the base has the table, and not only a partner or the user."""
         return (self.layers[0].folder / name).is_file()
+
+    def overlaid(self, name: str) -> bool:
+        """Whether more than one layer has the table."""
+        return len(self._having(name)) > 1
 
     def unread(self) -> list[str]:
         """What stands in a folder of tables where nothing is ever looked for: a slip of the pen."""

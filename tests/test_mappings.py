@@ -6,6 +6,7 @@ import csv
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from fhir_equity.tables import Row, Tables, root
 from fhir_equity.vocabulary import Vocabulary
 from fhir_equity.vocabulary.codes import check_digit_is_right, fold
 from fhir_equity.vocabulary.directory import Directory
+from tests.refresh_sources import refreshed
 
 TABLES = Tables()
 VOCABULARY = Vocabulary(TABLES)
@@ -67,6 +69,7 @@ def test_every_table_has_its_source(name: str) -> None:
     entry = TABLES.sources["table"][name]
     for field in ("title", "edition", "source", "licence", "sure"):
         assert entry[field], field
+    assert date.fromisoformat(entry["date"])
     assert bool(entry.get("key")) == name.endswith(".csv")
     right = hashlib.sha256((MAPPINGS / name).read_bytes()).hexdigest()
     assert entry["sha256"] == right, "the table has changed: python -m tests.refresh_sources writes the checksums"
@@ -289,3 +292,14 @@ def test_partners_attest_with_known_words() -> None:
             assert section.get("collector", "other") in tuple(Collector)
             assert section.get("method", "unstated") in tuple(Method)
             assert section.get("standard", "") in ("", "omb1997", "omb2024")
+
+
+def test_a_checksum_written_anew_has_a_new_date_and_nothing_else_changes() -> None:
+    text = (MAPPINGS / "sources.toml").read_text(encoding="utf-8")
+    assert refreshed(text, "2000-01-31") == text
+    entry = TABLES.sources["table"]["codes/states.csv"]
+    old = f'sha256 = "{entry["sha256"]}"\ndate = "{entry["date"]}"\n'
+    assert refreshed(text.replace(old, 'sha256 = "0"\ndate = "1999-01-31"\n'), "2000-01-31") == text.replace(
+        old, f'sha256 = "{entry["sha256"]}"\ndate = "2000-01-31"\n'
+    )
+    assert refreshed(text.replace(old, ""), "2000-01-31").count('date = "2000-01-31"') == 1

@@ -1,4 +1,4 @@
-"""fhir-equity codes lookup | show | lint | unmapped"""
+"""fhir-equity codes lookup | show | lint | export | unmapped"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from fhir_equity.cli.codes_export import export_
 from fhir_equity.cli.codes_lookup import lookup_
 from fhir_equity.cli.options import options, say, show, unreadable, workspace, write_json
 from fhir_equity.errors import UsageError
@@ -20,6 +21,7 @@ from fhir_equity.privacy import private_file
 
 app = typer.Typer(no_args_is_help=True, help="Look into the tables that say what codes and wordings mean.")
 app.command("lookup")(lookup_)
+app.command("export")(export_)
 OTHER = "(not in systems.csv)"
 
 

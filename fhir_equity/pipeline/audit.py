@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.document import SCHEMA, body
 from fhir_equity.quality.people import People, Profiles, check_of
-from fhir_equity.quality.rules import findings
+from fhir_equity.quality.rules import of_the_person, problems
 from fhir_equity.quality.tally import Counting, Tally
 
+MOST_LOSSES = 10_000  # tuples of losses that wait to be counted
 STRATA = ("partner", "coverage", "relationship", "state")
 _ORDER = [Severity.INFO, Severity.WARNING, Severity.ERROR]
 
@@ -72,9 +73,11 @@ class _Count:
         self._by = tuple(by)
         self._people = People()
         self._profiles = Profiles(workspace.matter_of, workspace.as_of)
-        self._hash = Pseudonyms(secrets.token_bytes(32)).number  # for this run only
+        self._pseudonyms = Pseudonyms(secrets.token_bytes(32))  # for this run only
+        self._numbers: dict[str, Callable[[str], int]] = {}
         self._findings: Counter[tuple[str, str]] = Counter()
         self._losses: Counter[tuple[str, str]] = Counter()
+        self._lost: dict[int, list[Any]] = {}  # by identity: most members of an 834 share a few tuples of losses
 
     def files(
         self, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
@@ -89,19 +92,52 @@ class _Count:
 
     def _item(self, item: Member | Rejected | Finding | Loss) -> None:
         if isinstance(item, Member):
-            meaning = self._workspace.vocabulary(item.partner).meaning
-            for finding in findings(item, meaning, self._workspace.as_of):
-                self._findings[(finding.code, finding.severity.value)] += 1
-            for loss in item.losses:
-                self._losses[(loss.rule, loss.relationship.value)] += 1
-            profile = self._profiles.number(item.answers, self._stratum(item))
-            self._people.add(self._hash(item.partner, item.key), check_of(item), profile)
+            self._member(item)
         elif isinstance(item, Rejected):
-            self._findings[(item.finding.code, item.finding.severity.value)] += 1
+            self._finding(item.finding)
         elif isinstance(item, Finding):
-            self._findings[(item.code, item.severity.value)] += 1
+            self._finding(item)
         else:
-            self._losses[(item.rule, item.relationship.value)] += 1
+            self._lose((item,), 1)
+
+    def _member(self, member: Member) -> None:
+        partner, as_of = member.partner, self._workspace.as_of
+        for finding in member.findings:
+            self._finding(finding)
+        if member.birth_date > as_of:
+            for finding in of_the_person(member, as_of):
+                self._finding(finding)
+        if member.losses:
+            lost = self._lost.setdefault(id(member.losses), [member.losses, 0])
+            lost[1] += 1
+            if len(self._lost) > MOST_LOSSES:
+                self._settle_losses()
+        number = self._numbers.get(partner)
+        if number is None:
+            number = self._numbers[partner] = self._pseudonyms.numbers(partner)
+        profile = self._profiles.number(member.answers, self._stratum(member))
+        self._people.add(number(member.key), check_of(member), profile)
+
+    def _finding(self, finding: Finding) -> None:
+        self._findings[(finding.code, finding.severity.value)] += 1
+
+    def _lose(self, losses: Iterable[Loss], count: int) -> None:
+        for loss in losses:
+            self._losses[(loss.rule, loss.relationship.value)] += count
+
+    def _settle_losses(self) -> None:
+        for losses, count in self._lost.values():
+            self._lose(losses, count)
+        self._lost.clear()
+
+    def _settle_values(self) -> None:
+        """What the values mean that they should not: found once for each profile, counted for all its records."""
+        for number, count in self._people.records().items():
+            profile = self._profiles.profiles[number]
+            meaning = self._workspace.vocabulary(profile.stratum[0]).meaning
+            for received in profile.received:
+                for code, severity in problems(received, meaning):
+                    self._findings[(code, severity.value)] += count
 
     def stored(self, partner: str) -> list[dict[str, Any]]:
         people, partners = self._workspace.store.people, [partner] if partner else None
@@ -120,6 +156,8 @@ class _Count:
 
     def _stratum(self, member: Member) -> tuple[str, ...]:
         """The partner, whose tables say what values mean, then the member's value of each stratum."""
+        if not self._by:
+            return (member.partner,)
         values = {
             "partner": member.partner,
             "coverage": member.enrollment.coverage,
@@ -130,6 +168,8 @@ class _Count:
 
     def document(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
         """The audit document of everything counted."""
+        self._settle_losses()
+        self._settle_values()
         whole, strata = self._tallies()
         codes = self._workspace.vocabulary().codes
         matters = list(dict.fromkeys(topic.matter for topic in codes.topics.values()))
@@ -165,8 +205,8 @@ class _Count:
         counting = Counting(self._workspace.vocabulary())
         for numbers, count in self._people.persons().items():
             profiles = [self._profiles.profiles[number] for number in numbers]
-            places = [self._profiles.strata[number] for number in numbers]
-            events: list[Event] = [event for profile in profiles for event in profile]
+            places = [profile.stratum for profile in profiles]
+            events: list[Event] = [event for profile in profiles for event in profile.events]
             resolutions = self._workspace.resolutions(places[0][0], events)
             counting.add(whole, resolutions, count)
             for place, name in enumerate(self._by, start=1):

@@ -13,11 +13,23 @@ from fhir_equity.settings import MappingSettings, Settings
 from fhir_equity.tables import Placed, Tables, partners
 from fhir_equity.vocabulary import Vocabulary
 from fhir_equity.vocabulary.codes import CDCREC, LANGUAGE, Codes, check_digit_is_right, fold
+from fhir_equity.vocabulary.directory import named
 
-ABOUT = ("title", "edition", "source", "licence", "sure")  # what sources.toml must say of every table
+ABOUT = ("title", "edition", "source", "date", "licence", "sure")  # what sources.toml must say of every table
 TABLES = (("codes", ".csv"), ("crosswalks", ".csv"))
 DOCUMENTS = (("guides", ".toml"), ("policies", ".toml"))
 LANGUAGES = (LANGUAGE, "iso639")
+# Every code of these leads somewhere, or a row says that it is unmatched.
+COVERED = (
+    "x12_1109",
+    "absent_reasons",
+    "cdcrec",
+    "omb1997",
+    "v2_race_ethnicity",
+    "v3_race_ethnicity",
+    "tmsis",
+    "cms_race",
+)
 BASE = "mappings/"
 Problem = str  # one line; of a row it names the file and the line, never what the row says
 
@@ -123,8 +135,10 @@ def _sources(tables: Tables) -> Iterator[Problem]:
             continue
         for about in (about for about in ABOUT if not said.get(name, {}).get(about)):
             yield f"{BASE}sources.toml: {name} has no {about}"
+        if name in said and said[name].get("sha256") != tables.checksum(name):
+            yield f"{BASE}{name}: the file is not the one that sources.toml has the checksum of"
     for name in said:
-        if not tables.built_in(name):
+        if not tables.has(name):
             yield f"{BASE}sources.toml: {name} does not exist"
 
 
@@ -245,12 +259,10 @@ def _uncovered(tables: Tables, crosswalks: list[Placed]) -> Iterator[Problem]:
     rows = [placed.row for placed in crosswalks]
     linked = {(row[f"{end}_system"], row[f"{end}_code"]) for row in rows for end in ("source", "target")}
     wordings = {fold(row["source_code"]) for row in rows if row["source_system"] == "wording"}
-    for placed in tables.placed("codes/x12_1109.csv"):
-        if ("x12-1109", placed.row["code"]) not in linked:
-            yield _at(placed, "no crosswalk leads from or to this code, nor says unmatched")
-    for placed in tables.placed("codes/absent_reasons.csv"):
-        if (placed.row["system"], placed.row["code"]) not in linked:
-            yield _at(placed, "no crosswalk leads from or to this code, nor says unmatched")
+    for name in (f"codes/{covered}.csv" for covered in COVERED):
+        for placed in tables.placed(name):
+            if named(name, placed.row) not in linked and not placed.row.get("abstract"):
+                yield _at(placed, "no crosswalk leads from or to this code, nor says unmatched")
     for placed in tables.placed("codes/omb2024.csv"):
         row = placed.row  # its own column cdcrec is a crosswalk, and its note says why there is none
         words = row["detail"] or row["category"]

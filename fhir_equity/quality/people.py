@@ -11,40 +11,49 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from zlib import crc32
 
+from msgspec import Struct
+
 from fhir_equity.model import Answer, Event, Member, Origin, Received
 
 BUCKETS = 64
 FULL_DATE = len("YYYY-MM-DD")
 
 
+class Profile(Struct, frozen=True):
+    """What records have in common: their events, the values as received, and the stratum."""
+
+    events: tuple[Event, ...]
+    received: tuple[Received, ...] = ()
+    stratum: tuple[str, ...] = ()
+
+
 class Profiles:
-    """Interns what records say: the events of one record, by matter, under a small number."""
+    """Interns what records say, the events of one record by matter, under a small number."""
 
     def __init__(self, matter_of: Callable[[str], str], first_seen: str) -> None:
         self._matter_of = matter_of
         self._first_seen = first_seen
         self._numbers: dict[tuple[object, ...], int] = {}
-        self.profiles: list[tuple[Event, ...]] = []
-        self.strata: list[tuple[str, ...]] = []
+        self.profiles: list[Profile] = []
 
     def number(self, answers: tuple[Answer, ...], stratum: tuple[str, ...] = ()) -> int:
         """The number of the profile that these answers and this stratum make."""
         key = (stratum, *[part for answer in answers for part in (answer.received, answer.origin)])
         found = self._numbers.get(key)
         if found is None:
-            found = self._add(key, events_of(answers, self._matter_of, self._first_seen), stratum)
+            events = events_of(answers, self._matter_of, self._first_seen)
+            found = self._add(key, Profile(events, tuple(answer.received for answer in answers), stratum))
         return found
 
     def of_events(self, events: tuple[Event, ...], stratum: tuple[str, ...] = ()) -> int:
         """The number of the profile that stored events make; which rows they came from is left out."""
         key = (stratum, *[(event.received, event.origin, event.first_seen) for event in events])
         found = self._numbers.get(key)
-        return self._add(key, events, stratum) if found is None else found
+        return self._add(key, Profile(events, (), stratum)) if found is None else found
 
-    def _add(self, key: tuple[object, ...], events: tuple[Event, ...], stratum: tuple[str, ...]) -> int:
+    def _add(self, key: tuple[object, ...], profile: Profile) -> int:
         number = self._numbers[key] = len(self.profiles)
-        self.profiles.append(events)
-        self.strata.append(stratum)
+        self.profiles.append(profile)
         return number
 
 
@@ -71,6 +80,13 @@ class People:
         self._checks[bucket].append(check)
         self._profiles[bucket].append(profile)
 
+    def records(self) -> Counter[int]:
+        """How many records have which profile."""
+        counted: Counter[int] = Counter()
+        for profiles in self._profiles:
+            counted.update(profiles)
+        return counted
+
     def persons(self) -> Counter[tuple[int, ...]]:
         """How many people have which set of profiles (numbers ascending, each once)."""
         counted: Counter[tuple[int, ...]] = Counter()
@@ -79,10 +95,17 @@ class People:
         return counted
 
     def _bucket(self, bucket: int) -> Iterator[tuple[int, ...]]:
+        keys, profiles = self._keys[bucket], self._profiles[bucket]
+        seen = Counter(keys)
+        if len(seen) == len(keys):  # nobody comes twice
+            yield from zip(profiles, strict=True)
+            return
         found: dict[int, dict[int, set[int]]] = {}
-        records = zip(self._keys[bucket], self._checks[bucket], self._profiles[bucket], strict=True)
-        for key, check, profile in records:
-            found.setdefault(key, {}).setdefault(check, set()).add(profile)
+        for key, check, profile in zip(keys, self._checks[bucket], profiles, strict=True):
+            if seen[key] == 1:
+                yield (profile,)
+            else:
+                found.setdefault(key, {}).setdefault(check, set()).add(profile)
         for by_check in found.values():
             for person in _apart(by_check):
                 yield tuple(sorted(set().union(*(by_check[check] for check in person))))
@@ -117,14 +140,15 @@ def _is_whole(check: int) -> bool:
 
 def check_of(member: Member) -> int:
     """16 bits of the birth date and 16 bits of the name: enough to see that a key is shared."""
-    name = f"{member.name.family}|{member.name.given[0] if member.name.given else ''}".casefold()
-    born = member.birth_date if len(member.birth_date) == FULL_DATE else ""
-    return _short(born) << 16 | (_short(name) if name != "|" else 0)
+    given = member.name.given
+    name = f"{member.name.family}|{given[0] if given else ''}".casefold()
+    born = member.birth_date
+    return (_short(born) if len(born) == FULL_DATE else 0) << 16 | (_short(name) if name != "|" else 0)
 
 
 def _short(text: str) -> int:
-    """16 bits of a text, 0 for none."""
-    return crc32(text.encode("utf-8", "surrogatepass")) % 0xFFFF + 1 if text else 0
+    """16 bits of a text, never 0, which is that of none."""
+    return crc32(text.encode("utf-8", "surrogatepass")) % 0xFFFF + 1
 
 
 def same_person(one: int, other: int) -> bool:

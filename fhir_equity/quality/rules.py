@@ -7,6 +7,12 @@ from collections.abc import Callable, Iterator
 from fhir_equity.model import Finding, Locator, Meaning, Member, Received, Severity
 
 
+def problems(received: Received, meaning: Callable[[Received], Meaning]) -> Iterator[tuple[str, Severity]]:
+    """What a value means that it should not: ``<element>.<problem>`` and how bad that is."""
+    for name, severity in meaning(received).problems:
+        yield f"{received.element}.{name}", severity
+
+
 def findings(member: Member, meaning: Callable[[Received], Meaning], as_of: str) -> Iterator[Finding]:
     """What the reader found, what the values mean that they should not, and what cannot be.
 
@@ -14,8 +20,13 @@ def findings(member: Member, meaning: Callable[[Received], Meaning], as_of: str)
     """
     yield from member.findings
     for answer in member.answers:
-        for name, severity in meaning(answer.received).problems:
-            yield Finding(f"{answer.received.element}.{name}", severity, answer.locator)
-    if member.birth_date[:1].isdecimal() and member.birth_date > as_of:
+        for code, severity in problems(answer.received, meaning):
+            yield Finding(code, severity, answer.locator)
+    yield from of_the_person(member, as_of)
+
+
+def of_the_person(member: Member, as_of: str) -> Iterator[Finding]:
+    """What cannot be, whatever the values are."""
+    if member.birth_date > as_of and member.birth_date[:1].isdecimal():
         place = member.answers[0].locator if member.answers else Locator("")
         yield Finding("member.birth_date.future", Severity.ERROR, place)

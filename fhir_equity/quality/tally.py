@@ -6,52 +6,63 @@ A tally is one Counter; its keys are tuples that start with the section of the a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from fhir_equity.model import Resolution, State
 from fhir_equity.vocabulary import Vocabulary
 
 RACE = "race_ethnicity"
 Tally = Counter[tuple[str, ...]]
+MOST = 50_000  # resolutions remembered before the memory starts afresh
 _STATES = list(State)  # answered first, then by how much the state tells
 
 
 class Counting:
-    """Turns the resolutions of a person into counts, once for each distinct set of resolutions."""
+    """Turns the resolutions of a person into counts; what a resolution counts for is found once."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._schema = vocabulary.schema
         self._meaning = vocabulary.meaning
         topics = vocabulary.codes.topics.values()
         self._systems = {topic.matter: topic.code_system for topic in topics}
+        # By identity, for equal resolutions are mostly one object; they are held so that no other takes their place.
+        self._known: dict[tuple[str, int], tuple[Resolution, list[tuple[str, ...]]]] = {}
 
     def add(self, tally: Tally, resolutions: Mapping[str, Resolution], count: int) -> None:
         """Count `count` people who all have these resolutions."""
         tally[("population",)] += count
         for matter, resolution in resolutions.items():
-            self._matter(tally, matter, resolution, count)
-        race = resolutions.get(RACE)
-        if race is not None and race.state is State.ANSWERED:
-            self._views(tally, race, count)
+            for key in self._keys(matter, resolution):
+                tally[key] += count
 
-    def _matter(self, tally: Tally, matter: str, resolution: Resolution, count: int) -> None:
-        tally[("state", matter, resolution.state.value)] += count
+    def _keys(self, matter: str, resolution: Resolution) -> list[tuple[str, ...]]:
+        known = self._known.get((matter, id(resolution)))
+        if known is None:
+            if len(self._known) >= MOST:
+                self._known.clear()
+            keys = [*self._matter(matter, resolution)]
+            if matter == RACE and resolution.state is State.ANSWERED:
+                keys += self._views(resolution)
+            known = self._known[(matter, id(resolution))] = resolution, keys
+        return known[1]
+
+    def _matter(self, matter: str, resolution: Resolution) -> Iterator[tuple[str, ...]]:
+        yield ("state", matter, resolution.state.value)
         if resolution.winner is None:
             return
-        origin = resolution.winner.origin
         for source, state in self._sources(resolution).items():
-            tally[("source", matter, source, state.value)] += count
+            yield ("source", matter, source, state.value)
         if resolution.state is not State.UNKNOWN:
-            tally[("method", matter, origin.method)] += count
+            yield ("method", matter, resolution.winner.origin.method)
         if resolution.provisional:
-            tally[("provisional", matter)] += count
+            yield ("provisional", matter)
         if resolution.state is State.ANSWERED and matter != RACE:
             system = self._systems[matter]
             codes = {c.coding.code for m in resolution.meanings for c in m.concepts if c.coding.system == system}
             for code in codes:
-                tally[("value", matter, code)] += count
+                yield ("value", matter, code)
             if not codes:
-                tally[("unmapped", matter)] += count
+                yield ("unmapped", matter)
 
     def _sources(self, resolution: Resolution) -> dict[str, State]:
         """What each source by itself says about the matter: a person counts once in each that spoke."""
@@ -65,25 +76,25 @@ class Counting:
                 said[source] = min(said.get(source, state), state, key=_STATES.index)
         return said
 
-    def _views(self, tally: Tally, resolution: Resolution, count: int) -> None:
+    def _views(self, resolution: Resolution) -> Iterator[tuple[str, ...]]:
         standard = resolution.winner.origin.standard if resolution.winner else ""
         new = self._schema.omb2024(resolution.meanings, standard)
-        tally[("omb2024", "answered")] += count
+        yield ("omb2024", "answered")
         for category in new.categories:
-            tally[("omb2024", "any", category)] += count
+            yield ("omb2024", "any", category)
         if len(new.categories) == 1:
-            tally[("omb2024", "alone", new.categories[0])] += count
+            yield ("omb2024", "alone", new.categories[0])
         if len(new.categories) > 1:
-            tally[("omb2024", "multiracial_or_multiethnic")] += count
+            yield ("omb2024", "multiracial_or_multiethnic")
         if not new.categories:
-            tally[("omb2024", "without_category")] += count
+            yield ("omb2024", "without_category")
         if new.detailed:
-            tally[("detailed", RACE)] += count
+            yield ("detailed", RACE)
         old = self._schema.omb1997(resolution.meanings, standard)
         for race in old.race:
-            tally[("omb1997", "race", race)] += count
+            yield ("omb1997", "race", race)
         if old.ethnicity:
-            tally[("omb1997", "ethnicity", old.ethnicity)] += count
+            yield ("omb1997", "ethnicity", old.ethnicity)
         for name in ("bridged", "cannot_be_bridged", "lost_multiracial", "other_race"):
             if getattr(old, name):
-                tally[("omb1997", name)] += count
+                yield ("omb1997", name)

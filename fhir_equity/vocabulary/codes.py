@@ -63,6 +63,7 @@ class Codes:
         self._systems, self._repaired, self.uris = _systems(systems)
         self.keys = {row["system"] for row in systems if not row["alias_of"]}
         self._closed = {row["system"] for row in systems if row["closed"] == "yes"}
+        self.on_demand = {row["system"]: f"crosswalks/{row['on_demand']}.csv" for row in systems if row["on_demand"]}
         self.cdcrec = {row["code"]: row for row in tables.rows("codes/cdcrec.csv")}
         self._hierarchical = {r["hierarchical"]: r["code"] for r in self.cdcrec.values() if r["hierarchical"]}
         self._languages = _languages(tables.rows("codes/languages.csv"))

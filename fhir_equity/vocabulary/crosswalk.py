@@ -32,21 +32,38 @@ class Step(Struct, frozen=True, gc=False):
 
 
 class Crosswalks:
-    """All crosswalk tables under one index. Raises TableError for a row that makes no sense."""
+    """All crosswalk tables under one index. Raises TableError for a row that makes no sense.
+
+    A table that codes/systems.csv calls `on_demand` is read when its system is first asked for: most
+    of all rows lead to or from systems that no file of members names.
+    """
 
     def __init__(self, tables: Tables, codes: Codes) -> None:
+        self._tables = tables
         self._inward: dict[tuple[str, str, str], list[Step]] = {}
         self._outward: dict[tuple[str, str, str], list[Step]] = {}
         self._targets: set[str] = set()
         self._canonical = {topic.code_system for topic in codes.topics.values()} | {"state", ""}
+        # An overlay's rows in such a table may be about anything: they are read with the others.
+        self._awaited = {system: name for system, name in codes.on_demand.items() if not tables.overlaid(name)}
         for name in tables.names("crosswalks", ".csv"):
-            for row in tables.rows(name):
-                self._add(name, row)
+            if name not in self._awaited.values():
+                self._read(name)
         for topic, wording, coding in codes.wordings():
             self._inward.setdefault(
                 (topic, "wording", wording),
                 [Step(coding.system, coding.code, Relationship.EQUIVALENT, f"display:{coding.system}")],
             )
+
+    def _read(self, name: str) -> None:
+        for row in self._tables.rows(name):
+            self._add(name, row)
+
+    def _ask_for(self, system: str) -> None:
+        name = self._awaited.get(system)
+        if name:
+            self._awaited = {other: awaited for other, awaited in self._awaited.items() if awaited != name}
+            self._read(name)
 
     def _add(self, name: str, row: dict[str, str]) -> None:
         system, code = row["source_system"], row["source_code"]
@@ -67,6 +84,7 @@ class Crosswalks:
 
     def steps(self, topic: str, family: str, system: str, code: str) -> list[Step]:
         """The rows from a received code to canonical ones: for the topic, else its family, else any."""
+        self._ask_for(system)
         for scope in (topic, family, ANY):
             found = self._inward.get((scope, system, code))
             if found is not None:
@@ -75,6 +93,7 @@ class Crosswalks:
 
     def outward(self, system: str, code: str, target_system: str) -> list[Step]:
         """The rows from a canonical code to the codes of one target system."""
+        self._ask_for(target_system)
         return self._outward.get((system, code, target_system), [])
 
     def leads_to(self, target_system: str) -> bool:

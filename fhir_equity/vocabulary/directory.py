@@ -17,8 +17,10 @@ _ONE_SYSTEM = (
     ("codes/omb1997.csv", "omb1997", "code"),
     ("codes/languages.csv", LANGUAGE, "bcp47"),
     ("codes/iso639_3.csv", LANGUAGE, "code"),
+    ("codes/states.csv", "state", "state"),
 )
 OMB2024 = "codes/omb2024.csv"
+DISPLAYS = ("display", "detail", "category", "name", "label")  # the first that a row has
 WORDING = "wording"
 
 Key = tuple[str, str]
@@ -119,12 +121,12 @@ class Directory:
         """The rows of a table by code, without the cells that are empty (an overlay may add columns)."""
         found: dict[Key, list[Row]] = {}
         for row in tables.rows(name):
-            key = self.key(*_named(name, row))
+            key = self.key(*named(name, row))
             found.setdefault(key, []).append({column: cell for column, cell in row.items() if cell})
         return found
 
 
-def _named(name: str, row: Row) -> Key:
+def named(name: str, row: Row) -> Key:
     """The system and the code that a row of a table is about; empty for tables of something else."""
     if name.startswith("crosswalks/"):
         return row["source_system"], row["source_code"]
@@ -139,10 +141,14 @@ def _named(name: str, row: Row) -> Key:
 def _listed(tables: Tables, name: str) -> Iterator[Listed]:
     edition = ""
     for row in tables.rows(name):
-        system, code = _named(name, row)
+        system, code = named(name, row)
         if code:
             edition = edition or tables.edition(name)
-            display = row.get("display") or row.get("detail") or row.get("category") or row.get("name", "")
             own = row.get("edition", "")
             status = row.get("status") or "active"
-            yield Listed(Coding(system, code, display), name, own or edition, status, row.get("note", ""))
+            yield Listed(Coding(system, code, display_of(row)), name, own or edition, status, row.get("note", ""))
+
+
+def display_of(row: Row) -> str:
+    """What the code of a row is called, in the column that its table has for that."""
+    return next((row[column] for column in DISPLAYS if row.get(column)), "")

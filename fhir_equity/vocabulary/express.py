@@ -13,6 +13,7 @@ from typing import Literal
 from fhir_equity.model import Coding, Concept, Expressed, Loss, Relationship, Resolution, State
 from fhir_equity.vocabulary.codes import CDCREC, LANGUAGE, Codes
 from fhir_equity.vocabulary.crosswalk import Crosswalks
+from fhir_equity.vocabulary.receiver import Receiver
 from fhir_equity.vocabulary.schema import HISPANIC, MENA, NOT_HISPANIC, OTHER_RACE, WHITE, Schemas
 
 RACE = "race_ethnicity"
@@ -27,6 +28,7 @@ class Express:
     def __init__(self, codes: Codes, crosswalks: Crosswalks, schemas: Schemas) -> None:
         self._codes, self._crosswalks, self._schemas = codes, crosswalks, schemas
         self._texts = {row["state"]: row["text"] for row in codes.tables.rows("codes/states.csv")}
+        self._receiver = Receiver(codes)
 
     def us_core(
         self, resolutions: Mapping[str, Resolution], strategy: Strategy = "faithful"
@@ -34,7 +36,8 @@ class Express:
         """US Core 6.1.0 Patient: race, ethnicity, communication, gender.
 
         ``us-core-race.ombCategory`` and ``us-core-ethnicity.ombCategory`` hold the OMB 1997
-        categories only, so Middle Eastern or North African goes to ``detailed`` and ``text``.
+        categories only, so Middle Eastern or North African goes to ``detailed`` and ``text``. What
+        guides/fhir.toml says of an older receiver is heeded (`Receiver`).
         """
         losses = _inexact(resolutions)
         expressed: list[Expressed] = []
@@ -43,7 +46,7 @@ class Express:
                 expressed += self._us_core_race(resolution, strategy, losses)
             else:
                 expressed += self._plain(matter, resolution, losses, null_flavors=False)
-        return expressed, losses
+        return [self._receiver(each, losses) for each in expressed], losses
 
     def x12(
         self, resolutions: Mapping[str, Resolution], race: str = "RET", strategy: Strategy = "faithful"

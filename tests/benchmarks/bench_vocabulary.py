@@ -1,4 +1,4 @@
-"""What a pair seen before costs beside a dictionary look-up: ``python tests/benchmarks/bench_vocabulary.py``.
+"""What a pair seen before costs beside a dictionary look-up: ``python -m tests.benchmarks.bench_vocabulary``.
 
 Prints the cost of both and their ratio, best of several runs, on the same codes in the same order.
 """

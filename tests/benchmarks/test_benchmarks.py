@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from pathlib import Path
+
+import pytest
 
 from fhir_equity.adapters.edi834 import ADAPTER
 from fhir_equity.adapters.protocol import Range
 from fhir_equity.adapters.source import sources
 from fhir_equity.model import Member
 from fhir_equity.pipeline.workspace import Workspace
-from tests.benchmarks import bench_audit, bench_write
+from tests.benchmarks import bench_audit, bench_vocabulary, bench_write
 from tests.benchmarks.generate_834 import file_of, generate, write
 
 
@@ -67,3 +70,15 @@ def test_everybody_is_read_and_written(tmp_path: Path) -> None:
     people = [bench_write.people(path, Workspace(as_of="2026-01-01")) for path in (first, second)]
     assert [o.expressed for o in people[0]] == [o.expressed for o in people[1]]
     assert [o.member.key for o in people[0]] == [o.member.key for o in people[1]]
+
+
+def test_a_pair_seen_before_costs_little_more_than_a_dictionary(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench_vocabulary, "ROUNDS", 5)
+    bench_vocabulary.main()
+    told = re.findall(
+        r"^(\w+): \d+ ns, dictionary \d+ ns, ratio ([\d.]+) \(at most 5\)$", capsys.readouterr().out, re.M
+    )
+    assert [name for name, _ in told] == ["lookup", "translate"]
+    assert all(float(ratio) <= bench_vocabulary.ALLOWED for _, ratio in told), told

@@ -91,6 +91,7 @@ CALLS: list[list[str]] = [
     ["codes", "lookup", "2118-8"],
     ["codes", "show", "x12_1109_to_cdcrec", "--partner", "cms-ffe"],
     ["codes", "lint"],
+    ["codes", "export", "--fhir", "terminology"],
     ["codes", "unmapped", *FILES, "text.txt", "--json", "unmapped.json"],
     *(["codes", "unmapped", name, "--json", "-"] for name in FILES),
     ["codes", "unmapped", "good.834", "--out", "rows.csv"],

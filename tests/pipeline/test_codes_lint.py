@@ -10,6 +10,7 @@ import pytest
 from fhir_equity import tables as module
 from fhir_equity.errors import TableError
 from fhir_equity.pipeline.codes_lint import lint
+from fhir_equity.tables import Tables
 
 WORDINGS = "crosswalks/wordings_to_cdcrec.csv"
 HEADER = "applies_to,source_system,source_code,target_system,target_code,relationship,note\n"
@@ -98,12 +99,16 @@ def test_files_and_columns_that_nobody_reads(tmp_path: Path) -> None:
 def test_a_code_that_no_row_leads_from(tmp_path: Path) -> None:
     put(tmp_path, "codes/x12_1109.csv", "code,display\nK,Kurdish\n")
     put(tmp_path, "codes/absent_reasons.csv", "system,code,display\nnull-flavor,GONE,Gone\n")
+    put(tmp_path, "codes/cdcrec.csv", "code,display,abstract\n9000-1,Elf,\n9001-9,Folk,yes\n")
+    put(tmp_path, "codes/tmsis.csv", "system,code,display\ntmsis-race,021,Elf\n")
     put(tmp_path, "codes/omb2024.csv", "category,kind,detail\nWhite,write-in-example,Elvish\nWhite,x,Dwarf\n")
     put(tmp_path, WORDINGS, HEADER + "race_ethnicity,wording,Elvish,cdcrec,,unmatched,\n")
     reason = "no crosswalk leads from or to this code, nor says unmatched"
     assert lint(tmp_path) == [
         f"{tmp_path}/codes/x12_1109.csv, row 2: {reason}",
         f"{tmp_path}/codes/absent_reasons.csv, row 2: {reason}",
+        f"{tmp_path}/codes/cdcrec.csv, row 2: {reason}",
+        f"{tmp_path}/codes/tmsis.csv, row 2: {reason}",
         f"{tmp_path}/codes/omb2024.csv, row 3: no CDCREC code, no crosswalk, and no note that says why",
     ]
 
@@ -132,7 +137,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, text: str, proble
     assert [line for line in lint(tmp_path) if problem in line]
 
 
-def test_a_built_in_table_without_licence_and_a_source_without_table(
+def test_a_built_in_table_without_licence_or_changed_and_a_source_without_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = tmp_path / "base"
@@ -140,6 +145,7 @@ def test_a_built_in_table_without_licence_and_a_source_without_table(
     sources = (base / "sources.toml").read_text(encoding="utf-8")
     first = 'licence = "Apache-2.0"\nsure = "our own definition"\nkey = ["topic"]\n'
     assert first in sources
+    sources = sources.replace(f'sha256 = "{Tables().checksum("codes/states.csv")}"', 'sha256 = "0"')
     gone = '\n[table."codes/gone.csv"]\nedition = "1"\nkey = ["code"]\n'
     put(base, "sources.toml", sources.replace(first, 'sure = "yes"\nkey = ["topic"]\n') + gone)
     put(base, WORDINGS, (base / WORDINGS).read_text() + "race_ethnicity,x12-1109,!!,cdcrec,2118-8,wider,\n")
@@ -148,7 +154,12 @@ def test_a_built_in_table_without_licence_and_a_source_without_table(
     assert "mappings/sources.toml: codes/topics.csv has no licence" in found
     assert "mappings/sources.toml: codes/gone.csv does not exist" in found
     assert [p for p in found if p.endswith("the source_code is not a code of the source_system")]
-    assert len(found) == 3
+    changed = "the file is not the one that sources.toml has the checksum of"
+    assert [p for p in found if p.endswith(changed)] == [
+        f"mappings/codes/states.csv: {changed}",
+        f"mappings/{WORDINGS}: {changed}",
+    ]
+    assert len(found) == 5
 
 
 def test_an_overlay_that_does_not_exist(tmp_path: Path) -> None:

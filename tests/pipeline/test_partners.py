@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from fhir_equity.model import Coding, Member, Received
+from fhir_equity.pipeline.codes_lint import ABOUT
 from fhir_equity.pipeline.reading import Failures, inputs, items
 from fhir_equity.pipeline.workspace import Workspace
-from fhir_equity.tables import Tables, partners
+from fhir_equity.tables import Tables, own_tables, partners
 from fhir_equity.vocabulary import Vocabulary
 from tests.cli.conftest import Run, run
 from tests.conftest import ROOT
@@ -54,6 +55,13 @@ def keys(members: list[Member]) -> list[str]:
 def test_the_worked_partners_are_there() -> None:
     assert partners() == sorted([*WORKED, "demo-plan"])
     assert sorted(p.name for p in FIXTURES.iterdir()) == WORKED
+
+
+@pytest.mark.parametrize("partner", WORKED)
+def test_a_table_that_only_a_partner_has_says_where_it_comes_from(partner: str) -> None:
+    sources = Tables(partner).sources["table"]
+    for name in own_tables(partner):
+        assert Tables().has(name) or all(sources[name][about] for about in ABOUT)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_equity.model import Answer, Coding, Event, Member, Name, Origin, Received
-from fhir_equity.quality.people import BUCKETS, People, Profiles, check_of, events_of, same_person
+from fhir_equity.quality.people import BUCKETS, People, Profile, Profiles, check_of, events_of, same_person
 
 WHITE, BLACK = (Received("race", "x", (Coding("cdcrec", code),), "", code) for code in ("2106-3", "2054-5"))
 ENGLISH = Received("language_spoken", "x", (Coding("bcp47", "en"),), "", "en")
@@ -74,6 +74,13 @@ def test_same_person(one: int, other: int, same: bool) -> None:
 
 def test_records_under_one_key_are_one_person_with_all_their_profiles() -> None:
     assert persons([(7, ONE, 3), (8, ONE, 3), (7, ONE, 1), (7, ONE, 3)]) == {(1, 3): 1, (3,): 1}
+
+
+def test_records_by_profile() -> None:
+    people = People()
+    for key, profile in ((7, 3), (8, 3), (7, 1), (9, 0)):
+        people.add(key, ONE, profile)
+    assert people.records() == {3: 2, 1: 1, 0: 1}
 
 
 def test_keys_of_one_bucket_stay_apart() -> None:
@@ -142,9 +149,9 @@ def test_profiles_are_numbered_once() -> None:
     assert [profiles.number(said), profiles.number(elsewhere), profiles.number(said, ("CA",))] == [0, 0, 1]
     assert profiles.number((Answer(WHITE, OTHER), Answer(ENGLISH, ORIGIN))) == 2
     assert profiles.number(()) == 3
-    assert profiles.strata == [(), ("CA",), (), ()]
-    assert profiles.profiles[0] == (Event((WHITE,), ORIGIN, "2026-01-01"), Event((ENGLISH,), ORIGIN, "2026-01-01"))
-    assert profiles.profiles[3] == ()
+    events = (Event((WHITE,), ORIGIN, "2026-01-01"), Event((ENGLISH,), ORIGIN, "2026-01-01"))
+    assert profiles.profiles[:2] == [Profile(events, (WHITE, ENGLISH)), Profile(events, (WHITE, ENGLISH), ("CA",))]
+    assert profiles.profiles[3] == Profile(())
 
 
 def test_profiles_of_stored_events_leave_the_rows_out() -> None:

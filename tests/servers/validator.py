@@ -61,14 +61,31 @@ class Validator:
         with contextlib.suppress(BrokenPipeError), self._complaints, self._process:
             pass  # closes the files and waits; a question that nobody reads any more is lost
 
-    def messages(self, resource: dict[str, Any], package: str = "", profile: str = "") -> list[Message]:
+    def messages(
+        self, resource: dict[str, Any], package: str = "", profile: str = "", definitions: Path | None = None
+    ) -> list[Message]:
         """Everything the referee says about a resource under US Core `package` (empty: R4 alone) and `profile`.
 
-        Raises RuntimeError with what Java complained about when the process has died of the question.
+        It knows the definitions in the folder `definitions` too.
         """
+        question = {"resource": resource, "package": package, "profile": profile}
+        said = self._ask(question | {"definitions": str(definitions or "")})
+        return [Message(**each) for each in said["messages"]]
+
+    def expanded(self, value_set: dict[str, Any], definitions: Path) -> list[str]:
+        """The codes of a value set as ``system|code``, as a terminology server lists them."""
+        codes: list[str] = self._ask({"expand": value_set, "definitions": str(definitions)})["codes"]
+        return codes
+
+    def translated(self, code: str, concept_map: str, definitions: Path) -> str:
+        """What a map makes of a code, as ``system|code``; empty without a match, or why the engine refuses."""
+        said = self._ask({"translate": code, "map": concept_map, "definitions": str(definitions)})
+        return str(said.get("coding", said.get("refused")))
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Raises RuntimeError with what Java complained about when the process has died of the question."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        question = {"resource": resource, "package": package, "profile": profile}
         try:
             self._process.stdin.write(json.dumps(question) + "\n")
             self._process.stdin.flush()
@@ -77,7 +94,8 @@ class Validator:
             answer = ""
         if not answer:
             raise RuntimeError(f"the validator stopped: {self._last_words()}")
-        return [Message(**each) for each in json.loads(answer)["messages"]]
+        said: dict[str, Any] = json.loads(answer)
+        return said
 
     def errors(self, resource: dict[str, Any], package: str = "", profile: str = "") -> list[Message]:
         """What makes the resource invalid; empty when it is valid."""

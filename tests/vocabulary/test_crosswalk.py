@@ -8,7 +8,7 @@ import pytest
 
 from fhir_equity.errors import TableError
 from fhir_equity.model import Coding, Received, Relationship, State
-from fhir_equity.tables import Tables
+from fhir_equity.tables import Row, Tables
 from fhir_equity.vocabulary import Vocabulary
 from fhir_equity.vocabulary.crosswalk import Step
 
@@ -88,3 +88,62 @@ def test_a_row_of_the_user_s_own_folder_is_used(tmp_path: Path) -> None:
     vocabulary = overlaid(tmp_path, "race,urn:local,W9,cdcrec,2106-3,wider,\n")
     (step,) = vocabulary.crosswalks.steps("race", "race_ethnicity", "urn:local", "W9")
     assert step == Step("cdcrec", "2106-3", Relationship.WIDER, "own:W9")
+
+
+# Tables that only a look-up needs --------------------------------------------------------------
+
+
+class Watched(Tables):
+    """Tables that remember which of them were read."""
+
+    def __init__(self, overlay: Path | None = None) -> None:
+        super().__init__(overlay=overlay)
+        self.read: list[str] = []
+
+    def rows(self, name: str) -> tuple[Row, ...]:
+        self.read.append(name)
+        return super().rows(name)
+
+
+ON_DEMAND = Vocabulary().codes.on_demand
+
+
+@pytest.mark.parametrize(("system", "name"), ON_DEMAND.items())
+def test_a_table_is_read_when_its_system_is_asked_for_and_then_once(system: str, name: str) -> None:
+    watched = Watched()
+    vocabulary = Vocabulary(watched)
+    vocabulary.meaning(Received("race", "test.element", (Coding("cdcrec", "2106-3"),), "White"))
+    assert vocabulary.express
+    assert not set(watched.read) & set(ON_DEMAND.values())
+    for _ in range(2):
+        vocabulary.crosswalks.steps("race", "race_ethnicity", system, "no such code")
+        vocabulary.crosswalks.outward("cdcrec", "no such code", system)
+        assert [read for read in watched.read if read in ON_DEMAND.values()] == [name]
+
+
+@pytest.mark.parametrize("name", sorted(set(ON_DEMAND.values())))
+def test_no_row_of_such_a_table_is_missed(name: str, vocabulary: Vocabulary) -> None:
+    """Each is found from the system that it waits for: as its source, or as its target beyond our own systems."""
+    rows = vocabulary.tables.rows(name)
+    waiting = {system for system, table in ON_DEMAND.items() if table == name}
+    own = {topic.code_system for topic in vocabulary.codes.topics.values()} | {"state", ""}
+    assert rows
+    for row in rows:
+        assert row["source_system" if row["target_system"] in own else "target_system"] in waiting
+    first = rows[0]
+    steps = vocabulary.crosswalks.outward(first["source_system"], first["source_code"], first["target_system"])
+    steps = steps or vocabulary.crosswalks.steps("", first["applies_to"], first["source_system"], first["source_code"])
+    assert [step.target_code for step in steps] == [first["target_code"]]
+
+
+def test_an_overlay_of_such_a_table_is_read_at_once(tmp_path: Path) -> None:
+    (tmp_path / "crosswalks").mkdir()
+    row = "race_ethnicity,x12-1109,K,cdcrec,2118-8,wider,letter\n"
+    (tmp_path / "crosswalks" / "cdcrec_to_tmsis.csv").write_text(HEADER + row, encoding="utf-8")
+    watched = Watched(tmp_path)
+    vocabulary = Vocabulary(watched)
+    steps = vocabulary.crosswalks.steps("race", "race_ethnicity", "x12-1109", "K")
+    assert [step.target_code for step in steps] == ["2118-8"]
+    assert "crosswalks/cdcrec_to_tmsis.csv" in watched.read
+    assert "crosswalks/cdcrec_to_omb2024.csv" not in watched.read
+    assert vocabulary.crosswalks.outward("cdcrec", "2106-3", "tmsis-race")

@@ -240,3 +240,24 @@ def test_legacy_pronouns_are_read() -> None:
     assert [c.coding.code for c in meaning.concepts] == ["LA29520-6"]
     other = VOCABULARY.meaning(Received("pronouns", "test", (Coding("http://hl7.org/fhir/pronouns", "other"),)))
     assert (other.state, other.concepts) == (State.ANSWERED, ())
+
+
+def test_nothing_of_the_lists_that_were_found_is_missing(shared: Path) -> None:
+    def column(name: str, column: str) -> set[str]:
+        with (shared / name).open(encoding="utf-8-sig", newline="") as file:
+            return {row[column] for row in csv.DictReader(file)}
+
+    def ours(column: str, *names: str) -> set[str]:
+        return {row[column] for name in names for row in TABLES.rows(f"codes/{name}.csv")}
+
+    assert column("edi834/codes_1109.csv", "code") == ours("code", "x12_1109")
+    assert column("standards/cdcrec.csv", "code") == ours("code", "cdcrec")
+    assert column("standards/languages.csv", "bcp47") == ours("bcp47", "languages")
+    assert column("standards/null_flavors.csv", "code") == ours("code", "absent_reasons")
+    tribes = shared / "standards/packages/hl7.terminology-source/codeSystems-v3-TribalEntityUS.xml"
+    listed = set(re.findall(r'<code value="(\d+)"', tribes.read_text(encoding="utf-8")))
+    assert listed == ours("code", "tribal_entities")
+    with (shared / "standards/sogi_codes.csv").open(encoding="utf-8-sig", newline="") as file:
+        answers = {row["code"] for row in csv.DictReader(file) if row["role"].startswith("answer")}
+    clinical = {"female-typical", "male-typical", "specified"}  # a setting of a machine, nobody's answer
+    assert answers - ours("code", "answers", "us_core_answers", "absent_reasons") == {"", *clinical}

@@ -73,7 +73,6 @@ class Control:
         self._open(place)
         self.taking = True
         self._sets += 1
-        self.members = 1
 
     def header(self, kind: str, cells: list[str], place: Locator) -> Iterator[Read]:
         """A segment before the first member of a set: BGN, QTY and those that say nothing to us."""

@@ -6,16 +6,20 @@ notes are P0203 (-02 and -03 together), P1011, C1105 (DMG10/11), P0102 and L0402
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
 from msgspec import Struct
 
 from fhir_equity.adapters.edi834.envelope import BLANK, Delimiters, decoded, text
 from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.adapters.protocol import Context
-from fhir_equity.model import Coding, Received, Severity
+from fhir_equity.model import Coding, Loss, Origin, Received, Relationship, Severity
 
 RACE = "x12.dmg05"
 LANGUAGE = "x12.lui"
 SEX = "x12.dmg03"
+_NOT_KEPT = (4, 6, 7, 8, 9)  # marital status, citizenship, and three that the guide does not use
 
 
 class Problem(Struct, frozen=True, gc=False):
@@ -37,23 +41,55 @@ class Cut(Struct, frozen=True, gc=False):
     at: int = 0
 
 
-class Cutter:
-    """Cuts raw text into received values: ``race`` and ``sex`` from an element, ``languages`` from segments.
+class Demographics(Struct, frozen=True, gc=False):
+    """DMG from DMG03 on: the answers with their origin and path, and what is wrong or not kept."""
 
-    ``race[DMG05]`` is one received value holding every repeat, ``sex[DMG03]`` the letter as sent,
-    ``languages[all LUI of a member]`` one received value per use (LUI04).
+    answers: tuple[tuple[Received, Origin, str], ...]
+    problems: tuple[Problem, ...] = ()
+    losses: tuple[Loss, ...] = ()
+
+
+class Cutter:
+    """Cuts raw text into received values, of answers that all come from one `origin`.
+
+    ``demographics[DMG from DMG03 on]`` is one received value for the letter of DMG03 and one that
+    holds every repeat of DMG05, ``languages[all LUI of a member]`` one for each use (LUI04).
     """
 
-    def __init__(self, marks: Delimiters, context: Context) -> None:
+    def __init__(self, marks: Delimiters, context: Context, origin: Origin) -> None:
         self._marks = marks
+        self._origin = origin
         guide = context.guide
+        self._collected: Mapping[str, str] = guide.get("race", {}).get("collected", {})
         self._most = int(guide.get("race", {}).get("most_repeats", 10))
         language = guide.get("language", {})
         self._use: dict[str, str] = {str(k): v for k, v in language.get("use", {}).items()}
         self._unstated_use: str = language.get("unstated_use", "language_spoken")
-        self.race: Memory[str, Cut] = Memory(self._cut_race)
-        self.sex: Memory[str, Received] = Memory(_cut_sex)
+        self.demographics: Memory[str, Demographics] = Memory(self._cut_demographics)
         self.languages: Memory[tuple[str, ...], tuple[Cut, ...]] = Memory(self._cut_languages)
+
+    def _cut_demographics(self, raw: str) -> Demographics:
+        dmg = ["", "", "", *raw.split(self._marks.element), *("",) * 12]
+        answers: list[tuple[Received, Origin, str]] = []
+        if text(dmg[3]):
+            sex = Received("sex", SEX, (Coding("1068", text(dmg[3])),), raw=decoded(dmg[3]))
+            answers.append((sex, self._origin, "DMG03"))
+        problems = [*_collection_problems(dmg)]
+        if text(dmg[5]):
+            race = self._cut_race(dmg[5])
+            problems[:0] = race.problems
+            if race.received is not None:
+                answers.append((race.received, self._origin_of(text(dmg[11])), "DMG05"))
+        losses = [Loss(f"x12.not_kept.DMG{at:02}", Relationship.UNMATCHED) for at in _NOT_KEPT if text(dmg[at])]
+        return Demographics(tuple(answers), tuple(problems), tuple(losses))
+
+    def _origin_of(self, code: str) -> Origin:
+        """DMG11 says how DMG05 was collected; what its codes mean is the partner's table, kept is it always."""
+        if not code:
+            return self._origin
+        question = f"{self._origin.question} DMG11 {code}".strip()
+        method = self._collected.get(code, self._origin.method)
+        return msgspec.structs.replace(self._origin, question=question, method=method)
 
     def _cut_race(self, raw: str) -> Cut:
         repeats = raw.split(self._marks.repetition) if self._marks.repetition else [raw]
@@ -107,10 +143,6 @@ class Cutter:
         return (*(Cut(found.received(topic), at=found.at) for topic, found in by_topic.items()), *cuts)
 
 
-def _cut_sex(raw: str) -> Received:
-    return Received("sex", SEX, (Coding("1068", text(raw)),), raw=decoded(raw))
-
-
 class _Languages(Struct):
     """The languages of one use, from one segment or several."""
 
@@ -139,4 +171,15 @@ def _language_problems(qualifier: str, code: str, words: str, use: str) -> list[
         problems.append(Problem(f"{LANGUAGE}.l040203", Severity.ERROR, "LUI04"))
     if qualifier not in ("", "LD", "LE"):
         problems.append(Problem(f"{LANGUAGE}01.not_in_code_list", Severity.WARNING, "LUI01"))
+    return problems
+
+
+def _collection_problems(dmg: list[str]) -> list[Problem]:
+    """P1011: DMG10 and DMG11 together; C1105: DMG11 needs DMG05."""
+    race, ten, eleven = text(dmg[5]), text(dmg[10]), text(dmg[11])
+    problems = []
+    if bool(ten) != bool(eleven):
+        problems.append(Problem("x12.dmg.p1011", Severity.ERROR, "DMG11" if ten else "DMG10"))
+    if eleven and not race:
+        problems.append(Problem("x12.dmg.c1105", Severity.ERROR, "DMG05"))
     return problems

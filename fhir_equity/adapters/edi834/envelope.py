@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import accumulate
 
 from msgspec import Struct
@@ -18,7 +19,10 @@ _BOM = "\xef\xbb\xbf"  # a UTF-8 byte order mark, seen as Latin-1
 
 
 class Delimiters(Struct, frozen=True):
-    """The four delimiters of one interchange; `repetition` is empty where ISA11 names none."""
+    """The four delimiters of one interchange; `repetition` is empty where ISA11 names none.
+
+    `line_end` are the blanks after the ISA, which most files repeat after every segment.
+    """
 
     element: str
     component: str
@@ -26,6 +30,7 @@ class Delimiters(Struct, frozen=True):
     segment: str
     padded: bool = True
     isa11: str = ""
+    line_end: str = ""
 
 
 def delimiters(isa: str, name: str) -> Delimiters:
@@ -49,64 +54,93 @@ def delimiters(isa: str, name: str) -> Delimiters:
     isa11 = isa.split(element, 12)[11]
     # ISA11 was "U" (standards id) until 4010 and still is in many 00501 files: no separator then.
     usable = len(isa11) == 1 and not isa11.isalnum() and isa11 not in (" ", element, component, segment)
-    return Delimiters(element, component, isa11 if usable else "", segment, place + 3 == ISA_LENGTH, isa11)
+    after = isa[place + 3 :]
+    line_end = after[: len(after) - len(after.lstrip(BLANK.replace(segment, "")))]
+    repetition = isa11 if usable else ""
+    return Delimiters(element, component, repetition, segment, place + 3 == ISA_LENGTH, isa11, line_end)
 
 
 class Batch:
-    """Consecutive segments, raw and without terminators, and their ids.
+    """Consecutive segments as text, each with its terminator; cut into raw segments and their ids when asked.
 
-    Raw segments keep the line ends that stand before them, so that offsets add up; ids keep them too.
+    `number` and `offset` are those of the first. Raw segments keep the line ends that stand before
+    them, so that offsets add up; ids keep them too. `last` is whether nothing can follow in this
+    interchange.
     """
 
-    def __init__(self, number: int, offset: int, segments: list[str], element: str) -> None:
+    def __init__(self, number: int, offset: int, text: str, marks: Delimiters, *, last: bool = False) -> None:
         self.number = number
-        self.segments = segments
-        self.kinds = [segment.partition(element)[0] for segment in segments]
-        self._asked, self._start = 0, offset
+        self.offset = offset
+        self.text = text
+        self.last = last
+        self._marks = marks
+
+    @cached_property
+    def segments(self) -> list[str]:
+        """The raw segments without terminators."""
+        return self.text.split(self._marks.segment)[:-1]
+
+    @cached_property
+    def kinds(self) -> list[str]:
+        """Their ids."""
+        element = self._marks.element
+        return [segment.partition(element)[0] for segment in self.segments]
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [start + place for place, start in enumerate(accumulate(map(len, self.segments), initial=self.offset))]
 
     def start_of(self, index: int) -> int:
-        """The byte offset where a raw segment starts; ask in ascending order."""
-        self._start += len("".join(self.segments[self._asked : index])) + index - self._asked
-        self._asked = index
-        return self._start
+        """The byte offset where a raw segment starts; for one index beyond the last, where the batch ends."""
+        return self._starts[index]
 
     def offset_of(self, index: int) -> int:
-        """The byte offset of a segment, blanks before it not counted; ask in ascending order."""
-        return self.start_of(index) + _lead(self.segments[index])
+        """The byte offset of a segment, blanks before it not counted."""
+        return self._starts[index] + _lead(self.segments[index])
+
+    def raw(self, first: int, stop: int) -> Raw:
+        """The segments from index `first` to before `stop` as those of one member."""
+        joint = self._marks.segment
+        return Raw(self.number + first, self._starts[first], self.segments[first:stop], self.kinds[first:stop], joint)
 
 
 class Raw(Struct, gc=False):
-    """The segments of one member as a `Batch` has them; `tail` is what had no terminator any more.
+    """The segments of one member, cut at `joint` (the terminator, with the line end where all have the same).
 
-    `number` is that of its INS, `offset` where the raw INS starts.
+    `number` is that of its INS, `offset` where the raw INS starts; `tail` is what had no terminator.
+    `whole` is the text where it was at hand, and then `plain` whether no value is padded or beyond ASCII.
     """
 
     number: int
     offset: int
-    segments: list[str] = []
-    kinds: list[str] = []
+    segments: list[str]
+    kinds: list[str]
+    joint: str
     tail: str = ""
-
-    def extend(self, batch: Batch, first: int, stop: int) -> None:
-        """Take the segments of a batch from index `first` to before `stop`."""
-        segments, kinds = batch.segments[first:stop], batch.kinds[first:stop]
-        self.segments = self.segments + segments if self.segments else segments
-        self.kinds = self.kinds + kinds if self.kinds else kinds
+    whole: str = ""
+    plain: bool = False
 
     def offset_of(self, place: int) -> int:
         """The byte offset of a segment, blanks before it not counted; the INS is at place 0."""
-        segment = self.segments[place]
+        segment, joint = self.segments[place], self.joint
+        found = self.whole.find(f"{joint}{segment}{joint}") if self.whole else -1
+        if found >= 0:  # quicker than adding up; of equal segments only the first is ever asked for
+            return self.offset + found + len(joint)
         lead = 0 if segment[:1].isalpha() else _lead(segment)
-        return self.offset + len("".join(self.segments[:place])) + place + lead
+        return self.offset + len("".join(self.segments[:place])) + place * len(joint) + lead
 
     def offsets(self) -> list[int]:
         """All of them at once."""
-        starts = accumulate(map(len, self.segments), lambda start, length: start + length + 1, initial=self.offset)
-        return [start + _lead(segment) for segment, start in zip(self.segments, starts, strict=False)]
+        starts = accumulate(map(len, self.segments), initial=self.offset)
+        step = len(self.joint)
+        return [
+            start + at * step + _lead(segment)
+            for at, (segment, start) in enumerate(zip(self.segments, starts, strict=False))
+        ]
 
-    def text(self, terminator: str) -> str:
+    def text(self) -> str:
         """The text as it stood in the artefact, from `offset` on."""
-        return terminator.join([*self.segments, self.tail])
+        return f"{self.joint.join(self.segments)}{self.joint[0]}{self.tail}" if self.segments else self.tail
 
 
 class Tail(Struct):
@@ -155,13 +189,11 @@ class Envelope:
         if not self._number:
             raise UnreadableError(f"{self._name} is empty")
 
-    def give_back(self, batch: Batch, index: int, marks: Delimiters) -> None:
-        """Say that the interchange ended before the segment at `index` of its current batch."""
-        rest = batch.segments[index:]
-        text = marks.segment.join([*rest, self._buffer])
-        self._offset -= len(text) - len(self._buffer)
-        self._number -= len(rest)
-        self._buffer = text
+    def give_back(self, batch: Batch, number: int, offset: int) -> None:
+        """Say that a batch was used only up to the segment `number` at `offset`: the rest comes again."""
+        rest = batch.text[offset - batch.offset :]
+        self._buffer = rest + self._buffer
+        self._offset, self._number = offset, number - 1
 
     def _fill_isa(self) -> bool:
         """Move to the next ISA and have enough of it; False at the end of the source."""
@@ -184,22 +216,25 @@ class Envelope:
         return False
 
     def _batches(self, marks: Delimiters) -> Iterator[Batch]:
+        more = True
         while True:
-            parts = self._buffer.split(marks.segment)
-            rest = parts.pop()
-            if parts:
-                batch = Batch(self._number + 1, self._offset, parts, marks.element)
-                self._number += len(parts)
-                self._offset += len(self._buffer) - len(rest)
-                self._buffer = rest
-                yield batch
-            elif _is_other_isa(rest.lstrip(BLANK), marks):
+            cut = self._buffer.rfind(marks.segment) + 1
+            if cut:
+                number, start, text, rest = self._number, self._offset, self._buffer[:cut], self._buffer[cut:]
+                last = not more or _is_other_isa(rest.lstrip(BLANK), marks)
+                self._number, self._offset, self._buffer = number + text.count(marks.segment), start + cut, rest
+                yield Batch(number + 1, start, text, marks, last=last)
+                if self._offset > start:  # what was given back, if anything, is not the whole batch
+                    continue
+            elif _is_other_isa(self._buffer.lstrip(BLANK), marks):
                 return
-            elif len(rest) > LONGEST:
-                raise UnreadableError(f"{self._name}, byte {self._offset}: a segment without an end")
-            elif not self._more():
+            elif not more:
                 self._end()
                 return
+            if len(self._buffer) > LONGEST:
+                what = "a member" if cut > len(self._buffer) // 2 else "a segment"
+                raise UnreadableError(f"{self._name}, byte {self._offset}: {what} without an end")
+            more = self._more()
 
     def _end(self) -> None:
         self.tail = Tail(self._number + 1, self._offset, self._buffer)

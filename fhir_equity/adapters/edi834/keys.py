@@ -33,6 +33,8 @@ class PersonKeys:
     def __init__(self, person: Mapping[str, Any]) -> None:
         self._recipes = [(tuple(parts), "+".join(parts)) for parts in person.get("key", [])]
         self._packed: str = person.get("packed", "")
+        # Most members are known by their own number: then nothing else has to be looked at.
+        self.number_first = bool(self._recipes) and self._recipes[0][0] == ("NM109",)
         for parts, rule in self._recipes:
             if not parts or any(part not in _PARTS and not part.startswith("REF*") for part in parts):
                 raise TableError(f"guides/edi834.toml, person.key: {rule or 'an empty recipe'} cannot be used")

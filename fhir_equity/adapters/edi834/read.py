@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import compress, count
 
 from fhir_equity.adapters.edi834.control import Control
 from fhir_equity.adapters.edi834.envelope import (
     BLANK,
-    LONGEST,
     Batch,
     Delimiters,
     Envelope,
@@ -19,12 +18,12 @@ from fhir_equity.adapters.edi834.envelope import (
 )
 from fhir_equity.adapters.edi834.member import MemberReader
 from fhir_equity.adapters.edi834.memory import Memory
+from fhir_equity.adapters.edi834.shape import BOUNDARIES, is_boundary
 from fhir_equity.adapters.protocol import Context, Read
 from fhir_equity.adapters.source import Source
-from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Locator, Member, Rejected, Severity
 
-BOUNDARIES = frozenset(("INS", "ISA", "TA1", "GS", "ST", "SE", "GE", "IEA"))
+Used = tuple[int, int]  # the segment number and the byte offset up to which a batch was used
 
 
 def read(source: Source, context: Context) -> Iterator[Read]:
@@ -48,8 +47,8 @@ class _Reader:
         self._context = context
         self._control = Control(name, context)
         self._header = frozenset(context.guide.get("segments", {}).get("header", []))
-        self._boundary_of: Memory[str, bool] = Memory(_is_boundary)
-        self._open: Raw | None = None  # the member being collected
+        self._boundary_of: Memory[str, bool] = Memory(lambda kind: is_boundary(kind.strip(BLANK)))
+        self._open: Raw | None = None  # a member that nothing in its interchange follows
         self._members: MemberReader
         self._marks: Delimiters
 
@@ -59,53 +58,79 @@ class _Reader:
             yield from self._cut_off(Locator(self._name, "segment", interchange.number, interchange.offset, "ISA"))
         self._marks = interchange.marks
         self._members = MemberReader(self._name, interchange.marks, self._context)
+        run = _Run(interchange.marks)
         for batch in interchange.batches:
-            yield from self._batch(batch)
-            if self._control.ended:
-                return
-
-    def _batch(self, batch: Batch) -> Iterator[Read]:
-        first = 0  # the first segment that is not accounted for
-        for index in list(compress(count(), map(self._boundary_of.__getitem__, batch.kinds))):
-            if self._open is not None:
-                self._open.extend(batch, first, index)
+            if self._control.taking and run.starts(batch):
+                used = yield from self._run(run, batch)
             else:
-                yield from self._between(batch, first, index)
-            kind = batch.kinds[index].strip(BLANK)
-            if starts_isa(kind) and not self._control.ended:
-                yield from self._cut_off(self._place(batch, index, "ISA"))
-                self._envelope.give_back(batch, index, self._marks)
-                return
-            if self._open is not None:
-                yield self._finish(self._open)
-            if kind == "INS" and self._control.taking:
-                self._control.members += 1
-                self._open = Raw(batch.number + index, batch.start_of(index))
-                first = index
-                continue
-            yield from self._boundary(kind, batch, index)
-            first = index + (self._open is None)
+                used = yield from self._batch(batch)
+            self._envelope.give_back(batch, *used)
             if self._control.ended:
-                self._envelope.give_back(batch, first, self._marks)
                 return
-        yield from self._rest(batch, first)
 
-    def _boundary(self, kind: str, batch: Batch, index: int) -> Iterator[Read]:
+    def _run(self, run: _Run, batch: Batch) -> Generator[Read, None, Used]:
+        """Members one after the other, cut out in one go; where anything else is among them, segment by segment."""
+        read, shape_of, control, element = self._members.read, self._members.shape_of, self._control, run.element
+        number, offset = batch.number, batch.offset + run.lead
+        *pieces, rest = run.pieces(batch)
+        for piece in pieces:
+            whole = run.first + piece
+            segments = whole.split(run.joint)
+            kinds = [segment.partition(element)[0] for segment in segments]
+            shape = shape_of(segments, kinds)
+            if shape.stop == len(segments) and run.is_even(piece, segments):
+                control.members += 1
+                yield read(Raw(number, offset, segments, kinds, run.joint, "", whole, run.is_plain(whole)), shape)
+                number += len(segments)
+                offset += len(piece) + run.step
+                continue
+            number, offset = yield from self._batch(run.batch(piece, number, offset), whole=True)
+            if control.ended or not control.taking:
+                return number, offset
+            offset += len(run.joint) - 1
+        return (yield from self._batch(run.batch(rest, number, offset, last=batch.last)))
+
+    def _batch(self, batch: Batch, *, whole: bool = False) -> Generator[Read, None, Used]:
+        """Segment by segment; returns the number and offset of the first segment that was not used.
+
+        That is where a member starts of which more may follow, unless the batch is known to be `whole`.
+        """
+        first, member = 0, False  # the first segment that is not accounted for, and whether it is an INS
+        for index in list(compress(count(), map(self._boundary_of.__getitem__, batch.kinds))):
+            kind = batch.kinds[index].strip(BLANK)
+            cut_off = starts_isa(kind) and not self._control.ended
+            if not member:
+                yield from self._between(batch, first, index)
+            elif not cut_off:
+                yield self._finish(batch.raw(first, index))
+            if cut_off:
+                if member:
+                    yield self._members.rejected(batch.raw(first, index), "x12.member.truncated")
+                yield from self._cut_off(self._place(batch, index, "ISA"))
+                return batch.number + index, batch.start_of(index)
+            member = yield from self._boundary(kind, batch, index)
+            first = index if member else index + 1
+            if self._control.ended:
+                return batch.number + first, batch.start_of(first)
+        if not member:
+            yield from self._between(batch, first, len(batch.segments))
+        elif whole:
+            yield self._finish(batch.raw(first, len(batch.segments)))
+        elif batch.last:
+            self._open = batch.raw(first, len(batch.segments))
+        else:
+            return batch.number + first, batch.start_of(first)
+        return batch.number + len(batch.segments), batch.start_of(len(batch.segments))
+
+    def _boundary(self, kind: str, batch: Batch, index: int) -> Generator[Read, None, bool]:
+        """A segment that ends what was before it; returns whether a member starts here."""
         place = self._place(batch, index, kind)
         if kind != "INS":
             yield from self._control.segment(kind, batch.segments[index].split(self._marks.element), place, self._marks)
-        elif self._control.stray:
+            return False
+        if self._control.stray:
             yield from self._control.without_set(place)
-            self._open = Raw(batch.number + index, batch.start_of(index))
-
-    def _rest(self, batch: Batch, first: int) -> Iterator[Read]:
-        """What follows the last boundary of a batch: a member that goes on in the next one, or strays."""
-        if self._open is None:
-            yield from self._between(batch, first, len(batch.segments))
-            return
-        self._open.extend(batch, first, len(batch.segments))
-        if sum(map(len, self._open.segments)) + len(self._open.segments) > LONGEST:
-            raise UnreadableError(f"{self._name}, byte {self._open.offset}: a member without an end")
+        return self._control.taking
 
     def _between(self, batch: Batch, first: int, stop: int) -> Iterator[Read]:
         """Segments outside of members: those of a set's header, and those that stand where nothing should."""
@@ -123,8 +148,8 @@ class _Reader:
         return Locator(self._name, "segment", batch.number + index, batch.offset_of(index), path)
 
     def _finish(self, raw: Raw) -> Member | Rejected:
-        self._open = None
-        return self._members.read(raw)
+        self._control.members += 1
+        return self._members.read(raw, self._members.shape_of(raw.segments, raw.kinds))
 
     def _truncated(self, raw: Raw) -> Rejected:
         self._open = None
@@ -157,7 +182,7 @@ class _Reader:
                 self._open.tail = tail.text
                 yield self._truncated(self._open)
         if cells[0] == "INS" and (self._control.taking or self._control.stray):
-            yield self._truncated(Raw(tail.number, tail.offset, tail=tail.text))
+            yield self._truncated(Raw(tail.number, tail.offset, [], [], self._marks.segment, tail.text))
         if cells[0] == "IEA":
             yield Finding("x12.iea.no_terminator", Severity.INFO, place)
             yield from self._control.segment("IEA", cells, place, self._marks)
@@ -165,7 +190,35 @@ class _Reader:
             yield from self._control.cut_off(place)
 
 
-def _is_boundary(kind: str) -> bool:
-    """Whether a segment ends what was before it, whatever line ends stand before its id."""
-    clean = kind.strip(BLANK)
-    return clean in BOUNDARIES or starts_isa(clean)
+class _Run:
+    """How members that follow one another directly are cut: at what stands between a segment and the next INS."""
+
+    def __init__(self, marks: Delimiters) -> None:
+        self._marks = marks
+        self.element = marks.element
+        self.joint = marks.segment + marks.line_end
+        self.first = f"INS{marks.element}"
+        self.lead = len(marks.line_end)
+        self._before, self._after, self._last = f" {marks.element}", f"{marks.element} ", f" {marks.segment}"
+        self.step = len(self.first) + len(self.joint)
+
+    def starts(self, batch: Batch) -> bool:
+        """Whether the batch starts with a member, with the usual line end before it."""
+        return batch.text.startswith(self._marks.line_end + self.first)
+
+    def pieces(self, batch: Batch) -> list[str]:
+        """What follows each INS, without its terminator; the last keeps it, and may not be all of a member."""
+        return batch.text[len(self.first) + self.lead :].split(self.joint + self.first)
+
+    def is_even(self, piece: str, segments: list[str]) -> bool:
+        """Whether every terminator was followed by the usual line end."""
+        return not self.lead or piece.count(self._marks.segment) == len(segments) - 1
+
+    def is_plain(self, whole: str) -> bool:
+        """Whether every value is meant as it stands: none is padded with spaces, none needs decoding."""
+        return whole.isascii() and self._before not in whole and self._after not in whole and self._last not in whole
+
+    def batch(self, piece: str, number: int, offset: int, *, last: bool | None = None) -> Batch:
+        """A piece to be read segment by segment; `last` is given with the piece that ends with its terminator."""
+        end = self._marks.segment if last is None else ""
+        return Batch(number, offset, f"{self.first}{piece}{end}", self._marks, last=bool(last))

@@ -6,18 +6,26 @@ million members has some hundreds of shapes, so the loops are walked some hundre
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 
+import msgspec
 from msgspec import Struct
 
-from fhir_equity.adapters.edi834.envelope import BLANK, Raw
+from fhir_equity.adapters.edi834.envelope import BLANK, starts_isa
 from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.model import Loss, Relationship, Severity
 
+BOUNDARIES = frozenset(("INS", "ISA", "TA1", "GS", "ST", "SE", "GE", "IEA"))
 _INSURED = ("IL", "74")  # 74 = corrected insured: still the member, with the new values
 _NAMES = ("2000", "2100A", "2100B", "2100")  # loops after which another name of the member may come
 _OWN = ("2000", "2100A")  # a DMG before any NM1*IL is out of order but can only be the member's
 _FRAME = ("LS", "LE", "LX")  # they only open and close loops
+
+
+def is_boundary(kind: str) -> bool:
+    """Whether a segment ends what was before it."""
+    return kind in BOUNDARIES or starts_isa(kind)
 
 
 class Note(Struct, frozen=True, gc=False):
@@ -29,12 +37,24 @@ class Note(Struct, frozen=True, gc=False):
     path: str = ""
 
 
+class Places(Struct, frozen=True):
+    """Some segments of a member, and `of`, which takes them out: one as it is, several as a tuple."""
+
+    at: tuple[int, ...]
+    of: Callable[[list[str]], str | tuple[str, ...]]
+
+
+def _places(at: list[int]) -> Places:
+    return Places(tuple(at), itemgetter(*at) if at else tuple)
+
+
 class Shape(Struct, frozen=True):
     """Where in a member what stands, counted from its INS at 0; -1 and empty where it is not.
 
     `dates` are the DTP of 2000, `coverages` each HD with the DTP of its 2300. A DMG of 2100B (the old
     values) or an N3 of 2310 is nowhere here, so it never reaches the member. `losses` name the
-    segments that are read over.
+    segments that are read over. `stop` is where the member ends: at a segment of the envelope or the
+    next INS, else after its last segment.
     """
 
     nm1: int
@@ -42,11 +62,12 @@ class Shape(Struct, frozen=True):
     n4: int
     dmg: int
     refs: tuple[int, ...]
-    dates: tuple[int, ...]
+    dates: Places
     languages: tuple[int, ...]
-    coverages: tuple[tuple[int, tuple[int, ...]], ...]
+    coverages: tuple[tuple[int, Places], ...]
     notes: tuple[Note, ...]
     losses: tuple[Loss, ...] = ()
+    stop: int = 0
 
 
 class Shapes:
@@ -58,25 +79,36 @@ class Shapes:
     def __init__(self, known: frozenset[str], element: str) -> None:
         self._known = known
         self._element = element
+        self._insured = element.join(("NM1", "IL", ""))
+        self._usual: Memory[str, Shape | None] = Memory(self._walked_usual)
         self._names: Memory[str, tuple[int, ...]] = Memory(self._names_of)
         self._shapes: Memory[tuple[str, ...], Shape] = Memory(self._walked)
 
-    def of(self, raw: Raw) -> Shape:
-        """The shape of a member."""
-        kinds = self._element.join(raw.kinds)
-        who = [raw.segments[place].split(self._element, 2)[1:2] for place in self._names[kinds]]
-        return self._shapes[(kinds, *[found[0] if found else "" for found in who])]
+    def of(self, segments: list[str], kinds: list[str]) -> Shape:
+        """The shape of a member that starts with the first of these segments; what follows it may be among them."""
+        joined = self._element.join(kinds)
+        usual = self._usual[joined]
+        if usual is not None and segments[usual.nm1].startswith(self._insured):
+            return usual
+        who = [segments[place].split(self._element, 2)[1:2] for place in self._names[joined]]
+        return self._shapes[(joined, *[found[0] if found else "" for found in who])]
 
     def _names_of(self, kinds: str) -> tuple[int, ...]:
         """The places of the NM1."""
         return tuple(place for place, kind in enumerate(kinds.split(self._element)) if kind.strip(BLANK) == "NM1")
 
+    def _walked_usual(self, kinds: str) -> Shape | None:
+        """What a member with a single NM1 is when that is an NM1*IL."""
+        return self._walked((kinds, "IL")) if len(self._names[kinds]) == 1 else None
+
     def _walked(self, seen: tuple[str, ...]) -> Shape:
-        kinds, *who = seen
+        joined, *who = seen
+        kinds = [kind.strip(BLANK) for kind in joined.split(self._element)]
+        stop = next((place for place, kind in enumerate(kinds) if place and is_boundary(kind)), len(kinds))
         walk = _Walk(self._known, who)
-        for place, kind in enumerate(kinds.split(self._element)):
-            walk.take(place, kind.strip(BLANK))
-        return walk.shape()
+        for place, kind in enumerate(kinds[:stop]):
+            walk.take(place, kind)
+        return msgspec.structs.replace(walk.shape(), stop=stop)
 
 
 class _Walk:
@@ -146,7 +178,7 @@ class _Walk:
     def shape(self) -> Shape:
         """What was found."""
         nm1, n3, n4, dmg = (self._first.get(kind, -1) for kind in ("NM1", "N3", "N4", "DMG"))
-        refs, dates, languages = tuple(self._refs), tuple(self._dates), tuple(self._languages)
-        coverages = tuple((place, tuple(spans)) for place, spans in self._coverages)
+        refs, dates, languages = tuple(self._refs), _places(self._dates), tuple(self._languages)
+        coverages = tuple((place, _places(spans)) for place, spans in self._coverages)
         losses = tuple(Loss(f"x12.not_kept.{kind}", Relationship.UNMATCHED) for kind in self._left)
         return Shape(nm1, n3, n4, dmg, refs, dates, languages, coverages, tuple(self._notes), losses)

@@ -1,4 +1,7 @@
-"""FHIR R4 Patients (US Core): read from resources, Bundles and NDJSON, written as NDJSON, merged, validated."""
+"""FHIR R4 Patients (US Core): read from resources, Bundles and NDJSON, written as NDJSON, merged, validated.
+
+The definitions of codes are in `fhir_equity.adapters.fhir.terminology`.
+"""
 
 from __future__ import annotations
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import Member, Severity
-from tests.adapters.edi834.files import ADA, answer, codings, file, isa, join, members, segments
+from tests.adapters.edi834.files import ADA, GUIDE, answer, codings, file, isa, join, members, segments
 
 
 def _member(*parts: str) -> Member:
@@ -103,6 +104,34 @@ def test_dmg03_is_kept_as_sent(letter: str) -> None:
 )
 def test_the_collection_code_and_its_syntax(tail: str, told: list[tuple[str, str]]) -> None:
     assert _told(_member(f"DMG*D8*19800131*F**{tail}")) == told
+
+
+def test_how_race_was_collected_is_kept_with_the_race() -> None:
+    plain = answer(_member("DMG*D8*19800131*F**C"), "race_ethnicity")
+    member = _member("DMG*D8*19800131*F**C*****REC*31")
+    assert answer(member, "race_ethnicity").origin.question == "DMG11 31"
+    assert answer(member, "race_ethnicity").origin.method == plain.origin.method == "unstated"
+    assert answer(member, "sex").origin == plain.origin
+    assert answer(member, "race_ethnicity").received == plain.received
+
+
+def test_a_partners_sheet_says_what_a_collection_code_means() -> None:
+    guide = {**GUIDE, "race": {**GUIDE["race"], "collected": {"31": "self"}}}
+    said = {"question": "form-7"}
+    data = file((*ADA[:3], "DMG*D8*19800131*F**C*****REC*31"), (*ADA[:2], "NM1*IL*1*ELM", "DMG*D8*1***C*****REC*32"))
+    one, two = members(data, Context(partner="p", guide=guide, attestation=said))
+    assert (answer(one, "race_ethnicity").origin.method, answer(one, "race_ethnicity").origin.question) == (
+        "self",
+        "form-7 DMG11 31",
+    )
+    assert answer(two, "race_ethnicity").origin.method == "unstated"
+
+
+def test_what_dmg_says_of_other_things_is_lost_by_name() -> None:
+    assert {loss.rule for loss in _member("DMG*D8*19800131*F*M*C*1*2*3*4").losses} == {
+        f"x12.not_kept.DMG{n:02}" for n in (4, 6, 7, 8, 9)
+    }
+    assert _member("DMG*D8*19800131*F* *C").losses == ()
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,10 @@ def test_a_whole_member() -> None:
         coverage="HLT",
         spans=(("2026-02-01", "2026-11-30"), ("2026-03-01", "")),
         restricted=True,
+        reason="28",
+        benefit="A",
+        employment="FT",
+        references=(("DX", "none"),),
     )
     assert [answer.topic for answer in member.answers] == ["sex", "race_ethnicity", "language_spoken"]
     assert (member.findings, member.resource) == ((), None)
@@ -63,6 +67,27 @@ def test_the_attestation_says_where_answers_come_from() -> None:
     assert (origin.partner, origin.artefact, origin.collected_on) == ("p", "f.834", "")
     plain = only(*ADA).answers[0].origin
     assert (plain.collector, plain.method, plain.standard, plain.question) == ("other", "unstated", "", "")
+
+
+def test_the_other_elements_of_ins() -> None:
+    found = only("INS*N*19*030*XN*C*A*1**F*Y*D8*20260131*U*A*B*C*2", *ADA[1:])
+    enrollment = found.enrollment
+    assert (enrollment.reason, enrollment.benefit, enrollment.employment, enrollment.student) == ("XN", "C", "", "F")
+    assert (enrollment.disability, enrollment.deceased_on, enrollment.birth_sequence) == ("Y", "2026-01-31", "2")
+    assert {loss.rule for loss in found.losses} == {f"x12.not_kept.INS{n:02}" for n in (6, 7, 14, 15, 16)}
+
+
+@pytest.mark.parametrize("death", ["D8*20260231", "RD8*20260131", "*20260131", "D8*"])
+def test_a_date_of_death_that_is_none(death: str) -> None:
+    (member,) = members(file((f"INS*N*19*030********{death}", *ADA[1:])))
+    assert member.enrollment.deceased_on == ""
+    assert [(f.code, f.locator.path) for f in member.findings] == [("x12.ins12.not_a_date", "INS12")]
+
+
+def test_other_references_are_kept_as_sent() -> None:
+    member = only(INS, REF, "REF*3H*19;10;CASE;;", "REF*6O*X Y", "REF*QQ*1", "REF*QQ*1", NM1, DMG)
+    assert member.enrollment.references == (("3H", "19;10;CASE;;"), ("6O", "X Y"), ("QQ", "1"))
+    assert [i.kind for i in member.identifiers] == ["REF*0F", "NM109"]
 
 
 @pytest.mark.parametrize(("code", "restricted"), [("R", True), ("U", False), ("", False)])

@@ -93,7 +93,8 @@ def test_a_whole_member_comes_back() -> None:
     assert losses == []
     assert (member.name, member.birth_date, member.address) == (ADA.name, ADA.birth_date, ADA.address)
     assert member.identifiers == ADA.identifiers
-    assert member.enrollment == Enrollment(True, "18", "030", "S1", "G1", "HLT", ADA.enrollment.spans)
+    written = Enrollment(True, "18", "030", "S1", "G1", "HLT", ADA.enrollment.spans, benefit="A")
+    assert member.enrollment == written
 
 
 @pytest.mark.parametrize(("subscriber", "start"), [(True, "INS*Y*18*030**A"), (False, "INS*N*G8*030**A")])

@@ -32,3 +32,12 @@ def test_errors_have_a_path_and_a_kind(elements: dict[str, Any], errors: list[st
     found = validate({"resourceType": "Patient", **elements})
     assert found == errors
     assert "Ruiz" not in str(found)
+
+
+def test_another_kind_of_resource() -> None:
+    codes = {"resourceType": "CodeSystem", "status": "active", "content": "complete"}
+    assert validate(codes, "CodeSystem") == []
+    assert validate({**codes, "concept": [{"display": "Ruiz"}]}, "CodeSystem") == [
+        "CodeSystem.concept[0].code: model_field_validation.missing"
+    ]
+    assert validate(codes) != []

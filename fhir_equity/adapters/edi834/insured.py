@@ -1,0 +1,153 @@
+"""INS, the REF of loop 2000 and the dates of coverage -> Enrollment and identifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from fhir_equity.adapters.edi834.dates import iso_date
+from fhir_equity.adapters.edi834.envelope import Raw, text
+from fhir_equity.adapters.edi834.memory import Memory
+from fhir_equity.adapters.edi834.shape import Note, Places, Shape
+from fhir_equity.model import Enrollment, Identifier, Loss, Relationship, Severity
+
+Span = tuple[str, str]
+Spans = Memory[str | tuple[str, ...], tuple[Span, tuple[int, ...]]]  # begin and end, and which DTP were no dates
+
+_OPEN: Span = ("", "")
+_NAMED = ("0F", "1L")  # they have fields of their own
+_NOT_KEPT = (6, 7, 14, 15, 16)  # Medicare, COBRA, and three that the guide does not use
+
+
+class Insured(Struct, frozen=True, gc=False):
+    """What an INS says; the same text says the same of many members. `indicator` is INS01."""
+
+    indicator: str
+    relationship: str
+    maintenance: str
+    restricted: bool
+    reason: str
+    benefit: str
+    employment: str
+    student: str
+    disability: str
+    deceased_on: str
+    birth_sequence: str
+    notes: tuple[Note, ...]
+    losses: tuple[Loss, ...]
+
+
+# The REF of loop 2000: REF02 by REF01, those that identify the person, and the others.
+References = tuple[dict[str, str], list[Identifier], list[tuple[str, str]]]
+
+
+class InsuredReader:
+    """Reads what is not about the person but about the insurance, of one interchange."""
+
+    def __init__(self, element: str, person: Mapping[str, Any]) -> None:
+        self._element = element
+        self._kept = {kind: f"REF*{kind}" for kind in person.get("identifiers", [])}
+        self.insured: Memory[str, Insured] = Memory(self._insured)
+        self._eligible = self._spans("356", "357")  # 2000
+        self._covered = self._spans("348", "349")  # 2300
+        self._coverage: Memory[str, str] = Memory(lambda segment: self._cells(segment, 4)[3])
+
+    def _cells(self, segment: str, least: int) -> list[str]:
+        cells = [text(cell) for cell in segment.split(self._element)]
+        return cells + [""] * (least - len(cells))
+
+    def _insured(self, segment: str) -> Insured:
+        ins = self._cells(segment, 18)
+        deceased_on = iso_date(ins[12]) if ins[11] == "D8" else ""
+        wrong = bool(ins[11] or ins[12]) and not deceased_on  # P1112, and D8 is the only format
+        notes = (Note("x12.ins12.not_a_date", Severity.WARNING, 0, "INS12"),) if wrong else ()
+        losses = tuple([Loss(f"x12.not_kept.INS{at:02}", Relationship.UNMATCHED) for at in _NOT_KEPT if ins[at]])
+        said = (ins[1], ins[2], ins[3], ins[13] == "R", ins[4], ins[5], ins[8], ins[9], ins[10], deceased_on, ins[17])
+        return Insured(*said, notes, losses)
+
+    def references(self, raw: Raw, shape: Shape, notes: list[Note]) -> References:
+        """REF01 -> REF02; another value for a kind that was there is a finding."""
+        values: dict[str, str] = {}
+        identifiers: list[Identifier] = []
+        others: list[tuple[str, str]] = []
+        segments, element, kept = raw.segments, self._element, self._kept
+        for place in shape.refs:
+            ref = segments[place].split(element, 3)
+            if not raw.plain:
+                ref = [text(cell) for cell in ref]
+            if len(ref) < 3 or not ref[2]:
+                continue
+            kind, value = ref[1], ref[2]
+            if kind not in values:
+                values[kind] = value
+                if kind in kept:
+                    identifiers.append(Identifier("", value, kept[kind]))
+                elif kind not in _NAMED:
+                    others.append((kind, value))
+            elif values[kind] != value:
+                notes.append(Note("x12.ref.repeated", Severity.WARNING, place, "REF01"))
+        return values, identifiers, others
+
+    def enrollment(
+        self, insured: Insured, refs: References, segments: list[str], shape: Shape, notes: list[Note]
+    ) -> Enrollment:
+        """INS, REF*0F, REF*1L, the first HD03 and the dates of 2000 and of each 2300."""
+        values, _, others = refs
+        coverage = ""
+        spans: tuple[Span, ...] = ()
+        if shape.dates.at:
+            span, faults = self._eligible[shape.dates.of(segments)]
+            if span != _OPEN:
+                spans = (span,)
+            if faults:
+                notes += _no_dates(shape.dates, faults)
+        if shape.coverages:
+            spans = ()  # the dates of the coverages say more than the eligibility of 2000
+        for place, dates in shape.coverages:
+            coverage = coverage or self._coverage[segments[place]]
+            if dates.at:
+                span, faults = self._covered[dates.of(segments)]
+                if span != _OPEN:
+                    spans += (span,)
+                if faults:
+                    notes += _no_dates(dates, faults)
+        return Enrollment(
+            insured.indicator == "Y",
+            insured.relationship,
+            insured.maintenance,
+            values.get("0F", ""),
+            values.get("1L", ""),
+            coverage,
+            spans,
+            insured.restricted,
+            insured.reason,
+            insured.benefit,
+            insured.employment,
+            insured.student,
+            insured.disability,
+            insured.deceased_on,
+            insured.birth_sequence,
+            tuple(others),
+        )
+
+    def _spans(self, begin: str, end: str) -> Spans:
+        """Cuts the DTP of a loop, in which DTP01 `begin` and `end` give the two dates; remembers what it has seen."""
+
+        def cut(segments: str | tuple[str, ...]) -> tuple[Span, tuple[int, ...]]:
+            found = {begin: "", end: ""}
+            faults = []
+            for at, segment in enumerate([segments] if isinstance(segments, str) else segments):
+                dtp = self._cells(segment, 4)
+                if dtp[1] in found:
+                    found[dtp[1]] = iso_date(dtp[3])
+                    if dtp[3] and not found[dtp[1]]:
+                        faults.append(at)
+            return (found[begin], found[end]), tuple(faults)
+
+        return Memory(cut)
+
+
+def _no_dates(places: Places, faults: tuple[int, ...]) -> list[Note]:
+    return [Note("x12.dtp03.not_a_date", Severity.WARNING, places.at[at], "DTP03") for at in faults]
