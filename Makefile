@@ -23,8 +23,9 @@ lint: $(VENV)/dev.done ## Check style and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/dev.done ## Measure auditing a generated 834 beside its floor, and look-ups beside a dictionary
+bench: $(VENV)/dev.done ## Measure auditing and writing a generated 834 beside its floor, and look-ups beside a dictionary
 	$(BIN)/python -m tests.benchmarks.bench_audit
+	$(BIN)/python -m tests.benchmarks.bench_write
 	$(BIN)/python -m tests.benchmarks.bench_vocabulary
 
 clean: ## Remove the virtual environment and what tools leave behind

@@ -327,7 +327,7 @@ class Resolution(Struct, frozen=True, gc=False):
     refused: bool = False
 
 
-class Expressed(Struct, frozen=True, gc=False):
+class Expressed(Struct, frozen=True, gc=False, cache_hash=True):
     """A resolution in a target's own codes, ready for an adapter to write.
 
     `categories` and `details` are split as the target splits them (US Core: ombCategory and
@@ -343,7 +343,8 @@ class Expressed(Struct, frozen=True, gc=False):
 
 
 class Outgoing(Struct, frozen=True, gc=False):
-    """A member with what may be written about them, as an adapter's writer takes it."""
+    """A member with what may be written about them; `before` is the person as the receiver knew them until now."""
 
     member: Member
     expressed: tuple[Expressed, ...]
+    before: Outgoing | None = None

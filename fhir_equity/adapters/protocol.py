@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import IO, Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Finding, Frame, Loss, Member, Outgoing, Rejected
@@ -39,7 +40,7 @@ class Context(Struct, frozen=True):
     (``attestation.toml``, the section of this format): collector, method, standard, question.
     `systems` gives the URI of each code system by its key (``codes/systems.csv``).
     `as_of` is the ISO date of the run. `created` (ISO date and time) and `control` (the next
-    control number) are for writers.
+    control numbers, 1 to 999999999, none of them given before) are for writers.
     """
 
     partner: str = ""
@@ -48,7 +49,7 @@ class Context(Struct, frozen=True):
     systems: Mapping[str, str] = {}
     as_of: str = ""
     created: str = ""
-    control: int = 1
+    control: Iterator[int] = field(default_factory=lambda: count(1))
 
 
 class Adapter(Protocol):

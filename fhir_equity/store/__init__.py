@@ -6,10 +6,11 @@ from, `quarantine` what could not be read, `hie` holds what synchronising needs 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from fhir_equity.store.answers import Record
 from fhir_equity.store.connection import open_engine
+from fhir_equity.store.control_numbers import control_numbers
 from fhir_equity.store.hie import HieMemory
 from fhir_equity.store.ingest import RunWriter, Written
 from fhir_equity.store.people import People, Person
@@ -33,6 +34,10 @@ class Store:
     def hie(self, name: str) -> HieMemory:
         """What is remembered about one HIE: links, plans, what we wrote, how far we pulled."""
         return HieMemory(self.engine, name)
+
+    def control_numbers(self, sender: str, receiver: str, first: int = 0) -> Iterator[int]:
+        """Control numbers of the 834 that were never given before. Raises UsageError, StoreError."""
+        return control_numbers(self.engine, sender, receiver, first)
 
     def close(self) -> None:
         """Release the database."""

@@ -82,6 +82,11 @@ CALLS: list[list[str]] = [
     *(["convert", name, f"{name}.ndjson", "--losses", "l.ndjson", "--validate"] for name in FILES),
     ["convert", "good.834", "back.834", "--recipient", "demo-hie"],
     ["convert", "survey.csv", "back.csv", "--include-sensitive"],
+    *(
+        ["convert", name, "change.834", "--purpose", "change", "--losses", "l.ndjson"]
+        for name in ("bad.834", "survey.csv")
+    ),
+    ["convert", "good.834", "back.834", "--control-number", "1"],
     ["convert", "CANARYNAME.834", "x.ndjson"],
     *(["ack", name] for name in FILES),
     ["ack", "bad.834", "--out", "asked.999", "--with-values"],

@@ -16,6 +16,7 @@ ISA_LENGTH = 106
 LONGEST = 1024 * 1024  # bytes of a segment or of a member; real ones have some hundreds or thousands
 BLANK = " \r\n\t"
 _BLOCK = 32 * 1024  # bytes cut at a time: little enough to stay in the processor's cache
+_WHOLE = Range()
 _BOM = "\xef\xbb\xbf"  # a UTF-8 byte order mark, seen as Latin-1
 
 
@@ -173,9 +174,9 @@ class Envelope:
     UTF-8 are decoded where they are used (see `text`).
     """
 
-    def __init__(self, source: Source, part: Range) -> None:
+    def __init__(self, source: Source, part: Range = _WHOLE) -> None:
         self._name = source.name
-        whole = part == Range()
+        whole = part == _WHOLE
         self._blocks = source.blocks(_BLOCK) if whole else source.part(part.start, part.stop, _BLOCK)
         self._buffer = ""
         self._offset = part.start
