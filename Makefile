@@ -24,8 +24,9 @@ lint: $(VENV)/dev.done ## Check style and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/dev.done ## Measure auditing a generated 834 beside its floor, and look-ups beside a dictionary
+bench: $(VENV)/dev.done ## Measure auditing and writing a generated 834 beside its floor, and look-ups beside a dictionary
 	$(BIN)/python -m tests.benchmarks.bench_audit
+	$(BIN)/python -m tests.benchmarks.bench_write
 	$(BIN)/python -m tests.benchmarks.bench_vocabulary
 
 soak: $(VENV)/fuzz.done ## Fuzz the 834 reader for SECONDS (3600)

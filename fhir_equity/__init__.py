@@ -19,9 +19,11 @@ from fhir_equity.errors import FhirEquityError
 from fhir_equity.model import Answer, Coding, Finding, Loss, Member, Method, Origin, Rejected, Resolution, State
 
 if TYPE_CHECKING:
+    from fhir_equity.pipeline.ack import ack
     from fhir_equity.pipeline.audit import audit
     from fhir_equity.pipeline.convert import convert
     from fhir_equity.pipeline.ingest import ingest
+    from fhir_equity.pipeline.quarantine import quarantine_list, quarantine_retry, quarantine_show
     from fhir_equity.pipeline.sync import sync_apply, sync_plan, sync_pull
     from fhir_equity.pipeline.workspace import Workspace
     from fhir_equity.vocabulary import Vocabulary
@@ -40,9 +42,13 @@ __all__ = [
     "State",
     "Vocabulary",
     "Workspace",
+    "ack",
     "audit",
     "convert",
     "ingest",
+    "quarantine_list",
+    "quarantine_retry",
+    "quarantine_show",
     "sync_apply",
     "sync_plan",
     "sync_pull",
@@ -51,9 +57,13 @@ __all__ = [
 _LATER = {
     "Vocabulary": "fhir_equity.vocabulary",
     "Workspace": "fhir_equity.pipeline.workspace",
+    "ack": "fhir_equity.pipeline.ack",
     "audit": "fhir_equity.pipeline.audit",
     "convert": "fhir_equity.pipeline.convert",
     "ingest": "fhir_equity.pipeline.ingest",
+    "quarantine_list": "fhir_equity.pipeline.quarantine",
+    "quarantine_retry": "fhir_equity.pipeline.quarantine",
+    "quarantine_show": "fhir_equity.pipeline.quarantine",
     "sync_apply": "fhir_equity.pipeline.sync",
     "sync_plan": "fhir_equity.pipeline.sync",
     "sync_pull": "fhir_equity.pipeline.sync",

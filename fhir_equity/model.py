@@ -1,4 +1,4 @@
-"""The nouns every part shares: Member, Answer, Coding, Origin, Finding, Loss, Rejected, Resolution.
+"""The nouns every part shares: Member, Answer, Coding, Origin, Finding, Loss, Rejected, Frame, Resolution.
 
 A Member holds Answers. An Answer keeps what was *received*, verbatim, and its *origin*. What it
 means is computed by `fhir_equity.vocabulary` and never stored over what was received.
@@ -236,6 +236,17 @@ class Rejected(Struct, frozen=True, gc=False):
     finding: Finding
 
 
+class Frame(Struct, frozen=True, gc=False):
+    """What the records after it stand in (an interchange, a survey's header row), to read one of them alone.
+
+    `control` is what a sender never gives twice: sender and control number of an interchange, else empty.
+    """
+
+    raw: bytes
+    locator: Locator
+    control: str = ""
+
+
 class Member(Struct, gc=False):
     """A person as one partner knows them, with the answers of one record of one artefact.
 
@@ -256,6 +267,10 @@ class Member(Struct, gc=False):
     losses: tuple[Loss, ...] = ()
     # The record as it came where a writer may return it (a FHIR Patient); None otherwise.
     resource: dict[str, Any] | None = None
+    # Where the record starts in its artefact, as in Locator.
+    unit: str = ""
+    number: int = 0
+    offset: int = -1
 
 
 class Concept(Struct, frozen=True, gc=False, cache_hash=True):
@@ -312,7 +327,7 @@ class Resolution(Struct, frozen=True, gc=False):
     refused: bool = False
 
 
-class Expressed(Struct, frozen=True, gc=False):
+class Expressed(Struct, frozen=True, gc=False, cache_hash=True):
     """A resolution in a target's own codes, ready for an adapter to write.
 
     `categories` and `details` are split as the target splits them (US Core: ombCategory and
@@ -328,7 +343,8 @@ class Expressed(Struct, frozen=True, gc=False):
 
 
 class Outgoing(Struct, frozen=True, gc=False):
-    """A member with what may be written about them, as an adapter's writer takes it."""
+    """A member with what may be written about them; `before` is the person as the receiver knew them until now."""
 
     member: Member
     expressed: tuple[Expressed, ...]
+    before: Outgoing | None = None

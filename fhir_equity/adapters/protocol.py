@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import IO, Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fhir_equity.adapters.source import Source
-from fhir_equity.model import Finding, Loss, Member, Outgoing, Rejected
-
-Read = Member | Rejected | Finding | Loss
+from fhir_equity.model import Finding, Frame, Loss, Member, Outgoing, Rejected
 
 
 class Range(Struct, frozen=True):
-    """A piece of a source that can be read alone: bytes `start` to `stop` (-1 = to the end)."""
+    """A piece of a source that can be read alone: bytes `start` to `stop` (-1 = to the end).
+
+    `before` is how many units (segments) come before it, where the format counts them.
+    """
 
     start: int = 0
     stop: int = -1
+    before: int = 0
+
+
+class Seam(Struct):
+    """What a range leaves open at its edges, for `Adapter.join`; `state` is the adapter's own and can be pickled."""
+
+    state: Any
+
+
+Read = Member | Rejected | Finding | Loss | Frame | Seam
 
 
 class Context(Struct, frozen=True):
@@ -28,7 +40,7 @@ class Context(Struct, frozen=True):
     (``attestation.toml``, the section of this format): collector, method, standard, question.
     `systems` gives the URI of each code system by its key (``codes/systems.csv``).
     `as_of` is the ISO date of the run. `created` (ISO date and time) and `control` (the next
-    control number) are for writers.
+    control numbers, 1 to 999999999, none of them given before) are for writers.
     """
 
     partner: str = ""
@@ -37,7 +49,7 @@ class Context(Struct, frozen=True):
     systems: Mapping[str, str] = {}
     as_of: str = ""
     created: str = ""
-    control: int = 1
+    control: Iterator[int] = field(default_factory=lambda: count(1))
 
 
 class Adapter(Protocol):
@@ -60,7 +72,23 @@ class Adapter(Protocol):
         """Read a range in constant memory.
 
         Yields Members, Rejected (verbatim bytes that are no member), Findings about the artefact
-        and Losses. Raises UnreadableError only when nothing at all can be read.
+        and Losses; a Frame before the records that stand in it; at the end of one range of several a
+        Seam, where the format needs one. Raises UnreadableError only when nothing at all can be read.
+        """
+
+    def join(self, seams: Sequence[Seam]) -> list[Read] | None:
+        """What only all ranges together show, from their seams in order.
+
+        None where the ranges do not fit together: then the source must be read in one. Raises
+        UnreadableError as `read` does.
+        """
+
+    def again(self, rejected: Rejected, frame: bytes, context: Context) -> Iterator[Read]:
+        """Read a rejected record once more, alone, as it would now be read in its artefact.
+
+        `frame` is the `raw` of the Frame it stood in, empty in formats without one; positions are
+        those of the artefact. Yields it as Rejected if it still is no member. Raises UnreadableError
+        where the frame cannot be used.
         """
 
     def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:

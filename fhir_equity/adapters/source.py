@@ -34,13 +34,14 @@ class Source:
 
     `name` is the file name (for a zip ``archive.zip!inner``), never a whole path. Reading
     decompresses; `sha256` and `size` are of the decompressed bytes. `packed` is the size before, -1
-    where nothing is packed.
+    where nothing is packed. `path` is that of a plain file, of which any part can be read alone.
     """
 
-    def __init__(self, name: str, opener: Opener, packed: int = -1) -> None:
+    def __init__(self, name: str, opener: Opener, packed: int = -1, path: Path | None = None) -> None:
         self.name = name.encode("utf-8", "backslashreplace").decode()  # a name that is no UTF-8 stays readable
         self._open = opener
         self._packed = packed
+        self.path = path
         self.sha256 = ""
         self.size = 0
 
@@ -71,6 +72,12 @@ class Source:
                     raise UnreadableError(f"{self.name} unpacks to more than {RATIO} times its size and is not read")
                 yield block
         self.sha256, self.size = digest.hexdigest(), count
+
+    def part(self, start: int, stop: int, size: int = BLOCK) -> Iterator[bytes]:
+        """The bytes from `start` to before `stop` (-1 = to the end) in blocks. Raises UnreadableError."""
+        with self.open() as stream:
+            stream.seek(start)
+            yield from self._blocks(stream, None if stop < 0 else stop - start, size)
 
     def _blocks(self, stream: IO[bytes], most: int | None, size: int) -> Iterator[bytes]:
         left = most
@@ -129,7 +136,7 @@ def _file(path: Path) -> list[Source]:
         return [Source(path.name, lambda: cast("IO[bytes]", gzip.open(path, "rb")), path.stat().st_size)]
     if path.suffix.lower() == ".zip" and magic in _ZIP:
         return _zip(path)
-    return [Source(path.name, lambda: path.open("rb"))]
+    return [Source(path.name, lambda: path.open("rb"), path=path)]
 
 
 def _zip(path: Path) -> list[Source]:

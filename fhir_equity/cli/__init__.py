@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
+from fhir_equity.cli.ack import ack
 from fhir_equity.cli.audit import audit
 from fhir_equity.cli.codes import app as codes
 from fhir_equity.cli.convert import convert
 from fhir_equity.cli.demo import demo
 from fhir_equity.cli.ingest import ingest
 from fhir_equity.cli.options import Options, words
+from fhir_equity.cli.quarantine import app as quarantine
 from fhir_equity.cli.sandbox import sandbox
 from fhir_equity.cli.sync import app as sync
 from fhir_equity.errors import FhirEquityError
@@ -29,9 +31,10 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, ingest, audit, convert, sandbox):
+for command in (demo, ingest, audit, convert, ack, sandbox):
     app.command()(command)
 app.add_typer(codes, name="codes")
+app.add_typer(quarantine, name="quarantine")
 app.add_typer(sync, name="sync")
 
 LEVELS = ("debug", "info", "warning", "error")

@@ -10,8 +10,9 @@ import typer
 from fhir_equity.cli.options import options, show, unreadable, workspace, write_json
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Severity
-from fhir_equity.pipeline.audit import STRATA, Audit
+from fhir_equity.pipeline.audit import Audit
 from fhir_equity.pipeline.audit import audit as verb
+from fhir_equity.quality.census import STRATA
 from fhir_equity.reports.html import write_html
 from fhir_equity.reports.text import summary
 
@@ -26,13 +27,14 @@ def audit(
     by: Annotated[list[str] | None, typer.Option(help=f"Strata: {', '.join(STRATA)}. May be repeated.")] = None,
     json: Annotated[str, typer.Option(metavar="FILE|-", help="The audit document.")] = "",
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="One self-contained page.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that count a large file together.")] = 1,
     fail_on: Annotated[Severity | None, typer.Option(help="End with 1 when a finding is at least this bad.")] = None,
 ) -> None:
     """How complete and how good are race, ethnicity, language and SOGI, in files or in the store?"""
     with workspace(context) as opened:
         if not paths:
             opened.require_store()
-        done = verb(opened, paths or (), partner=partner, format_=format_, by=by or ())
+        done = verb(opened, paths or (), partner=partner, format_=format_, by=by or (), workers=workers)
     _deliver(context, done, json, html)
     unreadable(done.failures)
     if fail_on is not None and done.reaches(fail_on):

@@ -13,6 +13,14 @@ from fhir_equity.pipeline.convert import Wish
 from fhir_equity.pipeline.convert import convert as verb
 
 
+class Purpose(StrEnum):
+    """What an 834 is for (BGN08)."""
+
+    GUIDE = "as-guide"
+    FULL = "full"
+    CHANGE = "change"
+
+
 class Omb(StrEnum):
     """How OMB 2024 answers are told to an OMB 1997 receiver."""
 
@@ -29,6 +37,10 @@ def convert(
     partner: Annotated[str, typer.Option(help="Whose data this is.")] = "",
     recipient: Annotated[str, typer.Option(help="Apply the release rules of this recipient.")] = "",
     omb: Annotated[Omb, typer.Option(help="How OMB 2024 answers are told to an OMB 1997 receiver.")] = Omb.FAITHFUL,
+    purpose: Annotated[Purpose, typer.Option(help="What an 834 is for: BGN08, and INS03 with it.")] = Purpose.GUIDE,
+    control_number: Annotated[
+        int, typer.Option(min=0, max=999_999_999, help="The first control number of an 834; 0: the next one.")
+    ] = 0,
     losses: Annotated[Path | None, typer.Option(metavar="FILE", help="Every loss, one JSON object a line.")] = None,
     include_sensitive: Annotated[
         bool, typer.Option("--include-sensitive", help="Internal use only: do not leave SOGI out.")
@@ -39,10 +51,12 @@ def convert(
     ] = False,
 ) -> None:
     """Convert members from one format to another, telling the losses on the way."""
-    wish = Wish(from_, to, partner, recipient, omb.value, include_sensitive, validate)
+    wish = Wish(from_, to, partner, recipient, omb.value, include_sensitive, validate, purpose.value, control_number)
     with workspace(context) as opened:
         done = verb(opened, src, dst, wish=wish, losses=losses)
-    say(context, f"Wrote {done.members:,} members.")
+    say(context, f"Wrote {done.members - done.unchanged:,} members.")
+    if done.unchanged:
+        say(context, f"Left out {done.unchanged:,} members who are as the store knows them.")
     if done.rejected:
         say(context, f"Left out {done.rejected:,} records that could not be read as a member.")
     counted(context, "Losses", done.losses)

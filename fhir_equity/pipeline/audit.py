@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,16 @@ from typing import Any
 from msgspec import Struct
 
 from fhir_equity.errors import UsageError
-from fhir_equity.model import Enrollment, Event, Finding, Loss, Member, Rejected, Severity
-from fhir_equity.pipeline.reading import Failures, inputs, items
+from fhir_equity.model import Event, Member, Severity
+from fhir_equity.pipeline.reading import Failures, Input, inputs, items
+from fhir_equity.pipeline.workers import LINKED, Job, count_together
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.privacy import Pseudonyms
+from fhir_equity.quality.census import STRATA, Census
 from fhir_equity.quality.document import SCHEMA, body
-from fhir_equity.quality.people import People, Profiles, check_of
-from fhir_equity.quality.rules import of_the_person, problems
+from fhir_equity.quality.people import check_of
 from fhir_equity.quality.tally import Counting, Tally
 
-MOST_LOSSES = 10_000  # tuples of losses that wait to be counted
-STRATA = ("partner", "coverage", "relationship", "state")
 _ORDER = [Severity.INFO, Severity.WARNING, Severity.ERROR]
 
 
@@ -50,15 +49,17 @@ def audit(
     partner: str = "",
     format_: str = "",
     by: Sequence[str] = (),
+    workers: int = 1,
 ) -> Audit:
     """Audit files, or the store when no path is given.
 
-    `by` names strata (partner, coverage, relationship, state). Raises UsageError.
+    `by` names strata (partner, coverage, relationship, state). Large plain files are counted by
+    `workers` processes; the result is the same. Raises UsageError.
     """
     unknown = set(by) - set(STRATA)
     if unknown:
         raise UsageError(f"there is no stratum {', '.join(sorted(unknown))}; there are: {', '.join(STRATA)}")
-    count = _Count(workspace, by)
+    count = _Count(workspace, by, workers)
     failures = Failures()
     named = workspace.partner(partner)
     entries = count.files(paths, named, format_, failures) if paths else count.stored(partner)
@@ -68,114 +69,78 @@ def audit(
 class _Count:
     """One audit being counted."""
 
-    def __init__(self, workspace: Workspace, by: Sequence[str]) -> None:
+    def __init__(self, workspace: Workspace, by: Sequence[str], workers: int) -> None:
         self._workspace = workspace
         self._by = tuple(by)
-        self._people = People()
-        self._profiles = Profiles(workspace.matter_of, workspace.as_of)
-        self._pseudonyms = Pseudonyms(secrets.token_bytes(32))  # for this run only
-        self._numbers: dict[str, Callable[[str], int]] = {}
-        self._findings: Counter[tuple[str, str]] = Counter()
-        self._losses: Counter[tuple[str, str]] = Counter()
-        self._lost: dict[int, list[Any]] = {}  # by identity: most members of an 834 share a few tuples of losses
+        self._workers = workers
+        self._key = secrets.token_bytes(32)  # for this run only
+        self._census = Census(Pseudonyms(self._key), workspace.matter_of, workspace.as_of, self._by)
 
     def files(
         self, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
     ) -> list[dict[str, str | int]]:
         entries = []
-        for read in inputs(self._workspace, paths, partner, format_, failures):
-            for item in items(self._workspace, read, failures):
-                self._item(item)
+        linked: list[Input] = []
+        for number, read in enumerate(inputs(self._workspace, paths, partner, format_, failures), start=1):
+            self._census.begin(number, read.adapter.name, linked=read.adapter.name == LINKED)
+            if read.adapter.name == LINKED:
+                linked.append(read)
+            if not self._together(number, read, failures):
+                for item in items(self._workspace, read, failures):
+                    self._census.add(item)
             if read.listed:
                 entries.append(read.entry())
+        self._dependents(linked)
         return entries
 
-    def _item(self, item: Member | Rejected | Finding | Loss) -> None:
-        if isinstance(item, Member):
-            self._member(item)
-        elif isinstance(item, Rejected):
-            self._finding(item.finding)
-        elif isinstance(item, Finding):
-            self._finding(item)
-        else:
-            self._lose((item,), 1)
+    def _dependents(self, linked: Iterable[Input]) -> None:
+        """Look once more for the subscribers of dependents who did not come soon after theirs."""
+        if not self._census.families.waiting:
+            return
+        again = (
+            item
+            for read in linked
+            for item in items(self._workspace, Input(read.source, read.adapter, read.context), Failures())
+        )
+        subscribers = (self._census.subscriber(item) for item in again if isinstance(item, Member))
+        if alone := self._census.families.alone(subscribers):
+            self._census.found("x12.member.subscriber_unknown", Severity.WARNING.value, alone)
 
-    def _member(self, member: Member) -> None:
-        partner, as_of = member.partner, self._workspace.as_of
-        for finding in member.findings:
-            self._finding(finding)
-        if member.birth_date > as_of:
-            for finding in of_the_person(member, as_of):
-                self._finding(finding)
-        if member.losses:
-            lost = self._lost.setdefault(id(member.losses), [member.losses, 0])
-            lost[1] += 1
-            if len(self._lost) > MOST_LOSSES:
-                self._settle_losses()
-        number = self._numbers.get(partner)
-        if number is None:
-            number = self._numbers[partner] = self._pseudonyms.numbers(partner)
-        profile = self._profiles.number(member.answers, self._stratum(member))
-        self._people.add(number(member.key), check_of(member), profile)
-
-    def _finding(self, finding: Finding) -> None:
-        self._findings[(finding.code, finding.severity.value)] += 1
-
-    def _lose(self, losses: Iterable[Loss], count: int) -> None:
-        for loss in losses:
-            self._losses[(loss.rule, loss.relationship.value)] += count
-
-    def _settle_losses(self) -> None:
-        for losses, count in self._lost.values():
-            self._lose(losses, count)
-        self._lost.clear()
-
-    def _settle_values(self) -> None:
-        """What the values mean that they should not: found once for each profile, counted for all its records."""
-        for number, count in self._people.records().items():
-            profile = self._profiles.profiles[number]
-            meaning = self._workspace.vocabulary(profile.stratum[0]).meaning
-            for received in profile.received:
-                for code, severity in problems(received, meaning):
-                    self._findings[(code, severity.value)] += count
+    def _together(self, number: int, read: Input, failures: Failures) -> bool:
+        """Let the workers count an input; False where it is not cut, and nothing was counted."""
+        if self._workers < 2 or read.source.path is None:
+            return False
+        parts = read.adapter.split(read.source, self._workers)
+        workspace, partner = self._workspace, read.context.partner
+        path, format_ = read.source.path, read.adapter.name
+        job = Job(workspace.settings, workspace.as_of, self._by, self._key, path, number, format_, partner)
+        return len(parts) > 1 and count_together(job, parts, read, self._census, failures)
 
     def stored(self, partner: str) -> list[dict[str, Any]]:
         people, partners = self._workspace.store.people, [partner] if partner else None
         for code, severity, count in people.findings(partners):
-            self._findings[(code, severity)] += count
+            self._census.found(code, severity, count)
         if unfinished := people.unfinished(partners):  # a killed ingest: what is here is only a part
-            self._findings[("store.run.unfinished", Severity.ERROR.value)] += unfinished
+            self._census.found("store.run.unfinished", Severity.ERROR.value, unfinished)
         for rule, relationship, count in people.losses(partners):
-            self._losses[(rule, relationship)] += count
+            self._census.lost(rule, relationship, count)
+        profiles = self._census.profiles
         for number, person in enumerate(people.among(partners), start=1):
-            profile = self._profiles.of_events(tuple(event for _, event in person.events), self._stratum(person.member))
-            self._people.add(person.id, check_of(person.member), profile)
+            events = tuple(event for _, event in person.events)
+            profile = profiles.of_events(events, self._census.stratum(person.member))
+            self._census.people.add(person.id, check_of(person.member), profile)
             if number % 1000 == 0:
                 self._workspace.progress("store", number)
         return people.inputs(partners)
 
-    def _stratum(self, member: Member) -> tuple[str, ...]:
-        """The partner, whose tables say what values mean, then the member's value of each stratum."""
-        if not self._by:
-            return (member.partner,)
-        values = {
-            "partner": member.partner,
-            "coverage": member.enrollment.coverage,
-            "relationship": _relationship(member.enrollment),
-            "state": member.address.state,
-        }
-        return (member.partner, *(values[name] for name in self._by))
-
     def document(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
         """The audit document of everything counted."""
-        self._settle_losses()
-        self._settle_values()
         whole, strata = self._tallies()
         codes = self._workspace.vocabulary().codes
         matters = list(dict.fromkeys(topic.matter for topic in codes.topics.values()))
         counted = body(whole, matters)
         languages = {code for t in counted["topics"].values() for code in t.get("values", {})}
-        found = self._findings.items()
+        found = self._census.findings(lambda partner: self._workspace.vocabulary(partner).meaning).items()
         return {
             "schema": SCHEMA,
             "audience": "internal",
@@ -193,7 +158,7 @@ class _Count:
             ],
             "losses": [
                 {"rule": rule, "relationship": relationship, "count": count}
-                for (rule, relationship), count in sorted(self._losses.items())
+                for (rule, relationship), count in sorted(self._census.losses().items())
             ],
             "languages": {code: known.display for code in sorted(languages) if (known := codes.language(code))},
             "editions": {name: entry["edition"] for name, entry in codes.tables.sources["table"].items()},
@@ -203,8 +168,8 @@ class _Count:
         whole: Tally = Counter()
         strata: dict[tuple[tuple[str, str], ...], Tally] = {}
         counting = Counting(self._workspace.vocabulary())
-        for numbers, count in self._people.persons().items():
-            profiles = [self._profiles.profiles[number] for number in numbers]
+        for numbers, count in self._census.people.persons().items():
+            profiles = [self._census.profiles.profiles[number] for number in numbers]
             places = [profile.stratum for profile in profiles]
             events: list[Event] = [event for profile in profiles for event in profile.events]
             resolutions = self._workspace.resolutions(places[0][0], events)
@@ -214,9 +179,3 @@ class _Count:
                 for value in {stratum[place] for stratum in places} - {""} or {"(none)"}:
                     counting.add(strata.setdefault(((name, value),), Counter()), resolutions, count)
         return whole, strata
-
-
-def _relationship(enrollment: Enrollment) -> str:
-    if enrollment == Enrollment():
-        return ""
-    return "subscriber" if enrollment.subscriber else "dependent"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec import Struct, field
@@ -17,13 +16,29 @@ from fhir_equity.adapters import Adapter, adapter_named, adapters
 from fhir_equity.adapters.fhir import patient_from, validate
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import UnreadableError, UsageError
-from fhir_equity.model import Expressed, Finding, Locator, Loss, Member, Outgoing, Rejected, Relationship, Resolution
+from fhir_equity.model import (
+    Event,
+    Expressed,
+    Finding,
+    Locator,
+    Loss,
+    Member,
+    Outgoing,
+    Rejected,
+    Relationship,
+    Resolution,
+)
+from fhir_equity.pipeline.change import BGN08, Purpose, completed, context_834, is_change
 from fhir_equity.pipeline.reading import Failures, inputs, items
 from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.pipeline.writing import written
 from fhir_equity.privacy import private_file
 from fhir_equity.quality.people import events_of
 from fhir_equity.quality.rules import findings
 from fhir_equity.release import is_sensitive
+
+if TYPE_CHECKING:  # the store loads SQLAlchemy, which files alone do not need
+    from fhir_equity.store import Person
 
 ENDINGS = {".834": "edi834", ".edi": "edi834", ".x12": "edi834", ".ndjson": "fhir", ".json": "fhir", ".csv": "survey"}
 Omb = Literal["faithful", "rollup-1997"]
@@ -38,10 +53,14 @@ class Converted(Struct):
     findings: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     invalid: int = 0
+    unchanged: int = 0  # left out of a change file: the store knows them so
 
 
 class Wish(Struct, frozen=True):
-    """How to convert: names of formats (empty = recognised), partner, recipient, OMB strategy."""
+    """How to convert: names of formats (empty = recognised), partner, recipient, OMB strategy.
+
+    `purpose` and `control_number` are for an 834; 0 is the next number.
+    """
 
     from_: str = ""
     to: str = ""
@@ -50,6 +69,8 @@ class Wish(Struct, frozen=True):
     omb: Omb = "faithful"
     include_sensitive: bool = False
     validate: bool = False
+    purpose: Purpose = "as-guide"
+    control_number: int = 0
 
 
 def convert(
@@ -58,18 +79,21 @@ def convert(
     """Convert the members of `src` into one file `dst` (``-`` for standard output).
 
     The file appears whole or not at all. Without a recipient this is internal use: sensitive topics
-    are left out, with a loss entry, unless `include_sensitive`. Raises UsageError.
+    are left out, with a loss entry, unless `include_sensitive`. A change file (834) corrects what the
+    store knows, where there is one: who is as known is left out. Raises UsageError.
     """
     wish = wish or Wish()
     target = adapter_named(wish.to or _format_of(dst))
     if not target.writes:
         raise UsageError(f"the format {target.name} is read but not written")
+    if (wish.purpose != "as-guide" or wish.control_number) and target.name != "edi834":
+        raise UsageError("--purpose and --control-number are for an 834")
     if wish.recipient:
         workspace.release.require(wish.recipient)
     if str(dst) != "-" and Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
         raise UsageError("SRC and DST are the same file")
     work = _Conversion(workspace, target, wish)
-    with _output(dst) as out, _ledger(losses) as ledger:
+    with written(dst) as out, _ledger(losses) as ledger:
         work.run(src, out, ledger)
         done = work.done()
         if done.failures and not done.members and not done.rejected:
@@ -95,11 +119,15 @@ class _Conversion:
         self._findings: Counter[str] = Counter()
         self._failures = Failures()
         self._counts = [0, 0]
-        self._invalid = 0
+        self._invalid = self._unchanged = 0
+        self._correcting = False
         self._current: Member | None = None
 
     def run(self, src: str | Path, out: IO[bytes], ledger: IO[bytes] | None) -> None:
         context = self._context()
+        if self._target.name == "edi834":
+            context = context_834(self._workspace, context, self._wish.purpose, self._wish.control_number)
+            self._correcting = context.guide["write"]["purpose"] == BGN08["change"] and self._workspace.has_store
         for loss in self._target.write(self._outgoing(src, ledger), out, context):
             self._lose(loss, ledger)
 
@@ -112,33 +140,53 @@ class _Conversion:
         for read in inputs(self._workspace, [src], self._partner, self._wish.from_, self._failures):
             for item in items(self._workspace, read, self._failures):
                 if isinstance(item, Member):
-                    yield self._member(item, ledger)
+                    if record := self._member(item, ledger):
+                        yield record
                 elif isinstance(item, Rejected):
                     self._findings[item.finding.code] += 1
                 elif isinstance(item, Finding):
                     self._findings[item.code] += 1
-                else:
+                elif isinstance(item, Loss):
                     self._lose(item, ledger)
             self._counts[0] += read.members
             self._counts[1] += read.rejected
 
-    def _member(self, member: Member, ledger: IO[bytes] | None) -> Outgoing:
+    def _member(self, member: Member, ledger: IO[bytes] | None) -> Outgoing | None:
+        """What is to be written of a member; None where a change file has nothing to say of them."""
         meaning = self._workspace.vocabulary(member.partner).meaning
         self._findings.update(f.code for f in findings(member, meaning, self._workspace.as_of))
-        key = (member.enrollment.restricted, *[part for a in member.answers for part in (a.received, a.origin)])
-        if key not in self._expressed:
-            self._expressed[key] = self._express(member)
-        expressed, lost = self._expressed[key]
+        person = self._workspace.store.people.known(member.partner, member.key) if self._correcting else None
+        if person:
+            record, lost = self._corrected(member, person)
+        else:
+            key = (member.enrollment.restricted, *[part for a in member.answers for part in (a.received, a.origin)])
+            if key not in self._expressed:
+                self._expressed[key] = self._express(member, self._events(member))
+            expressed, lost = self._expressed[key]
+            record = Outgoing(member, expressed)
+        if not is_change(record):
+            self._unchanged += 1
+            return None
         if self._wish.validate and self._target.name == "fhir":
-            patient, _ = patient_from(Outgoing(member, expressed), self._context())
+            patient, _ = patient_from(record, self._context())
             self._invalid += bool(validate(patient))
         self._current = member
         for loss in (*member.losses, *lost):
             self._lose(loss, ledger)
-        return Outgoing(member, expressed)
+        return record
 
-    def _express(self, member: Member) -> tuple[tuple[Expressed, ...], tuple[Loss, ...]]:
-        events = events_of(member.answers, self._workspace.matter_of, self._workspace.as_of)
+    def _corrected(self, member: Member, person: Person) -> tuple[Outgoing, tuple[Loss, ...]]:
+        """A member with all that is known of them, and as they were known before."""
+        known = tuple(event for _, event in person.events)
+        before, _ = self._express(person.member, known)
+        whole = completed(member, person.member)
+        expressed, lost = self._express(whole, (*known, *self._events(member)))
+        return Outgoing(whole, expressed, Outgoing(person.member, before)), lost
+
+    def _events(self, member: Member) -> tuple[Event, ...]:
+        return events_of(member.answers, self._workspace.matter_of, self._workspace.as_of)
+
+    def _express(self, member: Member, events: tuple[Event, ...]) -> tuple[tuple[Expressed, ...], tuple[Loss, ...]]:
         resolutions = self._workspace.resolutions(member.partner, events)
         released, losses = self._released(member, resolutions)
         express = self._workspace.vocabulary(member.partner).express
@@ -146,7 +194,7 @@ class _Conversion:
             expressed, lost = express.us_core(released, self._wish.omb)
         elif self._target.name == "edi834":
             guide = self._workspace.vocabulary(self._partner).tables.document("guides/edi834.toml")
-            expressed, lost = express.x12(released, guide["write"]["race"])
+            expressed, lost = express.x12(released, guide["write"]["race"], self._wish.omb)
         else:
             expressed, lost = express.plain(released)
         return tuple(expressed), (*losses, *lost)
@@ -187,26 +235,7 @@ class _Conversion:
     def done(self) -> Converted:
         members, rejected = self._counts
         losses, found = dict(self._losses.most_common()), dict(self._findings.most_common())
-        return Converted(members, rejected, losses, found, self._failures.messages, self._invalid)
-
-
-@contextmanager
-def _output(dst: str | Path) -> Iterator[IO[bytes]]:
-    """A private file that takes its name only when all of it has been written."""
-    if str(dst) == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    path = Path(dst)
-    if not path.parent.is_dir():
-        raise UsageError(f"the folder {path.parent} does not exist")
-    part = path.with_name(path.name + ".part")
-    try:
-        with private_file(part) as out:
-            yield out
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        return Converted(members, rejected, losses, found, self._failures.messages, self._invalid, self._unchanged)
 
 
 @contextmanager

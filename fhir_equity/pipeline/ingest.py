@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from fhir_equity.model import Finding, Loss, Member, Rejected
+from fhir_equity.model import Finding, Frame, Loss, Member, Rejected
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.quality.people import events_of
@@ -52,6 +52,7 @@ def ingest(workspace: Workspace, paths: Sequence[str | Path], *, partner: str = 
         written = run.finish()
         done.new_members, done.new_answers = written.members, written.answers
         done.newly_quarantined = written.quarantined
+        counted.update(written.findings)
     done.findings, done.failures = dict(counted.most_common()), failures.messages
     return done
 
@@ -62,7 +63,7 @@ def _one(run: RunWriter, read: Input, chunks: Iterator[_Chunk]) -> None:
     for chunk in chunks:
         if read.listed:
             artefact = artefact or run.artefact(read.source.name, read.adapter.name)
-            run.add(artefact, chunk.records, chunk.rejected, chunk.findings, chunk.losses)
+            run.add(artefact, chunk.records, chunk.rejected, chunk.findings, chunk.losses, frames=chunk.frames)
     if artefact:
         source = read.source
         run.close(artefact, sha256=source.sha256, size=source.size, members=read.members, rejected=read.rejected)
@@ -81,7 +82,9 @@ def _chunks(workspace: Workspace, read: Input, failures: Failures, counted: Coun
         elif isinstance(item, Finding):
             counted[item.code] += 1
             chunk.findings.append(item)
-        else:
+        elif isinstance(item, Frame):
+            chunk.frames.append(item)
+        elif isinstance(item, Loss):
             chunk.losses.append(item)
         if chunk.full():
             yield chunk
@@ -96,9 +99,11 @@ class _Chunk(Struct):
     rejected: list[Rejected] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
 
     def full(self) -> bool:
-        return any(len(each) >= CHUNK for each in (self.records, self.rejected, self.findings, self.losses))
+        parts = (self.records, self.rejected, self.findings, self.losses, self.frames)
+        return any(len(each) >= CHUNK for each in parts)
 
 
 def record_of(workspace: Workspace, member: Member) -> Record:

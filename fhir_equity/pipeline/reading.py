@@ -12,7 +12,7 @@ from fhir_equity.adapters import Adapter, Source, adapter_named, recognise
 from fhir_equity.adapters.protocol import Context, Range, Read
 from fhir_equity.adapters.source import sources
 from fhir_equity.errors import UnreadableError, UsageError
-from fhir_equity.model import Member, Rejected
+from fhir_equity.model import Frame, Member, Rejected
 from fhir_equity.pipeline.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Input(Struct):
     context: Context
     members: int = 0
     rejected: int = 0
-    found: int = 0  # items of any kind
+    found: int = 0  # items of any kind but frames, which hold nothing themselves
     broke_off: bool = False
 
     @property
@@ -77,7 +77,7 @@ def items(workspace: Workspace, read: Input, failures: Failures) -> Iterator[Rea
     """What the adapter yields, counted; an input that breaks off is told, the others go on."""
     try:
         for item in read.adapter.read(read.source, Range(), read.context):
-            read.found += 1
+            read.found += not isinstance(item, Frame)
             if isinstance(item, Member):
                 read.members += 1
                 if read.members % TOLD_EVERY == 0:

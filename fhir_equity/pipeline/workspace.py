@@ -15,7 +15,7 @@ from fhir_equity.errors import TableError, UsageError
 from fhir_equity.model import Collector, Event, Method, Resolution, State
 from fhir_equity.privacy import Pseudonyms, key_from
 from fhir_equity.release import Release
-from fhir_equity.settings import Settings
+from fhir_equity.settings import Settings, StoreSettings
 from fhir_equity.survivorship import Policy, policy_from, resolve
 from fhir_equity.tables import Tables
 from fhir_equity.vocabulary import Vocabulary
@@ -93,6 +93,12 @@ class Workspace:
 
             self._store = Store(self.settings.store.url)
         return self._store
+
+    @property
+    def has_store(self) -> bool:
+        """Whether there is a store, or one was named by the option, the environment or the settings."""
+        url = self.settings.store.url
+        return url != StoreSettings().url or Path(url).exists()
 
     def require_store(self) -> None:
         """Raise UsageError where there is no store yet: reading an empty one would look like an answer."""

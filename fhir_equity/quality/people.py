@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 from zlib import crc32
 
 from msgspec import Struct
@@ -20,11 +21,12 @@ FULL_DATE = len("YYYY-MM-DD")
 
 
 class Profile(Struct, frozen=True):
-    """What records have in common: their events, the values as received, and the stratum."""
+    """What records have in common: their events, the values as received, the stratum, and the input (0 = none)."""
 
     events: tuple[Event, ...]
     received: tuple[Received, ...] = ()
     stratum: tuple[str, ...] = ()
+    source: int = 0
 
 
 class Profiles:
@@ -36,13 +38,16 @@ class Profiles:
         self._numbers: dict[tuple[object, ...], int] = {}
         self.profiles: list[Profile] = []
 
-    def number(self, answers: tuple[Answer, ...], stratum: tuple[str, ...] = ()) -> int:
-        """The number of the profile that these answers and this stratum make."""
-        key = (stratum, *[part for answer in answers for part in (answer.received, answer.origin)])
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_matter_of": None}  # it belongs to the workspace
+
+    def number(self, answers: tuple[Answer, ...], stratum: tuple[str, ...] = (), source: int = 0) -> int:
+        """The number of the profile that these answers of an input and this stratum make."""
+        key = (source, stratum, *[part for answer in answers for part in (answer.received, answer.origin)])
         found = self._numbers.get(key)
         if found is None:
             events = events_of(answers, self._matter_of, self._first_seen)
-            found = self._add(key, Profile(events, tuple(answer.received for answer in answers), stratum))
+            found = self._add(key, Profile(events, tuple(answer.received for answer in answers), stratum, source))
         return found
 
     def of_events(self, events: tuple[Event, ...], stratum: tuple[str, ...] = ()) -> int:
@@ -50,6 +55,13 @@ class Profiles:
         key = (stratum, *[(event.received, event.origin, event.first_seen) for event in events])
         found = self._numbers.get(key)
         return self._add(key, Profile(events, (), stratum)) if found is None else found
+
+    def take(self, other: Profiles) -> list[int]:
+        """Take over the profiles of another; gives the number here of each number there."""
+        return [
+            found if (found := self._numbers.get(key)) is not None else self._add(key, profile)
+            for key, profile in zip(other._numbers, other.profiles, strict=True)
+        ]
 
     def _add(self, key: tuple[object, ...], profile: Profile) -> int:
         number = self._numbers[key] = len(self.profiles)
@@ -79,6 +91,30 @@ class People:
         self._keys[bucket].append(key)
         self._checks[bucket].append(check)
         self._profiles[bucket].append(profile)
+
+    def take(self, other: People, numbers: Sequence[int]) -> None:
+        """Take over the records of another, whose profiles have these `numbers` here."""
+        for bucket in range(BUCKETS):
+            self._keys[bucket] += other._keys[bucket]
+            self._checks[bucket] += other._checks[bucket]
+            self._profiles[bucket].extend(map(numbers.__getitem__, other._profiles[bucket]))
+
+    def repeated(self) -> Iterator[list[int]]:
+        """The profiles of each person who comes more than once, in the order they came in."""
+        for bucket in range(BUCKETS):
+            keys = self._keys[bucket]
+            seen = Counter(keys)
+            if len(seen) == len(keys):
+                continue
+            found: dict[int, list[tuple[int, int]]] = {}
+            for key, check, profile in zip(keys, self._checks[bucket], self._profiles[bucket], strict=True):
+                if seen[key] > 1:
+                    found.setdefault(key, []).append((check, profile))
+            for records in found.values():
+                for person in _apart({check for check, _ in records}):
+                    profiles = [profile for check, profile in records if check in person]
+                    if len(profiles) > 1:
+                        yield profiles
 
     def records(self) -> Counter[int]:
         """How many records have which profile."""

@@ -1,20 +1,22 @@
 """Where answers are kept: append-only, with their origin, in SQLite.
 
 A `Store` is opened by URL or file name; `run` writes, `people` reads back what decisions are made
-from, `hie` holds what synchronising needs to remember.
+from, `quarantine` what could not be read, `hie` holds what synchronising needs to remember.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from fhir_equity.store.answers import Record
 from fhir_equity.store.connection import open_engine
+from fhir_equity.store.control_numbers import control_numbers
 from fhir_equity.store.hie import HieMemory
 from fhir_equity.store.ingest import RunWriter, Written
 from fhir_equity.store.people import People, Person
+from fhir_equity.store.quarantine import Held, Quarantine, Selection
 
-__all__ = ["Person", "Record", "RunWriter", "Store", "Written"]
+__all__ = ["Held", "Person", "Record", "RunWriter", "Selection", "Store", "Written"]
 
 
 class Store:
@@ -23,6 +25,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self.engine = open_engine(url)
         self.people = People(self.engine)
+        self.quarantine = Quarantine(self.engine)
 
     def run(self, partner: str, as_of: str, software: str, pseudonym: Callable[[str, str], str]) -> RunWriter:
         """Begin a run of one partner. `as_of` is the ISO date that new answers are first seen on."""
@@ -31,6 +34,10 @@ class Store:
     def hie(self, name: str) -> HieMemory:
         """What is remembered about one HIE: links, plans, what we wrote, how far we pulled."""
         return HieMemory(self.engine, name)
+
+    def control_numbers(self, sender: str, receiver: str, first: int = 0) -> Iterator[int]:
+        """Control numbers of the 834 that were never given before. Raises UsageError, StoreError."""
+        return control_numbers(self.engine, sender, receiver, first)
 
     def close(self) -> None:
         """Release the database."""

@@ -36,6 +36,13 @@ class Interned(Struct):
         """How many values are remembered."""
         return len(self.received) + len(self.origins) + len(self.events)
 
+    def said(self, record: Record) -> dict[str, int]:
+        """What a learnt record says: each matter with 32 bits of the digests of what was said about it, never 0."""
+        said: dict[str, int] = {}
+        for matter, event in record.events:  # two events of one matter in whatever order are one statement
+            said[matter] = (said.get(matter, 0) + self.events[event.received]) & 0xFFFFFFFF or 1
+        return said
+
     def learn(self, connection: Connection, records: Iterable[Record]) -> None:
         """Know the ids of everything these records say."""
         events = list(dict.fromkeys(event for record in records for _, event in record.events))

@@ -116,6 +116,8 @@ def _check(engine: Engine) -> None:
         raise StoreVersionError(
             f"the store has layout {found}, newer than this program knows ({VERSION}); install a newer fhir-equity"
         )
+    if found < VERSION:
+        _upgrade(engine)
 
 
 def _create(engine: Engine) -> None:
@@ -124,6 +126,13 @@ def _create(engine: Engine) -> None:
             return  # another process made it while we waited for the lock
         SQLModel.metadata.create_all(connection)
         connection.execute(core(StoreVersion).insert().values(version=VERSION))
+
+
+def _upgrade(engine: Engine) -> None:
+    """Bring an older layout up to date: so far newer ones only have more tables."""
+    with writing(engine) as connection:
+        SQLModel.metadata.create_all(connection)
+        connection.execute(core(StoreVersion).update().values(version=VERSION))
 
 
 @contextmanager

@@ -5,25 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 from sqlalchemy import Connection, Engine, update
 
-from fhir_equity.model import Finding, Loss, Rejected
+from fhir_equity.model import Finding, Frame, Loss, Rejected
 from fhir_equity.store.answers import Interned, Record, write_answers
 from fhir_equity.store.connection import writing
 from fhir_equity.store.members import settle
-from fhir_equity.store.rows import digest, escaped, finding_row, insert_all, insert_new, insert_one, loss_row
-from fhir_equity.store.schema import Artefact, Quarantined, Run, Sighting, StoredFinding, StoredLoss, core
+from fhir_equity.store.repeats import Met, Repeats
+from fhir_equity.store.rows import digest, escaped, finding_row, frame_row, insert_all, insert_new, insert_one, loss_row
+from fhir_equity.store.schema import (
+    Artefact,
+    Quarantined,
+    Run,
+    Settled,
+    Sighting,
+    StoredFinding,
+    StoredFrame,
+    StoredLoss,
+    core,
+)
+from fhir_equity.store.watch import Noticed, Watch
 
 MOST = 50_000  # values remembered within a run; beyond that it starts afresh, so memory has a bound
 
 
 class Written(Struct):
-    """What a run changed."""
+    """What a run changed, and what only the store could find, by code."""
 
     members: int = 0
     answers: int = 0
     quarantined: int = 0
+    findings: dict[str, int] = field(default_factory=dict)
+
+    def count(self, findings: Iterable[Finding]) -> None:
+        """Count findings."""
+        for finding in findings:
+            self.findings[finding.code] = self.findings.get(finding.code, 0) + 1
 
 
 class RunWriter:
@@ -37,6 +55,8 @@ class RunWriter:
         self._as_of = as_of
         self._pseudonym = pseudonym
         self._interned = Interned()
+        self._repeats: dict[str, Repeats] = {}  # by format
+        self._watches: dict[int, Watch] = {}  # by artefact, while it is read
         self.written = Written()
         with writing(engine) as connection:
             self.id = insert_one(connection, Run, partner=partner, as_of=as_of, started=now(), software=software)
@@ -44,14 +64,20 @@ class RunWriter:
     def artefact(self, name: str, format_: str) -> int:
         """Begin an input; returns its id for `add` and `close`."""
         with writing(self._engine) as connection:
-            return insert_one(connection, Artefact, run_id=self.id, name=escaped(name), format=format_)
+            made = insert_one(connection, Artefact, run_id=self.id, name=escaped(name), format=format_)
+        self._watches[made] = Watch(self._partner, made, format_, self._repeats.setdefault(format_, Repeats()))
+        return made
 
     def close(self, artefact: int, *, sha256: str, size: int, members: int, rejected: int) -> None:
-        """End an input with its digest and counts."""
+        """End an input with its digest and counts, and find what shows only then."""
         table = core(Artefact)
         values = {"sha256": sha256, "bytes": size, "members": members, "rejected": rejected}
         with writing(self._engine) as connection:
             connection.execute(update(table).where(table.c.id == artefact).values(**values))
+            findings = self._watches[artefact].end(connection)
+            insert_all(connection, StoredFinding, [finding_row(artefact, each) for each in findings])
+        del self._watches[artefact]
+        self.written.count(findings)
 
     def finish(self) -> Written:
         """End the run."""
@@ -67,9 +93,17 @@ class RunWriter:
         rejected: Iterable[Rejected] = (),
         findings: Iterable[Finding] = (),
         losses: Iterable[Loss] = (),
+        *,
+        frames: Iterable[Frame] = (),
+        settled: Iterable[int] = (),
     ) -> None:
-        """Write one chunk in one transaction: all of it or nothing. Raises StoreError, StoreLockedError."""
-        chunk = _Chunk(artefact, list(records), list(rejected), list(findings), list(losses))
+        """Write one chunk in one transaction: all of it or nothing. Raises StoreError, StoreLockedError.
+
+        `artefact` may be one of an earlier run: then `settled` are the ids of the quarantined
+        records that could be read after all.
+        """
+        found, lost, framed = list(findings), list(losses), list(frames)
+        chunk = _Chunk(artefact, list(records), list(rejected), found, lost, framed, list(settled))
         try:
             self._write(chunk)
         except UnicodeEncodeError:  # rare, and looking for it beforehand would cost every run
@@ -78,16 +112,26 @@ class RunWriter:
     def _write(self, chunk: _Chunk) -> None:
         # What is learnt in a transaction that fails must not be remembered: its rows are gone.
         interned, self._interned = self._interned, Interned()
+        watch, noticed = self._watches.get(chunk.artefact), Noticed()
         with writing(self._engine) as connection:
             ids, members = settle(connection, self._partner, [r.member for r in chunk.records], self._pseudonym)
             said = list(zip(ids, chunk.records, strict=True))
             answers = write_answers(connection, interned, chunk.artefact, self._as_of, said)
             insert_new(connection, Sighting, [{"member_id": i, "run_id": self.id} for i in ids])
-            insert_all(connection, StoredFinding, [finding_row(chunk.artefact, f) for f in chunk.all_findings()])
+            if watch is not None:
+                noticed = watch.notice(connection, [Met(i, r.member, interned.said(r)) for i, r in said])
+            found = [*chunk.all_findings(), *noticed.findings]
+            insert_all(connection, StoredFinding, [finding_row(chunk.artefact, each) for each in found])
             insert_all(connection, StoredLoss, [loss_row(chunk.artefact, loss) for loss in chunk.all_losses()])
+            insert_all(connection, StoredFrame, [frame_row(chunk.artefact, frame) for frame in chunk.frames])
             quarantined = self._quarantine(connection, chunk.artefact, chunk.rejected)
+            settled = [{"quarantine_id": i, "run_id": self.id, "at": now()} for i in chunk.settled]
+            insert_new(connection, Settled, settled)
         if interned.size() < MOST:
             self._interned = interned
+        if watch is not None:
+            watch.learn(noticed)
+        self.written.count(noticed.findings)
         self.written.members += members
         self.written.answers += answers
         self.written.quarantined += quarantined
@@ -109,6 +153,8 @@ class _Chunk(Struct, frozen=True):
     rejected: list[Rejected]
     findings: list[Finding]
     losses: list[Loss]
+    frames: list[Frame]
+    settled: list[int]
 
     def all_findings(self) -> list[Finding]:
         found = [finding for record in self.records for finding in record.findings]

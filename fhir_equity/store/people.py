@@ -71,6 +71,20 @@ class People:
                 if partners is None or row["partner"] in partners:
                     yield Person(row["id"], row["pseudonym"], _member(row), events)
 
+    def known(self, partner: str, key: str) -> Person | None:
+        """The person under a key of a partner; None where there is nobody, or more than one."""
+        members, answers = core(StoredMember), core(StoredAnswer)
+        with reading(self._engine) as connection:
+            found = select(members).where(members.c.partner == partner, members.c.key == key).limit(2)
+            rows = connection.execute(found).mappings().all()
+            if len(rows) != 1:
+                return None
+            said = select(answers).where(answers.c.member_id == rows[0]["id"]).order_by(answers.c.id)
+            told = connection.execute(said).all()
+            values = _values(connection, sorted({row.received_id for row in told}))
+            events = _events(iter(told), values, _origins(connection))
+        return Person(rows[0]["id"], rows[0]["pseudonym"], _member(rows[0]), events)
+
     def inputs(self, partners: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """What was read so far: every name and partner as of the latest run that read it."""
         table = core(Artefact)
@@ -162,9 +176,12 @@ def _member(row: Any) -> Member:
     )
 
 
-def _values(connection: Connection) -> dict[int, Received]:
+def _values(connection: Connection, among: Sequence[int] | None = None) -> dict[int, Received]:
     table = core(ReceivedValue)
-    return {row.id: _received(row.value) for row in connection.execute(select(table.c.id, table.c.value))}
+    query = select(table.c.id, table.c.value)
+    if among is not None:
+        query = query.where(table.c.id.in_(among))
+    return {row.id: _received(row.value) for row in connection.execute(query)}
 
 
 def _origins(connection: Connection) -> dict[int, Origin]:

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
-from fhir_equity.model import Finding, Locator, Loss, Received
+from fhir_equity.model import Finding, Frame, Locator, Loss, Received
 from fhir_equity.store.schema import core
 
 LOOKUP = 500  # values in one IN (...): below every SQLite's limit of variables
@@ -89,6 +89,11 @@ def loss_row(artefact: int, loss: Loss) -> dict[str, Any]:
         "topic": loss.topic,
         **_place(loss.locator or Locator("")),
     }
+
+
+def frame_row(artefact: int, frame: Frame) -> dict[str, Any]:
+    """The columns of a frame."""
+    return {"artefact_id": artefact, "control": frame.control, "raw": frame.raw, **_place(frame.locator)}
 
 
 def _place(place: Locator) -> dict[str, Any]:

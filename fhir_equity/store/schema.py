@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-VERSION = 1
+VERSION = 2  # since 1: the tables frame and settled
 
 
 def core(model: Any) -> Any:
@@ -178,6 +178,29 @@ class Quarantined(SQLModel, table=True):
     raw: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class Settled(SQLModel, table=True):
+    """A quarantined record that could be read after all, and the run that read it."""
+
+    __tablename__ = "settled"
+    quarantine_id: int = Field(foreign_key="quarantine.id", primary_key=True)
+    run_id: int = Field(foreign_key="run.id")
+    at: str
+
+
+class StoredFrame(SQLModel, table=True):
+    """What the records of an artefact from here on stand in; `control` is empty or never given twice."""
+
+    __tablename__ = "frame"
+    id: int | None = Field(default=None, primary_key=True)
+    artefact_id: int = Field(foreign_key="artefact.id", index=True)
+    control: str = Field(index=True)
+    unit: str
+    number: int
+    offset: int
+    path: str
+    raw: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 class Link(SQLModel, table=True):
     """The resource of an HIE that is this member, with the version last seen there."""
 
@@ -228,3 +251,12 @@ class Cursor(SQLModel, table=True):
     __tablename__ = "cursor"
     hie: str = Field(primary_key=True)
     since: str
+
+
+class ControlNumber(SQLModel, table=True):
+    """The last control number given to 834 files from one sender to one receiver; none is given twice."""
+
+    __tablename__ = "control_number"
+    sender: str = Field(primary_key=True)
+    receiver: str = Field(primary_key=True)
+    last: int

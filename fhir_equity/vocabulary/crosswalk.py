@@ -42,6 +42,7 @@ class Crosswalks:
         self._tables = tables
         self._inward: dict[tuple[str, str, str], list[Step]] = {}
         self._outward: dict[tuple[str, str, str], list[Step]] = {}
+        self._targets: set[str] = set()
         self._canonical = {topic.code_system for topic in codes.topics.values()} | {"state", ""}
         # An overlay's rows in such a table may be about anything: they are read with the others.
         self._awaited = {system: name for system, name in codes.on_demand.items() if not tables.overlaid(name)}
@@ -79,6 +80,7 @@ class Crosswalks:
             self._inward.setdefault(key, []).append(step)
         else:
             self._outward.setdefault((system, code, step.target_system), []).append(step)
+            self._targets.add(step.target_system)
 
     def steps(self, topic: str, family: str, system: str, code: str) -> list[Step]:
         """The rows from a received code to canonical ones: for the topic, else its family, else any."""
@@ -93,3 +95,7 @@ class Crosswalks:
         """The rows from a canonical code to the codes of one target system."""
         self._ask_for(target_system)
         return self._outward.get((system, code, target_system), [])
+
+    def leads_to(self, target_system: str) -> bool:
+        """Whether any row leads to this system: a list of what a partner takes is complete where there is one."""
+        return target_system in self._targets

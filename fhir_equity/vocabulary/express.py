@@ -17,6 +17,7 @@ from fhir_equity.vocabulary.receiver import Receiver
 from fhir_equity.vocabulary.schema import HISPANIC, MENA, NOT_HISPANIC, OTHER_RACE, WHITE, Schemas
 
 RACE = "race_ethnicity"
+X12_RET = "x12-ret"  # a CDC code in DMG05 as one partner takes it
 MOST_CATEGORIES = 5  # us-core-race.ombCategory is 0..5 before US Core 7.0.0
 Strategy = Literal["faithful", "rollup-1997"]
 
@@ -47,13 +48,20 @@ class Express:
                 expressed += self._plain(matter, resolution, losses, null_flavors=False)
         return [self._receiver(each, losses) for each in expressed], losses
 
-    def x12(self, resolutions: Mapping[str, Resolution], race: str = "RET") -> tuple[list[Expressed], list[Loss]]:
-        """834 DMG05, LUI and DMG03. `race` is ``RET`` (CDC codes) or ``1109`` (letters where one exists)."""
+    def x12(
+        self, resolutions: Mapping[str, Resolution], race: str = "RET", strategy: Strategy = "faithful"
+    ) -> tuple[list[Expressed], list[Loss]]:
+        """834 DMG05, LUI and DMG03.
+
+        `race` is ``RET`` (CDC codes), ``hierarchical`` (CDC codes of that spelling), ``1109`` (letters
+        where one exists, else CDC codes) or ``both``. Where a partner's sheet lists the codes it takes
+        (``crosswalks/cdcrec_to_x12_ret.csv``), the others are told as their row or the tree says.
+        """
         losses = _inexact(resolutions)
         expressed: list[Expressed] = []
         for matter, resolution in resolutions.items():
             if matter == RACE:
-                expressed += self._x12_race(resolution, race, losses)
+                expressed += self._x12_race(resolution, race, strategy, losses)
             elif matter == "sex":
                 expressed += self._x12_sex(resolution, losses)
             elif self._codes.topic(matter).code_system == LANGUAGE:
@@ -132,7 +140,7 @@ class Express:
             return f"{derived.display} (derived)"
         return ""
 
-    def _x12_race(self, resolution: Resolution, form: str, losses: list[Loss]) -> list[Expressed]:
+    def _x12_race(self, resolution: Resolution, form: str, strategy: Strategy, losses: list[Loss]) -> list[Expressed]:
         if resolution.state is not State.ANSWERED:
             steps = self._crosswalks.outward("state", resolution.state.value, "x12-1109")
             losses += [Loss(s.rule, s.relationship, RACE) for s in steps if s.relationship != Relationship.EQUIVALENT]
@@ -141,16 +149,46 @@ class Express:
                 _no_code("x12.", resolution, losses)
             return [Expressed(RACE, resolution.state, details=details)] if details else []
         losses += [Loss("x12.no_place_for_text", Relationship.UNMATCHED, RACE) for m in resolution.meanings if m.text]
-        details = tuple(self._x12_code(c.coding, form) for c in _concepts(resolution))
-        return _worth_saying([Expressed(RACE, State.ANSWERED, details=details)], "x12", RACE, losses)
+        taken = [self._x12_taken(c.coding, strategy, losses) for c in _concepts(resolution)]
+        said = dict.fromkeys([code for coding in taken if coding for code in self._x12_codes(coding, form)])
+        return _worth_saying([Expressed(RACE, State.ANSWERED, details=tuple(said))], "x12", RACE, losses)
 
-    def _x12_code(self, coding: Coding, form: str) -> Coding:
-        if form == "1109" and coding.system == CDCREC:
-            for step in self._crosswalks.outward(CDCREC, coding.code, "x12-1109"):
-                allowed = self._codes.x12_1109.get(step.target_code, {}).get("x220a1") == "Y"
-                if step.relationship is Relationship.EQUIVALENT and allowed:
-                    return Coding("x12-1109", step.target_code)
-        return coding
+    def _x12_taken(self, coding: Coding, strategy: Strategy, losses: list[Loss]) -> Coding | None:
+        """The CDC code that the partner takes for this one; None, with a loss, where there is none."""
+        if coding.system != CDCREC or not self._crosswalks.leads_to(X12_RET):
+            return coding
+        category = self._codes.category_2024(coding.code)
+        own = self._crosswalks.outward(CDCREC, coding.code, X12_RET)
+        if own and own[0].applies:
+            losses += [Loss(own[0].rule, own[0].relationship, RACE)] * (own[0].relationship != Relationship.EQUIVALENT)
+            return self._codes.find(CDCREC, own[0].target_code)
+        for above in () if own else self._codes.parents(coding.code):
+            taken = any(step.applies for step in self._crosswalks.outward(CDCREC, above, X12_RET))
+            if taken and self._codes.category_2024(above) == category:  # never from one OMB 2024 category to another
+                losses.append(Loss("x12.nearest_code_taken", Relationship.WIDER, RACE))
+                return self._codes.find(CDCREC, above)
+        if strategy == "rollup-1997" and category == MENA:
+            losses.append(Loss("rollup-1997.mena_as_white", Relationship.WIDER, RACE))
+            return self._codes.find(CDCREC, WHITE)
+        losses.append(Loss(own[0].rule if own else "x12.code_not_taken", Relationship.UNMATCHED, RACE))
+        return None
+
+    def _x12_codes(self, coding: Coding, form: str) -> list[Coding]:
+        """A code in the partner's spelling: a letter of 1109, a CDC code, or both."""
+        if coding.system != CDCREC:
+            return [coding]
+        hierarchical = self._codes.cdcrec[coding.code]["hierarchical"]
+        if form == "hierarchical" and hierarchical:
+            return [Coding("cdcrec-hierarchical", hierarchical, coding.display)]
+        letters = [letter for letter in [self._letter(coding)] if letter and form in ("1109", "both")]
+        return [*letters, *([coding] if form == "both" or not letters else [])]
+
+    def _letter(self, coding: Coding) -> Coding | None:
+        for step in self._crosswalks.outward(CDCREC, coding.code, "x12-1109"):
+            allowed = self._codes.x12_1109.get(step.target_code, {}).get("x220a1") == "Y"
+            if step.relationship is Relationship.EQUIVALENT and allowed:
+                return Coding("x12-1109", step.target_code)
+        return None
 
     def _x12_sex(self, resolution: Resolution, losses: list[Loss]) -> list[Expressed]:
         code = next((c.coding.code for c in _concepts(resolution)), "")

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from fhir_equity.adapters import adapters, recognise
+from fhir_equity.adapters.protocol import Range
 from fhir_equity.adapters.source import sources
+from fhir_equity.model import Finding, Frame, Locator, Member, Rejected, Severity
 from fhir_equity.pipeline.audit import audit
 from fhir_equity.pipeline.convert import convert
 from fhir_equity.pipeline.workspace import Workspace
@@ -69,3 +71,40 @@ def test_converting_tells_the_same_or_tells_the_loss(story: Path, format_: str, 
     if not {"blank", "declined"} & {before["state"]}:  # only a table keeps every state
         assert after["categories"] == before["categories"]
         assert after["language"] == before["language"]
+
+
+def _record(format_: str, data: bytes, place: Locator) -> bytes:
+    """The verbatim bytes of the record that starts at a place, as its adapter would reject them."""
+    if format_ == "fhir":  # the whole document
+        return data
+    end = data.index(b"SE*", place.offset) if format_ == "edi834" else len(data)
+    return data[place.offset : end]
+
+
+@pytest.mark.parametrize(("story", "format_"), CASES)
+def test_a_record_read_again_alone_is_the_record_of_its_file(story: Path, format_: str) -> None:
+    path = story / FILES[format_]
+    with Workspace() as workspace:
+        context = workspace.context("plan", format_)
+        items = list(adapters()[format_].read(sources([path])[0], Range(), context))
+        (member,) = [item for item in items if isinstance(item, Member)]
+        frame = next((item.raw for item in items if isinstance(item, Frame)), b"")
+        place = Locator(path.name, member.unit, member.number, member.offset)
+        rejected = Rejected(_record(format_, path.read_bytes(), place), Finding("test.rejected", Severity.ERROR, place))
+        assert member.number >= 1
+        assert list(adapters()[format_].again(rejected, frame, context)) == [member]
+
+
+@pytest.mark.parametrize("format_", FILES)
+def test_what_is_no_record_is_rejected_again_at_its_place(format_: str) -> None:
+    with Workspace() as workspace:
+        context = workspace.context("plan", format_)
+        story = STORIES[0] / FILES[format_]
+        items = adapters()[format_].read(sources([story])[0], Range(), context)
+        frame = next((item.raw for item in items if isinstance(item, Frame)), b"")
+        place = Locator("f", "row", 30, 4000)
+        garbage = Rejected(b"INS*Q~", Finding("test.rejected", Severity.ERROR, place))
+        (again,) = adapters()[format_].again(garbage, frame, context)
+    assert isinstance(again, Rejected)
+    assert again.raw == garbage.raw
+    assert (again.finding.locator.number, again.finding.locator.offset) == (30, 4000)

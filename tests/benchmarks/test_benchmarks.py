@@ -14,7 +14,7 @@ from fhir_equity.adapters.protocol import Range
 from fhir_equity.adapters.source import sources
 from fhir_equity.model import Member
 from fhir_equity.pipeline.workspace import Workspace
-from tests.benchmarks import bench_audit, bench_vocabulary
+from tests.benchmarks import bench_audit, bench_vocabulary, bench_write
 from tests.benchmarks.generate_834 import file_of, generate, write
 
 
@@ -45,7 +45,7 @@ def test_everybody_is_read_and_nothing_is_found(tmp_path: Path) -> None:
         with path.open("wb") as out:
             write(300, out, line_end=end)
         items = list(ADAPTER.read(sources([path])[0], Range(), Workspace().context("bench", "edi834")))
-        assert len(items) == 300
+        assert len(items) == 301  # and the frame
         people = [item for item in items if isinstance(item, Member)]
         assert len({person.key for person in people}) == 300
         assert not [finding for person in people for finding in person.findings]
@@ -58,6 +58,18 @@ def test_every_step_counts_everybody(tmp_path: Path) -> None:
     lines = bench_audit.report({"split limit": [0.5, 1.0], "whole audit": [2.0, 2.0]}, 200).splitlines()
     assert lines[1].split() == ["split", "limit", "0.750", "s", "267", "members/s", "1.00", "x", "the", "limit"]
     assert lines[2].split() == ["whole", "audit", "2.000", "s", "100", "members/s", "3.00", "x", "the", "limit"]
+
+
+def test_everybody_is_read_and_written(tmp_path: Path) -> None:
+    reading, writing = bench_write.measure(tmp_path, 200, rounds=2)
+    assert (len(reading), len(writing)) == (2, 2)
+    lines = bench_write.report([0.5, 1.0], [0.25, 0.5], 200).splitlines()
+    assert lines[1].split() == ["read", "to", "Members", "0.750", "s", "267", "members/s", "1.00", "x", "reading"]
+    assert lines[2].split() == ["write", "Members", "0.375", "s", "533", "members/s", "2.00", "x", "reading"]
+    first, second = (tmp_path / name for name in ("bench-200.834", "written.834"))
+    people = [bench_write.people(path, Workspace(as_of="2026-01-01")) for path in (first, second)]
+    assert [o.expressed for o in people[0]] == [o.expressed for o in people[1]]
+    assert [o.member.key for o in people[0]] == [o.member.key for o in people[1]]
 
 
 def test_a_pair_seen_before_costs_little_more_than_a_dictionary(

@@ -82,7 +82,14 @@ CALLS: list[list[str]] = [
     *(["convert", name, f"{name}.ndjson", "--losses", "l.ndjson", "--validate"] for name in FILES),
     ["convert", "good.834", "back.834", "--recipient", "demo-hie"],
     ["convert", "survey.csv", "back.csv", "--include-sensitive"],
+    *(
+        ["convert", name, "change.834", "--purpose", "change", "--losses", "l.ndjson"]
+        for name in ("bad.834", "survey.csv")
+    ),
+    ["convert", "good.834", "back.834", "--control-number", "1"],
     ["convert", "CANARYNAME.834", "x.ndjson"],
+    *(["ack", name] for name in FILES),
+    ["ack", "bad.834", "--out", "asked.999", "--with-values"],
     ["codes", "lookup", "2118-8"],
     ["codes", "show", "x12_1109_to_cdcrec", "--partner", "cms-ffe"],
     ["codes", "lint"],
@@ -92,6 +99,13 @@ CALLS: list[list[str]] = [
     ["codes", "unmapped", "good.834", "--out", "rows.csv"],
     ["codes", "unmapped", "good.834", "--show-values", "--out", "rows.csv"],
     ["codes", "unmapped"],
+    ["quarantine", "list", "--json", "-"],
+    ["quarantine", "list", "--partner", "demo-plan", "--code", "x12.nm1.missing"],
+    *(["quarantine", "show", str(number)] for number in (1, 2, 3, 99)),
+    ["quarantine", "show", "1", "--out", "raw.txt"],
+    ["quarantine", "show", "1", "--show-values", "--out", "raw.txt"],
+    ["quarantine", "retry", "1"],
+    ["quarantine", "retry"],
     ["sync", "plan", "--hie", "up", "--json", "plan.json"],
     ["sync", "apply", "--hie", "up"],
     ["sync", "pull", "--hie", "up"],
@@ -102,7 +116,7 @@ CALLS: list[list[str]] = [
 
 
 def test_every_command_is_called() -> None:
-    called = {" ".join(call[:2]) if call[0] in ("codes", "sync") else call[0] for call in CALLS}
+    called = {" ".join(call[:2]) if call[0] in ("codes", "quarantine", "sync") else call[0] for call in CALLS}
     assert called == set(commands())
 
 
@@ -121,6 +135,19 @@ def test_no_output_carries_a_value_of_a_record(run: Run, folder: Path) -> None:
     assert not [mark for mark in MARKS if mark in plan]
     assert not [mark for mark in MARKS if mark in (folder / "unmapped.json").read_text()]
     assert "CANARYRACE" in (folder / "rows.csv").read_text()  # asked for by name, in a file of one's own
+    assert "CANARYNAME" in (folder / "raw.txt").read_text()
+
+
+def test_an_acknowledgement_sends_no_value_back_unless_asked(run: Run, folder: Path) -> None:
+    stray = (
+        "CANARYNAME~CANARYID77*1~NM1*IL*CANARYGIVEN*CANARYNAME~DMG*CANARYID77*1903*CANARYRACE**CANARYWORD^CANARYRACE~"
+    )
+    (folder / "strays.834").write_text(ISA + HEAD + GOOD + BAD + stray + "SE*20*0001~GE*1*1~IEA*1*000000001~")
+    quiet, asked = run("ack", "strays.834"), run("ack", "strays.834", "--with-values")
+    assert quiet.stdout.count(b"IK4*") == asked.stdout.count(b"IK4*") > 8
+    assert [mark for mark in MARKS if mark.encode() in quiet.stdout] == []
+    assert b"CANARYRACE" in asked.stdout
+    assert b"SUBSCRIBER NUMBER REF02:CANARYSUB88" in asked.stdout
 
 
 def test_the_audit_document_and_page_carry_no_value(run: Run, folder: Path) -> None:

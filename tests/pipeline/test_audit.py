@@ -70,6 +70,10 @@ def load(tmp_path: Path) -> Callable[..., None]:
     return run
 
 
+# What a store finds across the records of its files.
+ACROSS = ("member.duplicate", "member.seen_in_two_files", "x12.member.subscriber_unknown", "x12.isa13.seen_before")
+
+
 def counted(done: Audit) -> dict[str, Any]:
     return {name: done.document[name] for name in COUNTED}
 
@@ -261,7 +265,9 @@ def test_files_and_store_give_the_same_numbers(look: Look, load: Callable[..., N
     strata = ["partner", "coverage", "relationship", "state"]
     of_files, of_store = look(*folders, by=strata), look(by=strata)
     assert of_files.document["population"] > 5
-    assert counted(of_store) == counted(of_files)
+    found = [f for f in of_store.document["findings"] if f["code"] not in ACROSS]
+    assert len(found) < len(of_store.document["findings"])
+    assert counted(of_store) | {"findings": found} == counted(of_files)
     assert of_store.document["run"]["inputs"] == of_files.document["run"]["inputs"]
     assert of_store.failures == []
 

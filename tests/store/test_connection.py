@@ -16,6 +16,7 @@ from fhir_equity.errors import StoreError, StoreLockedError, StoreVersionError, 
 from fhir_equity.model import Member
 from fhir_equity.store import RunWriter, Store, Written, connection
 from fhir_equity.store.connection import open_engine, reading, writing
+from fhir_equity.store.schema import VERSION
 
 
 def mode(path: Path) -> int:
@@ -38,7 +39,7 @@ def test_new_store_is_private_whatever_the_umask(path: Path) -> None:
 def test_url_and_file_name_open_the_same_store(path: Path, store: Store) -> None:
     second = open_engine(f"sqlite:///{path}")
     with reading(second) as opened:
-        assert opened.exec_driver_sql("SELECT version FROM store_version").scalar() == 1
+        assert opened.exec_driver_sql("SELECT version FROM store_version").scalar() == VERSION == 2
     second.dispose()
 
 
@@ -79,13 +80,29 @@ def _orphan(store: Store) -> None:
 
 def test_newer_store_is_refused(path: Path, store: Store) -> None:
     with writing(store.engine) as opened:
-        opened.exec_driver_sql("UPDATE store_version SET version = 2")
+        opened.exec_driver_sql("UPDATE store_version SET version = 3")
     with pytest.raises(StoreVersionError) as refused:
         Store(str(path))
     assert str(refused.value) == (
-        "the store has layout 2, newer than this program knows (1); install a newer fhir-equity"
+        "the store has layout 3, newer than this program knows (2); install a newer fhir-equity"
     )
     assert refused.value.exit_code == 2
+
+
+def test_a_store_of_layout_1_gets_the_tables_it_lacks_and_keeps_its_rows(
+    path: Path, store: Store, rows: Callable[..., list[tuple[object, ...]]]
+) -> None:
+    run = store.run("plan", "2026-01-01", "test", lambda *parts: "|".join(parts))
+    run.artefact("a.834", "edi834")
+    with writing(store.engine) as opened:
+        opened.exec_driver_sql("DROP TABLE frame")
+        opened.exec_driver_sql("DROP TABLE settled")
+        opened.exec_driver_sql("UPDATE store_version SET version = 1")
+    store.close()
+    Store(str(path)).close()
+    assert rows("SELECT version FROM store_version") == [(2,)]
+    assert rows("SELECT count(*) FROM frame") == rows("SELECT count(*) FROM settled") == [(0,)]
+    assert rows("SELECT name FROM artefact") == [("a.834",)]
 
 
 def test_store_without_its_version_is_refused(path: Path, store: Store) -> None:
@@ -240,5 +257,5 @@ def test_two_processes_may_make_the_store_at_once(path: Path, monkeypatch: pytes
     monkeypatch.setattr(connection, "_create", slower)
     store = Store(str(path))
     with reading(store.engine) as opened:
-        assert opened.exec_driver_sql("SELECT version FROM store_version").all() == [(1,)]
+        assert opened.exec_driver_sql("SELECT version FROM store_version").all() == [(VERSION,)]
     store.close()

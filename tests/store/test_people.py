@@ -130,3 +130,22 @@ def test_memory_does_not_grow_with_the_number_of_people(
     for start in range(4000, 12000, 4000):
         more(start, start + 4000)
     assert peak() < 1.3 * few
+
+
+def test_one_person_is_found_by_their_key(person: PersonMaker, save: Save, store: Store) -> None:
+    save(person("m1", race="2106-3"), person("m2", race="2054-5", language_spoken="es"), person("m3"))
+    second = list(store.people)[1]
+    assert store.people.known("plan", "m2") == second
+    assert [matter for matter, _ in second.events] == ["race_ethnicity", "language_spoken"]
+    alone = store.people.known("plan", "m3")
+    assert alone is not None
+    assert alone.events == ()
+    assert store.people.known("plan", "m4") is None
+    assert store.people.known("other", "m2") is None
+
+
+def test_two_people_under_one_key_are_nobody_in_particular(person: PersonMaker, save: Save, store: Store) -> None:
+    save(person("m1", born="1980-02-03", given="ADA", family="ALDER"))
+    save(person("m1", born="1999-09-09", given="ZOE", family="ZIEGLER"))
+    assert store.people.counts()["members"] == 2
+    assert store.people.known("plan", "m1") is None

@@ -5,7 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, assert_type
 
-from fhir_equity import FhirEquityError, Member, Workspace, audit, convert, ingest, sync_apply, sync_plan, sync_pull
+from fhir_equity import (
+    FhirEquityError,
+    Member,
+    Workspace,
+    ack,
+    audit,
+    convert,
+    ingest,
+    sync_apply,
+    sync_plan,
+    sync_pull,
+)
+from fhir_equity.pipeline.ack import Acknowledged
 from fhir_equity.pipeline.audit import Audit
 from fhir_equity.pipeline.convert import Converted
 from fhir_equity.pipeline.ingest import Ingested
@@ -19,6 +31,7 @@ def verbs(workspace: Workspace) -> None:
     assert_type(audit(workspace, [Path("a.834")], by=["partner"]).document, dict[str, Any])
     assert_type(ingest(workspace, ["a.834"], partner="acme"), Ingested)
     assert_type(convert(workspace, "a.834", "b.ndjson"), Converted)
+    assert_type(ack(workspace, "a.834", "a.999"), Acknowledged)
     assert_type(sync_plan(workspace, "hie"), Plan)
     assert_type(sync_apply(workspace, "hie"), Applied)
     assert_type(sync_pull(workspace, "hie"), PullResult)

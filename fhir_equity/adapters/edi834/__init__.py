@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
+from fhir_equity.adapters.edi834.again import read_again
+from fhir_equity.adapters.edi834.ranges import join, split
 from fhir_equity.adapters.edi834.read import read
 from fhir_equity.adapters.edi834.write import write
-from fhir_equity.adapters.protocol import Context, Range, Read
+from fhir_equity.adapters.protocol import Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
-from fhir_equity.model import Loss, Outgoing
+from fhir_equity.model import Loss, Outgoing, Rejected
 
 
 class Edi834:
@@ -25,12 +27,20 @@ class Edi834:
         return start[:3] == b"ISA" and not start[3:4].isalnum() and start[3:4] != b" "
 
     def split(self, source: Source, pieces: int) -> list[Range]:
-        """One range: the whole interchange."""
-        return [Range()]
+        """See `fhir_equity.adapters.edi834.ranges`."""
+        return split(source, pieces)
 
     def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
         """See `fhir_equity.adapters.edi834.read`."""
-        return read(source, context)
+        return read(source, part, context)
+
+    def join(self, seams: Sequence[Seam]) -> list[Read] | None:
+        """See `fhir_equity.adapters.edi834.ranges`."""
+        return join(seams)
+
+    def again(self, rejected: Rejected, frame: bytes, context: Context) -> Iterator[Read]:
+        """Read a rejected member again; its frame is the ISA of its interchange."""
+        return read_again(rejected, frame, context)
 
     def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
         """See `fhir_equity.adapters.edi834.write`."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from fhir_equity.adapters.edi834.envelope import Delimiters
 from fhir_equity.adapters.protocol import Context, Read
 from fhir_equity.errors import UnreadableError
-from fhir_equity.model import Finding, Locator, Severity
+from fhir_equity.model import Finding, Frame, Locator, Severity
+
+
+_MOST = 100_000  # control numbers remembered; no file has so many interchanges
 
 
 class Control:
     """Follows ISA, GS, ST, SE, GE and IEA of one source.
 
     `taking` is whether we are inside an 834 set, `ended` whether no interchange is open; `members`
-    counts the INS of the set.
+    counts the INS of all sets.
     """
 
     def __init__(self, name: str, context: Context) -> None:
@@ -29,6 +34,7 @@ class Control:
         self._count = {"GS": 0, "ST": 0}
         self._set_start = 0
         self.members = 0
+        self._members_before = 0  # the set
         self._promised: int | None = None
         self.taking = False
         self.ended = True
@@ -91,7 +97,7 @@ class Control:
         """Raise UnreadableError where no 834 set was met, naming what was."""
         if self._sets:
             return
-        found = ", ".join(sorted(kind for kind in self._others if kind.isalnum() and kind.isascii() and len(kind) == 3))
+        found = ", ".join(sorted(self._others))
         if found:
             raise UnreadableError(f"{self._name} is an X12 {found}, not an 834")
         raise UnreadableError(f"{self._name} is an X12 interchange without an 834 transaction set")
@@ -100,12 +106,16 @@ class Control:
         self.ended = False
         self._control["ISA"] = cells[13]
         self._count = {"GS": 0, "ST": 0}
+        isa = marks.element.join(["ISA", *cells[1:16], marks.component]) + marks.segment
+        yield Frame(isa.encode("latin-1"), place, f"{cells[6]}|{cells[13]}" if cells[13] else "")
         if not marks.padded:
             yield Finding("x12.isa.not_padded", Severity.WARNING, place)
         if not marks.repetition:
             yield Finding("x12.isa11.no_repetition_separator", Severity.WARNING, place)
         if cells[13] in self._seen:
             yield Finding("x12.isa13.duplicate", Severity.ERROR, place)
+        if len(self._seen) >= _MOST:
+            self._seen.clear()
         self._seen.add(cells[13])
 
     def _st(self, cells: list[str], place: Locator) -> Iterator[Read]:
@@ -114,7 +124,8 @@ class Control:
         self._open(place)
         self.taking = cells[1] == "834"
         if not self.taking:
-            self._others.add(cells[1])
+            if len(cells[1]) == 3 and cells[1].isalnum() and cells[1].isascii():
+                self._others.add(cells[1])
             yield Finding("x12.st01.not_834", Severity.ERROR, place)
             return
         self._sets += 1
@@ -125,7 +136,7 @@ class Control:
             yield Finding("x12.version.shared_parts_only", Severity.WARNING, place)
 
     def _open(self, place: Locator) -> None:
-        self._set_start, self.members, self._promised = place.number, 0, None
+        self._set_start, self._members_before, self._promised = place.number, self.members, None
         self._closed = False
 
     def _se(self, cells: list[str], place: Locator) -> Iterator[Read]:
@@ -137,8 +148,9 @@ class Control:
         self._closed, self.taking = True, False
 
     def _total(self, place: Locator) -> Iterator[Read]:
-        if self._promised is not None and self.taking and self._promised != self.members:
-            yield Finding("x12.qty.total_differs", Severity.WARNING, place, f"counted {self.members}")
+        counted = self.members - self._members_before
+        if self._promised is not None and self.taking and self._promised != counted:
+            yield Finding("x12.qty.total_differs", Severity.WARNING, place, f"counted {counted}")
 
     def _unclosed(self, place: Locator) -> Iterator[Read]:
         yield Finding("x12.se.missing", Severity.ERROR, place)
@@ -150,6 +162,51 @@ class Control:
             yield Finding(f"x12.{name}01.count_differs", Severity.ERROR, place, f"counted {counted}")
         if cells[2] != expected:
             yield Finding(f"x12.{name}02.control_number_differs", Severity.ERROR, place)
+
+
+class Recorder(Control):
+    """A Control in the middle of a set whose beginning another range has: it writes down and judges nothing.
+
+    `seen` is for `replay`: the members before, what happened, and with what.
+    """
+
+    def __init__(self, name: str, context: Context) -> None:
+        super().__init__(name, context)
+        self._closed, self.taking, self.ended = False, True, False
+        self.seen: list[tuple[int, str, tuple[Any, ...]]] = []
+
+    def segment(self, kind: str, cells: list[str], place: Locator, marks: Delimiters) -> Iterator[Read]:
+        """See `Control.segment`."""
+        return self._saw("segment", super().segment, kind, cells, place, marks)
+
+    def without_set(self, place: Locator) -> Iterator[Read]:
+        """See `Control.without_set`."""
+        return self._saw("without_set", super().without_set, place)
+
+    def header(self, kind: str, cells: list[str], place: Locator) -> Iterator[Read]:
+        """See `Control.header`."""
+        return self._saw("header", super().header, kind, cells, place)
+
+    def cut_off(self, place: Locator) -> Iterator[Read]:
+        """See `Control.cut_off`."""
+        return self._saw("cut_off", super().cut_off, place)
+
+    def refuse_others(self) -> None:
+        """Nothing is refused in the middle."""
+
+    def _saw(self, what: str, judge: Callable[..., Iterator[Read]], *given: Any) -> Iterator[Read]:
+        self.seen.append((self.members, what, given))
+        deque(judge(*given), maxlen=0)  # for what becomes of it; what it finds is found by `replay`
+        return iter(())
+
+
+def replay(control: Control, recorder: Recorder) -> Iterator[Read]:
+    """Let a Control that knows what came before judge what a Recorder saw."""
+    before = control.members
+    for members, what, given in recorder.seen:
+        control.members = before + members
+        yield from getattr(control, what)(*given)
+    control.members = before + recorder.members
 
 
 def _number(digits: str) -> int:

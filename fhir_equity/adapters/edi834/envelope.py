@@ -8,13 +8,15 @@ from itertools import accumulate
 
 from msgspec import Struct
 
+from fhir_equity.adapters.protocol import Range
 from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError
 
 ISA_LENGTH = 106
-LONGEST = 1024 * 1024  # bytes of a segment or of a member that are waited for; real ones have some hundreds or thousands
+LONGEST = 1024 * 1024  # bytes of a segment or a member that are waited for; real ones have hundreds or thousands
 BLANK = " \r\n\t"
 _BLOCK = 32 * 1024  # bytes cut at a time: little enough to stay in the processor's cache
+_WHOLE = Range()
 _BOM = "\xef\xbb\xbf"  # a UTF-8 byte order mark, seen as Latin-1
 
 
@@ -49,7 +51,8 @@ def delimiters(isa: str, name: str) -> Delimiters:
     if len(isa) < place + 3:
         raise UnreadableError(f"{name} ends inside its first segment (ISA)")
     component, segment = isa[place + 1], isa[place + 2]
-    if len({element, component, segment}) < 3 or any(mark.isalnum() for mark in (element, component, segment)):
+    ambiguous = len({element, component, segment}) < 3 or segment in isa[: place + 1]  # the ISA would end there
+    if ambiguous or any(mark.isalnum() for mark in (element, component, segment)):
         raise UnreadableError(f"{name} names no usable delimiters in its first segment (ISA)")
     isa11 = isa.split(element, 12)[11]
     # ISA11 was "U" (standards id) until 4010 and still is in many 00501 files: no separator then.
@@ -127,8 +130,9 @@ class Raw(Struct, gc=False):
         """The byte offset of a segment, blanks before it not counted; the INS is at place 0."""
         segment, joint = self.segments[place], self.joint
         lead = 0 if segment[:1].isalpha() else _lead(segment)
-        found = self.whole.find(f"{joint}{segment}{joint}") if self.whole else -1
-        if found >= 0:  # quicker than adding up; of equal segments only the first is ever asked for
+        first = self.whole and self.segments.index(segment) == place
+        found = self.whole.find(f"{joint}{segment}{joint}") if first else -1
+        if found >= 0:  # quicker than adding up, where no equal segment stands before
             return self.offset + found + len(joint) + lead
         return self.offset + len("".join(self.segments[:place])) + place * len(joint) + lead
 
@@ -158,12 +162,14 @@ class Interchange(Struct):
     """One ISA..IEA: where it starts, its delimiters, and its segments in batches.
 
     The batches end with the source, with `Envelope.give_back`, or before an ISA of other delimiters.
+    `goes_on` is whether its beginning is in another range.
     """
 
     number: int
     offset: int
     marks: Delimiters
     batches: Iterator[Batch]
+    goes_on: bool = False
 
 
 class Envelope:
@@ -173,29 +179,41 @@ class Envelope:
     UTF-8 are decoded where they are used (see `text`).
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, part: Range = _WHOLE) -> None:
         self._name = source.name
-        self._blocks = source.blocks(_BLOCK)
+        whole = part == _WHOLE
+        self._blocks = source.blocks(_BLOCK) if whole else source.part(part.start, part.stop, _BLOCK)
         self._buffer = ""
-        self._offset = 0
-        self._number = 0
+        self._offset = part.start
+        self._number = part.before
+        self._inside = delimiters(isa_of(source), source.name) if part.start else None
+        self.marks: Delimiters  # of the latest interchange
         self.tail = Tail()
+
+    @property
+    def next(self) -> tuple[int, int]:
+        """The number and the byte offset of the segment that comes next."""
+        return self._number + 1, self._offset
 
     def interchanges(self) -> Iterator[Interchange]:
         """Every interchange in order. Consume the batches of one before asking for the next.
 
-        Raises UnreadableError when the source does not start with an ISA that can be used. A later one
-        that cannot is what stands after the last terminator.
+        A range that starts inside the first interchange goes on with that one. Raises
+        UnreadableError when the source does not start with an ISA that can be used; a later one that
+        cannot is what stands after the last terminator.
         """
+        if self._inside is not None:
+            self.marks = self._inside
+            yield Interchange(self._number + 1, self._offset, self.marks, self._batches(self.marks), goes_on=True)
         while self._fill_isa():
             try:
-                marks = delimiters(self._buffer[: ISA_LENGTH * 2], self._name)
+                self.marks = delimiters(self._buffer[: ISA_LENGTH * 2], self._name)
             except UnreadableError:
                 if not self._number:
                     raise
                 self._give_up()
                 return
-            yield Interchange(self._number + 1, self._offset, marks, self._batches(marks))
+            yield Interchange(self._number + 1, self._offset, self.marks, self._batches(self.marks))
         if not self._number:
             raise UnreadableError(f"{self._name} is empty")
 
@@ -229,11 +247,13 @@ class Envelope:
 
     def _batches(self, marks: Delimiters) -> Iterator[Batch]:
         more = True
+        isa = f"{marks.segment}{marks.line_end}ISA{marks.element}"
         while True:
-            cut = self._buffer.rfind(marks.segment) + 1
+            other = self._buffer.find(isa) + 1  # where interchanges are short, no batch is cut for each of them again
+            cut = other or self._buffer.rfind(marks.segment) + 1
             if cut:
                 number, start, text, rest = self._number, self._offset, self._buffer[:cut], self._buffer[cut:]
-                last = not more or _is_other_isa(rest, marks)
+                last = other > 0 or not more or _is_other_isa(rest, marks)
                 self._number, self._offset, self._buffer = number + text.count(marks.segment), start + cut, rest
                 yield Batch(number + 1, start, text, marks, last=last)
                 if self._offset > start:  # what was given back, if anything, is not the whole batch
@@ -245,7 +265,7 @@ class Envelope:
                 return
             # What we hold is a piece of one segment, or a member that may go on.
             if len(self._buffer) <= LONGEST:
-                more = self._more(len(self._buffer))
+                more = self._more(len(self._buffer) or 1)
             elif cut > len(self._buffer) // 2:
                 yield self._taken(self._buffer[:cut], self._buffer[cut:], marks, "x12.member.too_long")
             else:
@@ -258,13 +278,13 @@ class Envelope:
         """The beginning of what is too long, as a batch that cannot be given back."""
         batch = Batch(self._number + 1, self._offset, text, marks)
         batch.too_long, batch.dropped = too_long, dropped
+        self._number += text.count(marks.segment)
+        self._offset += len(text) + dropped
         self._buffer = rest
         return batch
 
     def _drop(self, end: str) -> tuple[int, str]:
         """Read over the rest of a segment: how many bytes it had, and what follows it; -1 where it has no end."""
-        if starts_isa(self._buffer.lstrip(BLANK)):
-            raise UnreadableError(f"{self._name}, byte {self._offset}: a segment ISA without an end")
         dropped = 0
         for block in self._blocks:
             text = block.decode("latin-1")
@@ -286,6 +306,12 @@ class Envelope:
             least -= len(block)
         self._buffer += b"".join(blocks).decode("latin-1")
         return bool(blocks)
+
+
+def isa_of(source: Source) -> str:
+    """The first characters of a source from its ISA on, enough to read its delimiters. Raises UnreadableError."""
+    clean = source.head()[: 4 * ISA_LENGTH].decode("latin-1").lstrip(BLANK + _BOM)
+    return clean[: 2 * ISA_LENGTH]
 
 
 def _is_other_isa(rest: str, marks: Delimiters) -> bool:

@@ -116,6 +116,9 @@ class MemberReader:
             tuple(answers),
             self._findings(raw, notes) if notes else (),
             losses,
+            unit="segment",
+            number=raw.number,
+            offset=raw.offset_of(0),
         )
 
     def rejected(self, raw: Raw, code: str) -> Rejected:

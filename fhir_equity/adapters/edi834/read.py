@@ -7,7 +7,7 @@ from itertools import compress, count
 
 import msgspec
 
-from fhir_equity.adapters.edi834.control import Control
+from fhir_equity.adapters.edi834.control import Control, Recorder
 from fhir_equity.adapters.edi834.envelope import (
     BLANK,
     Batch,
@@ -20,45 +20,52 @@ from fhir_equity.adapters.edi834.envelope import (
 )
 from fhir_equity.adapters.edi834.member import MemberReader
 from fhir_equity.adapters.edi834.memory import Memory
+from fhir_equity.adapters.edi834.ranges import Edges
 from fhir_equity.adapters.edi834.shape import BOUNDARIES, is_boundary
-from fhir_equity.adapters.protocol import Context, Read
+from fhir_equity.adapters.protocol import Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Finding, Locator, Member, Rejected, Severity
 
 Used = tuple[int, int]  # the segment number and the byte offset up to which a batch was used
 
 
-def read(source: Source, context: Context) -> Iterator[Read]:
-    """Yield Members, Rejected and Findings of a source in constant memory.
+def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
+    """Yield Members, Rejected and Findings of a range in constant memory, and a Seam at the end of one of several.
 
-    Raises UnreadableError when the source is no 834 at all, or has an ISA without end.
+    Raises UnreadableError when the source is no 834 at all.
     """
-    envelope = Envelope(source)
-    reader = _Reader(source.name, envelope, context)
+    envelope = Envelope(source, part)
+    control = Recorder(source.name, context) if part.start else Control(source.name, context)
+    reader = _Reader(source.name, envelope, context, control)
     for interchange in envelope.interchanges():
         yield from reader.interchange(interchange)
-    yield from reader.end()
+    if part.stop < 0:
+        yield from reader.end()
+    else:
+        yield from reader.edge()
+    if part != Range():
+        yield Seam(Edges(part, envelope.marks, envelope.next, control))
 
 
 class _Reader:
     """Follows one source through its interchanges."""
 
-    def __init__(self, name: str, envelope: Envelope, context: Context) -> None:
+    def __init__(self, name: str, envelope: Envelope, context: Context, control: Control) -> None:
         self._name = name
         self._envelope = envelope
         self._context = context
-        self._control = Control(name, context)
+        self._control = control
         self._header = frozenset(context.guide.get("segments", {}).get("header", []))
         self._boundary_of: Memory[str, bool] = Memory(lambda kind: is_boundary(kind.strip(BLANK)))
         self._open: Raw | None = None  # a member that nothing in its interchange follows
         self._passing = False  # over the rest of a member that was too long
         self._empty = False  # the segment before was empty
         self._members: MemberReader
-        self._marks: Delimiters | None = None
+        self._marks = Delimiters("", "", "", "")
 
     def interchange(self, interchange: Interchange) -> Iterator[Read]:
         """Everything in one interchange, up to its IEA."""
-        if not self._control.ended:
+        if not self._control.ended and not interchange.goes_on:
             yield from self._cut_off(Locator(self._name, "segment", interchange.number, interchange.offset, "ISA"))
         if self._marks != interchange.marks:
             self._marks = interchange.marks
@@ -183,6 +190,11 @@ class _Reader:
         if self._open is not None:
             yield self._truncated(self._open)
         yield from self._control.cut_off(place)
+
+    def edge(self) -> Iterator[Read]:
+        """The end of a range that another follows, which starts with an INS: a member that is open ends here."""
+        if self._open is not None:
+            yield self._finish(self._open)
 
     def end(self) -> Iterator[Read]:
         """What is open at the end of the source: a truncated member is quarantined, not believed."""

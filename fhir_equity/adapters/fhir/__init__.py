@@ -5,18 +5,18 @@ The definitions of codes are in `fhir_equity.adapters.fhir.terminology`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
 from fhir_equity.adapters.fhir import layout
 from fhir_equity.adapters.fhir.merge import merge
 from fhir_equity.adapters.fhir.patient import answers_of
-from fhir_equity.adapters.fhir.read import read
+from fhir_equity.adapters.fhir.read import read, read_again
 from fhir_equity.adapters.fhir.validate import validate
 from fhir_equity.adapters.fhir.write import patient_from, write
-from fhir_equity.adapters.protocol import Adapter, Context, Range, Read
+from fhir_equity.adapters.protocol import Adapter, Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
-from fhir_equity.model import Loss, Outgoing
+from fhir_equity.model import Loss, Outgoing, Rejected
 
 __all__ = ["ADAPTER", "answers_of", "merge", "patient_from", "validate"]
 
@@ -39,6 +39,14 @@ class _Fhir:
     def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
         """Read a range: see `fhir_equity.adapters.fhir.read`."""
         return read(source, part, context)
+
+    def join(self, seams: Sequence[Seam]) -> list[Read] | None:
+        """Nothing: a range leaves nothing open."""
+        return []
+
+    def again(self, rejected: Rejected, frame: bytes, context: Context) -> Iterator[Read]:
+        """Read a rejected resource again; it stands in no frame."""
+        return read_again(rejected, context)
 
     def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
         """Write Patients, one per line: see `fhir_equity.adapters.fhir.write`."""

@@ -79,6 +79,9 @@ class PatientReader:
             birth_date=birth_date_of(patient, problems),
             address=address_of(patient, problems),
             resource=patient,
+            unit=place.unit,
+            number=place.number,
+            offset=place.offset,
         )
         answers = self._extension_answers(patient, place, problems)
         answers += self._gender(patient, place, problems)

@@ -42,6 +42,12 @@ def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
     yield from run.tail(whole=part == Range())
 
 
+def read_again(rejected: Rejected, context: Context) -> Iterator[Read]:
+    """Read a rejected line or entry of a Bundle alone."""
+    place = rejected.finding.locator
+    yield from _Run(place.artefact, context).record(rejected.raw, place)
+
+
 class _Run:
     """One reading of one range: what was met besides Patients is counted for the end."""
 
@@ -54,23 +60,25 @@ class _Run:
     def lines(self, found: Iterator[Line]) -> Iterator[Read]:
         """Resources one per line (application/fhir+ndjson). A bad line does not stop the others."""
         for line in found:
-            if not line.raw.strip():
-                continue
-            place = Locator(self._artefact, "line", line.number, line.offset)
-            try:
-                value, utf8 = parse(line.raw)
-            except ValueError:
-                yield Rejected(line.raw, Finding("fhir.json.invalid", Severity.ERROR, place, "not valid JSON"))
-                continue
-            if not utf8:
-                yield _not_utf8(place)
-            if not is_resource(value):
-                yield Rejected(line.raw, _no_resource(place))
-                continue
-            try:
-                yield from self._resource(value, place, numbered=False)
-            except RecursionError:
-                yield Rejected(line.raw, Finding("fhir.json.too_deep", Severity.ERROR, place, "nested too deeply"))
+            if line.raw.strip():
+                yield from self.record(line.raw, Locator(self._artefact, "line", line.number, line.offset))
+
+    def record(self, raw: bytes, place: Locator) -> Iterator[Read]:
+        """One resource that can be read alone."""
+        try:
+            value, utf8 = parse(raw)
+        except ValueError:
+            yield Rejected(raw, Finding("fhir.json.invalid", Severity.ERROR, place, "not valid JSON"))
+            return
+        if not utf8:
+            yield _not_utf8(place)
+        if not is_resource(value):
+            yield Rejected(raw, _no_resource(place))
+            return
+        try:
+            yield from self._resource(value, place, numbered=False)
+        except RecursionError:
+            yield Rejected(raw, Finding("fhir.json.too_deep", Severity.ERROR, place, "nested too deeply"))
 
     def document(self, value: Any, *, utf8: bool) -> Iterator[Read]:
         """A whole file that is one JSON value: a resource, a Bundle or a list of resources."""

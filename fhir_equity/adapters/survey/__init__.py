@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import IO
 
-from fhir_equity.adapters.protocol import Adapter, Context, Range, Read
+from fhir_equity.adapters.protocol import Adapter, Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.adapters.survey.columns import header_of
 from fhir_equity.adapters.survey.guide import Guide, guide_from
-from fhir_equity.adapters.survey.read import read_members
+from fhir_equity.adapters.survey.read import read_again, read_members
 from fhir_equity.adapters.survey.rows import encoding_of
 from fhir_equity.adapters.survey.write import write_members
-from fhir_equity.model import Loss, Outgoing
+from fhir_equity.model import Loss, Outgoing, Rejected
 
 __all__ = ["ADAPTER", "SurveyAdapter"]
 
@@ -55,6 +55,14 @@ class SurveyAdapter:
     def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
         """Read a survey row by row. Raises UnreadableError without a header or a member key column."""
         return read_members(source, context)
+
+    def join(self, seams: Sequence[Seam]) -> list[Read] | None:
+        """Nothing: a range leaves nothing open."""
+        return []
+
+    def again(self, rejected: Rejected, frame: bytes, context: Context) -> Iterator[Read]:
+        """Read a rejected row again; its frame is the header row."""
+        return read_again(rejected, frame, context)
 
     def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
         """Write a CSV of members, yielding what a table of wordings cannot carry."""

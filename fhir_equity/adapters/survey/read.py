@@ -21,6 +21,7 @@ from fhir_equity.model import (
     Collector,
     Enrollment,
     Finding,
+    Frame,
     Identifier,
     Locator,
     Member,
@@ -56,6 +57,7 @@ def read_members(source: Source, context: Context) -> Iterator[Read]:
     if header is None:
         raise UnreadableError(f"{source.name} has no header row that can be read as text")
     reader = _Reader(source.name, context, guide, layout_of(header, guide, source.name))
+    yield Frame(header.encoding.bom + header.row.raw, Locator(source.name, "row", header.row.number, header.row.offset))
     yield from reader.layout.findings
     recoded = False
     for row in rows(source.blocks(), header.encoding, header.delimiter):
@@ -65,6 +67,20 @@ def read_members(source: Source, context: Context) -> Iterator[Read]:
             yield reader.finding("encoding.not_utf8", Severity.WARNING, message, row)
         if row.number > header.row.number and not _is_blank(row):
             yield reader.read(row)
+
+
+def read_again(rejected: Rejected, frame: bytes, context: Context) -> Iterator[Read]:
+    """Read a rejected row below its header row `frame`. Raises UnreadableError as `read_members` does."""
+    place = rejected.finding.locator
+    guide = guide_from(context.guide)
+    header = header_of(frame, guide)
+    if header is None:
+        raise UnreadableError(f"{place.artefact}: the header row of its records was not kept; ingest it again")
+    reader = _Reader(place.artefact, context, guide, layout_of(header, guide, place.artefact))
+    for row in rows([frame + rejected.raw], header.encoding, header.delimiter):
+        if row.offset >= len(frame):
+            offset = place.offset + row.offset - len(frame)
+            yield reader.read(replace(row, number=place.number, offset=offset))
 
 
 def _is_blank(row: Row) -> bool:
@@ -109,6 +125,9 @@ class _Reader:
             enrollment=self._enrollment(row, findings),
             answers=tuple(self._answers(row, self._row_origin(row, findings))),
             findings=tuple(findings),
+            unit="row",
+            number=row.number,
+            offset=row.offset,
         )
 
     def _clean(self, cell: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from fhir_equity.adapters.edi834 import ADAPTER
 from fhir_equity.adapters.protocol import Context, Range, Read
 from fhir_equity.adapters.source import Source
-from fhir_equity.model import Answer, Finding, Member, Rejected
+from fhir_equity.model import Answer, Finding, Frame, Member, Rejected
 from fhir_equity.tables import Tables
 
 GUIDE = Tables().document("guides/edi834.toml")
@@ -47,8 +47,9 @@ def file(*members: Sequence[str], end: str = "", marks: str = "*:^~") -> bytes:
 
 
 def read(data: bytes, context: Context = CONTEXT) -> list[Read]:
-    """Everything the adapter yields for a file ``f.834`` with these bytes."""
-    return list(ADAPTER.read(Source("f.834", lambda: io.BytesIO(data)), Range(), context))
+    """Everything the adapter yields for a file ``f.834`` with these bytes, but the frames."""
+    items = ADAPTER.read(Source("f.834", lambda: io.BytesIO(data)), Range(), context)
+    return [item for item in items if not isinstance(item, Frame)]
 
 
 def members(data: bytes, context: Context = CONTEXT) -> list[Member]:

@@ -196,7 +196,7 @@ def test_millions_of_empty_segments_between_members_end_in_little_memory() -> No
     tracemalloc.start()
     try:
         count = sum(1 for _ in _drawn(head, b"~", 200_000))
-        assert count == 200_001  # a finding for each, and that the end is missing
+        assert count == 200_002  # the frame, a finding for each, and that the end is missing
         assert tracemalloc.get_traced_memory()[1] < 10 * 1024 * 1024
     finally:
         tracemalloc.stop()

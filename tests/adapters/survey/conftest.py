@@ -10,17 +10,18 @@ import pytest
 from fhir_equity.adapters.protocol import Context, Range, Read
 from fhir_equity.adapters.source import Source
 from fhir_equity.adapters.survey import ADAPTER
-from fhir_equity.model import Loss, Outgoing
+from fhir_equity.model import Frame, Loss, Outgoing
 
 
 @pytest.fixture(scope="session")
 def read() -> Callable[..., list[Read]]:
-    """Everything the adapter yields for a file ``s.csv`` with this content."""
+    """Everything the adapter yields for a file ``s.csv`` with this content, but the frame."""
 
     def all_of(content: str | bytes, context: Context | None = None) -> list[Read]:
         data = content.encode() if isinstance(content, str) else content
         source = Source("s.csv", lambda: io.BytesIO(data))
-        return list(ADAPTER.read(source, Range(), context or Context(partner="p")))
+        items = ADAPTER.read(source, Range(), context or Context(partner="p"))
+        return [item for item in items if not isinstance(item, Frame)]
 
     return all_of
 

@@ -71,6 +71,9 @@ def test_a_whole_row(read: Reader) -> None:
                 Answer(race, origin, "row", 2, at, "column 1"),
                 Answer(sex, origin, "row", 2, at, "column 8"),
             ),
+            unit="row",
+            number=2,
+            offset=at,
         )
     ]
 

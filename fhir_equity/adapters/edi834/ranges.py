@@ -1,0 +1,97 @@
+"""Cut one 834 into ranges at an INS, so that several workers can read it, and judge the envelope of all of them.
+
+A worker that starts in the middle takes for granted that it is inside an 834 set of the first
+interchange; `join` checks that, and where it was wrong the file is read in one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from msgspec import Struct
+
+from fhir_equity.adapters.edi834.control import Control, Recorder, replay
+from fhir_equity.adapters.edi834.envelope import BLANK, Delimiters, delimiters, isa_of
+from fhir_equity.adapters.protocol import Range, Read, Seam
+from fhir_equity.adapters.source import BLOCK, Source
+from fhir_equity.errors import UnreadableError
+
+LEAST = 4 * 1024 * 1024  # bytes of a range: less is read sooner than a worker is started
+
+
+class Edges(Struct):
+    """A range that was read: the delimiters at its end, which segment came next (number, offset), and the envelope."""
+
+    part: Range
+    marks: Delimiters
+    next: tuple[int, int]
+    control: Control
+
+
+def split(source: Source, pieces: int) -> list[Range]:
+    """At most `pieces` ranges of a plain file; the digest of the source is known after it was cut.
+
+    What cannot be cut is one range: packed and streamed sources, small ones, and those that do not
+    start with a usable ISA, which `read` tells.
+    """
+    if source.path is None or pieces < 2:
+        return [Range()]
+    size = source.path.stat().st_size
+    pieces = min(pieces, size // LEAST)
+    try:
+        marks = delimiters(isa_of(source), source.name)
+        cuts = {_next_member(source, size * piece // pieces, marks) for piece in range(1, pieces)}
+    except UnreadableError:
+        return [Range()]
+    if not cuts - {-1}:
+        return [Range()]
+    starts = [0, *sorted(cuts - {-1})]
+    before = _segments_before(source, starts, marks)
+    return [Range(start, stop, before[start]) for start, stop in pairwise([*starts, -1])]
+
+
+def _next_member(source: Source, after: int, marks: Delimiters) -> int:
+    """The offset of the next segment INS, with the blanks before it; -1 where none is near."""
+    segment, element = (re.escape(mark.encode("latin-1")) for mark in (marks.segment, marks.element))
+    blanks = re.escape(BLANK.replace(marks.segment, "").encode())
+    window = b"".join(source.part(after, after + BLOCK))
+    found = re.search(segment + b"(?=[" + blanks + b"]*INS" + element + b")", window)
+    return after + found.end() if found else -1
+
+
+def _segments_before(source: Source, starts: Sequence[int], marks: Delimiters) -> dict[int, int]:
+    """How many segments end before each of these offsets, in one pass over the whole source."""
+    terminator = marks.segment.encode("latin-1")
+    counts = dict.fromkeys(starts, 0)
+    number = offset = 0
+    for block in source.blocks():
+        for start in starts:
+            if offset < start <= offset + len(block):
+                counts[start] = number + block.count(terminator, 0, start - offset)
+        number += block.count(terminator)
+        offset += len(block)
+    return counts
+
+
+def join(seams: Sequence[Seam]) -> list[Read] | None:
+    """What the envelope's counts and control numbers say, which only all ranges together know.
+
+    None where a range does not go on where the one before it stopped. Raises UnreadableError where
+    there is no 834 set in any.
+    """
+    edges: list[Edges] = [seam.state for seam in seams]
+    if not edges:
+        return []
+    first = edges[0]
+    control = first.control
+    found: list[Read] = []
+    for before, after in pairwise(edges):
+        inside = control.taking and not control.ended and before.marks == first.marks
+        if not inside or before.next != (after.part.before + 1, after.part.start):
+            return None
+        if isinstance(after.control, Recorder):
+            found += replay(control, after.control)
+    control.refuse_others()
+    return found

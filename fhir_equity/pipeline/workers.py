@@ -1,0 +1,98 @@
+"""Let several processes count one input: each reads a range, and what they counted is put together in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from msgspec import Struct
+
+from fhir_equity.adapters import adapter_named
+from fhir_equity.adapters.protocol import Range, Seam
+from fhir_equity.adapters.source import sources
+from fhir_equity.errors import UnreadableError
+from fhir_equity.model import Finding, Frame, Member, Rejected
+from fhir_equity.pipeline.reading import Failures, Input
+from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.privacy import Pseudonyms
+from fhir_equity.quality.census import Census
+from fhir_equity.settings import Settings
+
+LINKED = "edi834"  # the format whose dependents name their subscriber
+
+
+class Job(Struct):
+    """What a worker must know to count a range as this process would; `key` is that of the run's pseudonyms."""
+
+    settings: Settings
+    as_of: str
+    by: tuple[str, ...]
+    key: bytes
+    path: Path
+    number: int  # of the input, from 1
+    format_: str
+    partner: str
+
+
+class Counted(Struct):
+    """What one worker counted; `failure` is the sentence of what broke its range off."""
+
+    census: Census
+    members: int = 0
+    rejected: int = 0
+    found: int = 0
+    seam: Seam | None = None
+    failure: str = ""
+
+
+def count(job: Job, part: Range) -> Counted:
+    """Read and count one range, in a process of its own."""
+    with Workspace(job.settings, job.as_of) as workspace:
+        (source,) = sources([job.path])
+        adapter, context = adapter_named(job.format_), workspace.context(job.partner, job.format_)
+        counted = Counted(Census(Pseudonyms(job.key), workspace.matter_of, job.as_of, job.by))
+        counted.census.begin(job.number, job.format_, linked=job.format_ == LINKED)
+        try:
+            for item in adapter.read(source, part, context):
+                if isinstance(item, Seam):
+                    counted.seam = item
+                    continue
+                counted.found += not isinstance(item, Frame)
+                counted.members += isinstance(item, Member)
+                counted.rejected += isinstance(item, Rejected)
+                counted.census.add(item)
+        except UnreadableError as error:
+            counted.failure = str(error)
+        return counted
+
+
+def count_together(job: Job, parts: Sequence[Range], read: Input, census: Census, failures: Failures) -> bool:
+    """Count the ranges of an input in as many processes; False, and nothing counted, where they do not fit together.
+
+    What follows a range that broke off is left out, as it is where one process reads it all.
+    """
+    # A fresh interpreter for each: a copy of this process would take over its threads and open files.
+    with ProcessPoolExecutor(len(parts), multiprocessing.get_context("spawn")) as pool:
+        counted = [*pool.map(count, [job] * len(parts), parts)]
+    broken = next((number for number, each in enumerate(counted, start=1) if each.failure), len(counted))
+    counted = counted[:broken]
+    try:
+        joined = read.adapter.join([each.seam for each in counted if each.seam is not None])
+    except UnreadableError as error:
+        joined, counted[-1].failure = [], str(error)
+    if joined is None:
+        return False
+    for each in counted:
+        census.take(each.census)
+        read.members, read.rejected = read.members + each.members, read.rejected + each.rejected
+        read.found += each.found
+    for item in joined:
+        if isinstance(item, Finding):
+            read.found += 1
+            census.add(item)
+    if counted[-1].failure:
+        read.broke_off = True
+        failures.messages.append(counted[-1].failure)
+    return True

@@ -1,0 +1,155 @@
+"""Count records, one after the other or by several workers: the same numbers either way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from fhir_equity.model import Enrollment, Finding, Loss, Meaning, Member, Received, Rejected
+from fhir_equity.privacy import Pseudonyms
+from fhir_equity.quality.families import Families
+from fhir_equity.quality.people import People, Profiles, check_of
+from fhir_equity.quality.repeats import repeats
+from fhir_equity.quality.rules import of_the_person, problems
+
+STRATA = ("partner", "coverage", "relationship", "state")
+MOST_LOSSES = 10_000  # tuples of losses that wait to be counted
+
+
+class Census:
+    """What was read, in little memory: people with their profiles, findings and losses by code.
+
+    `pseudonyms` have the key of the run, the same for all its workers; `by` names strata. Stored in
+    a pickle, a census is only good for `take`.
+    """
+
+    def __init__(
+        self, pseudonyms: Pseudonyms, matter_of: Callable[[str], str], as_of: str, by: tuple[str, ...] = ()
+    ) -> None:
+        self._pseudonyms = pseudonyms
+        self._by = by
+        self._as_of = as_of
+        self._numbers: dict[str, Callable[[str], int]] = {}
+        self._lost: dict[int, list[Any]] = {}  # by identity: most members of an 834 share a few tuples of losses
+        self._losses: Counter[tuple[str, str]] = Counter()
+        self._findings: Counter[tuple[str, str]] = Counter()
+        self._matter_of = matter_of
+        self._formats: list[str] = []
+        self._source = 0
+        self._linked = False
+        self.families = Families()
+        self.people = People()
+        self.profiles = Profiles(matter_of, as_of)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._settle()
+        return {
+            **self.__dict__,
+            "_numbers": {},
+            "_pseudonyms": None,
+            "_matter_of": None,
+        }  # neither the key nor what was made with it
+
+    def begin(self, source: int, format_: str, *, linked: bool) -> None:
+        """What comes now is of this input, numbered from 1; `linked` is whether dependents name their subscriber."""
+        self._formats += [format_] * (source - len(self._formats))
+        self._source, self._linked = source, linked
+        self.families.part()
+
+    def add(self, item: object) -> None:
+        """Anything that was read; what is none of ours counts for nothing."""
+        if isinstance(item, Member):
+            self.member(item)
+        elif isinstance(item, Rejected):
+            self.finding(item.finding)
+        elif isinstance(item, Finding):
+            self.finding(item)
+        elif isinstance(item, Loss):
+            self.lost(item.rule, item.relationship.value, 1)
+
+    def member(self, member: Member) -> None:
+        """A record."""
+        for finding in member.findings:
+            self.finding(finding)
+        if member.birth_date > self._as_of:
+            for finding in of_the_person(member, self._as_of):
+                self.finding(finding)
+        if member.losses:
+            self._lost.setdefault(id(member.losses), [member.losses, 0])[1] += 1
+            if len(self._lost) > MOST_LOSSES:
+                self._settle()
+        number = self._number(member.partner)
+        if self._linked:
+            self.families.add(member, number)
+        profile = self.profiles.number(member.answers, self.stratum(member), self._source)
+        self.people.add(number(member.key), check_of(member), profile)
+
+    def _number(self, partner: str) -> Callable[[str], int]:
+        found = self._numbers.get(partner)
+        if found is None:
+            found = self._numbers[partner] = self._pseudonyms.numbers(partner)
+        return found
+
+    def subscriber(self, member: Member) -> int:
+        """The number of a subscriber's family, 0 of anybody else, for `Families.alone`."""
+        family = member.enrollment.subscriber_key if member.enrollment.subscriber else ""
+        return self._number(member.partner)(family) if family else 0
+
+    def stratum(self, member: Member) -> tuple[str, ...]:
+        """The partner, whose tables say what values mean, then the member's value of each stratum."""
+        if not self._by:
+            return (member.partner,)
+        values = {
+            "partner": member.partner,
+            "coverage": member.enrollment.coverage,
+            "relationship": _relationship(member.enrollment),
+            "state": member.address.state,
+        }
+        return (member.partner, *(values[name] for name in self._by))
+
+    def finding(self, finding: Finding) -> None:
+        """A finding that is no value's."""
+        self.found(finding.code, finding.severity.value, 1)
+
+    def found(self, code: str, severity: str, count: int) -> None:
+        """Findings that were counted elsewhere."""
+        self._findings[(code, severity)] += count
+
+    def lost(self, rule: str, relationship: str, count: int) -> None:
+        """Losses that were counted elsewhere."""
+        self._losses[(rule, relationship)] += count
+
+    def take(self, other: Census) -> None:
+        """Take over what another counted."""
+        self.people.take(other.people, self.profiles.take(other.profiles))
+        self.families.take(other.families)
+        self._findings += other._findings
+        self._losses += other._losses
+
+    def findings(self, meaning_of: Callable[[str], Callable[[Received], Meaning]]) -> Counter[tuple[str, str]]:
+        """Findings by code and severity, with those of the values: found once for each profile."""
+        found = Counter(self._findings)
+        for number, count in self.people.records().items():
+            profile = self.profiles.profiles[number]
+            for received in profile.received:
+                for code, severity in problems(received, meaning_of(profile.stratum[0])):
+                    found[(code, severity.value)] += count
+        return found + repeats(self.people, self.profiles, self._matter_of, self._formats)
+
+    def losses(self) -> Counter[tuple[str, str]]:
+        """Losses by rule and relationship."""
+        self._settle()
+        return self._losses
+
+    def _settle(self) -> None:
+        for losses, count in self._lost.values():
+            for loss in losses:
+                self.lost(loss.rule, loss.relationship.value, count)
+        self._lost.clear()
+
+
+def _relationship(enrollment: Enrollment) -> str:
+    if enrollment == Enrollment():
+        return ""
+    return "subscriber" if enrollment.subscriber else "dependent"

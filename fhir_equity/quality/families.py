@@ -1,0 +1,56 @@
+"""Dependents whose subscriber nobody has seen, counted in little memory.
+
+A dependent mostly stands soon after the subscriber. Only the latest subscribers are remembered;
+whom they do not explain waits, as a number of eight bytes, for a second look at the inputs.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable
+
+from fhir_equity.model import Member
+
+LATEST = 50_000  # subscribers remembered, at least; at most twice as many
+
+
+class Families:
+    """Follows the members of the 834s of a run; `number` is a keyed hash of partner and REF*0F."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, None] = {}
+        self._earlier: dict[str, None] = {}
+        self._waiting = array("Q")
+
+    def add(self, member: Member, number: Callable[[str], int]) -> None:
+        """A member."""
+        family = member.enrollment.subscriber_key
+        if not family:
+            return
+        if not member.enrollment.subscriber:
+            if family not in self._latest and family not in self._earlier:
+                self._waiting.append(number(family))
+            return
+        self._latest[family] = None
+        if len(self._latest) >= LATEST:
+            self._earlier, self._latest = self._latest, {}
+
+    def part(self) -> None:
+        """Forget the subscribers: those of one partner are not another's."""
+        self._latest, self._earlier = {}, {}
+
+    def take(self, other: Families) -> None:
+        """Take over who waits with another."""
+        self._waiting += other._waiting
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a second look is needed."""
+        return bool(self._waiting)
+
+    def alone(self, subscribers: Iterable[int]) -> int:
+        """How many dependents have none of all these subscribers, by the same hash."""
+        left = set(self._waiting)
+        for number in subscribers:
+            left.discard(number)
+        return sum(number in left for number in self._waiting)

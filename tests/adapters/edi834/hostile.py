@@ -1,0 +1,135 @@
+"""Streams that mean harm, made as they are read: ``python -m tests.adapters.edi834.hostile NAME`` reads one of them.
+
+A process of its own, so that its peak memory is that of this stream.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
+from typing import IO, Any, cast
+
+from fhir_equity.adapters.edi834 import ADAPTER
+from fhir_equity.adapters.protocol import Range
+from fhir_equity.adapters.source import Source
+from fhir_equity.errors import UnreadableError
+from tests.adapters.edi834.files import ADA, BRUNO, CONTEXT, codes, file, isa, join, segments
+
+MILLION = 1_000_000
+_WHOLE = file(ADA, BRUNO)
+_SECOND, _END = _WHOLE.index(b"INS*N"), _WHOLE.index(b"SE*")
+HEADER, FIRST = _WHOLE[: _WHOLE.index(b"INS*Y")], _WHOLE[:_SECOND]  # up to the members, and with the first
+REST, TRAILER = _WHOLE[_SECOND:], _WHOLE[_END:]  # from the second member on, and after it
+NOBODY = b"INS*Y*18~NM1*IL*1*CEDAR*****ZZ*M3~"
+
+Chunks = Iterator[bytes]
+
+
+def _in(before: bytes, body: bytes, count: int, after: bytes) -> Chunks:
+    """`body` so many times between two pieces."""
+    many = max(1, min(count, MILLION // len(body)))
+    return chain([before], repeat(body * many, count // many), [body * (count % many), after])
+
+
+def _each(make: Callable[[int], bytes], count: int, before: bytes = b"", after: bytes = b"") -> Chunks:
+    """What `make` makes of every number, between two pieces."""
+    return chain([before], map(make, range(count)), [after])
+
+
+def _interchange(number: int) -> bytes:
+    """An interchange with one member, under delimiters that change every time."""
+    return join(segments(ADA, control=f"{number:09}"), marks=("*:^~", "|>!'", "+.;\n")[number % 3])
+
+
+def _set(number: int) -> bytes:
+    """A set of a kind that there is none of."""
+    return f"ST*{number}{'X' * 900}*1~SE*2*1~".encode()
+
+
+def _shape(number: int) -> bytes:
+    """A member of a shape and with values that no other has."""
+    odd = "~".join(f"X{digit}" for digit in str(number))
+    return f"INS*Y*18*{number}~REF*{number}*{number}~NM1*IL*1*A*B****ZZ*{number}~{odd}~DMG*D8**{number}**{number}~".encode()
+
+
+STREAMS: dict[str, Callable[[], Chunks]] = {
+    "a segment of 2 GB": lambda: _in(FIRST + b"N3*", b"A" * MILLION, 2000, b"~" + REST),
+    "a segment of 2 GB without an end": lambda: _in(FIRST + b"N3*", b"A" * MILLION, 2000, b""),
+    "an element separator for 200 MB": lambda: _in(FIRST + b"N3", b"*", 200 * MILLION, b"~" + REST),
+    "a segment of the header of 200 MB": lambda: _in(
+        HEADER + b"REF*38*", b"A", 200 * MILLION, b"~" + _WHOLE[len(HEADER) :]
+    ),
+    "an INS of 200 MB": lambda: _in(FIRST + b"INS*Y*", b"A", 200 * MILLION, b"~" + REST),
+    "an SE of 200 MB": lambda: _in(_WHOLE[:_END] + b"SE*", b"9", 200 * MILLION, b"~" + TRAILER[TRAILER.index(b"GE") :]),
+    "an ISA of 200 MB": lambda: _in(_WHOLE + b"ISA*", b"9", 200 * MILLION, b""),
+    "blanks for 200 MB": lambda: _in(_WHOLE, b" \n", 100 * MILLION, _WHOLE),
+    "ten million empty segments in the header": lambda: _in(HEADER, b"~", 10 * MILLION, _WHOLE[len(HEADER) :]),
+    "ten million empty segments in a member": lambda: _in(FIRST, b"~", 10 * MILLION, REST),
+    "ten million empty segments after the end": lambda: _in(_WHOLE, b"~", 10 * MILLION, b""),
+    "a million repeats": lambda: _in(HEADER + NOBODY + b"DMG*D8*19800131*F**", b"C^", MILLION, b"C~" + REST),
+    "a million empty repeats": lambda: _in(HEADER + NOBODY + b"DMG*D8*19800131*F**", b"^", MILLION, b"~" + REST),
+    "a million segments in a member": lambda: _in(FIRST, b"LUI*LE*SPA**7~", MILLION, REST),
+    "a million segments that nobody knows": lambda: _in(FIRST, b"XX*1~", MILLION, REST),
+    "a million names of other people": lambda: _in(FIRST, b"NM1*IL*1*A~", MILLION, REST),
+    "a million ISA": lambda: _in((isa() + "~").encode(), (isa() + "~").encode(), MILLION, _WHOLE),
+    "a million ISA13": lambda: _each(lambda number: (isa(f"{number:09}") + "~").encode(), MILLION, after=_WHOLE),
+    "a hundred thousand interchanges of changing delimiters": lambda: _each(_interchange, 100_000),
+    "a hundred thousand kinds of sets": lambda: _each(
+        _set, 100_000, before=_WHOLE[: _WHOLE.index(b"ST*")], after=_WHOLE[_WHOLE.index(b"ST*") :]
+    ),
+    "a hundred thousand shapes": lambda: _each(_shape, 100_000, before=HEADER, after=TRAILER),
+}
+
+
+class Stream(io.RawIOBase):
+    """Chunks one after the other, as a file."""
+
+    def __init__(self, chunks: Chunks) -> None:
+        self._chunks = filter(None, chunks)
+        self._chunk, self._at = b"", 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes; those of small chunks together."""
+        found: list[bytes] = []
+        while size > 0:
+            piece = self._chunk[self._at : self._at + size]
+            self._at += len(piece)
+            size -= len(piece)
+            found.append(piece)
+            if not piece:
+                self._chunk, self._at = next(self._chunks, b""), 0
+                if not self._chunk:
+                    break
+        return b"".join(found)
+
+
+def outcome(name: str) -> dict[str, Any]:
+    """What is read of a stream: how many of each kind and of each finding, the refusal, CPU seconds and peak MB."""
+    kinds: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    refusal = ""
+    source = Source("f.834", lambda: cast("IO[bytes]", Stream(STREAMS[name]())))
+    start = time.process_time()
+    try:
+        for item in ADAPTER.read(source, Range(), CONTEXT):
+            kinds[type(item).__name__] += 1
+            found.update(set(codes([item])))
+    except UnreadableError as error:
+        refusal = str(error)
+    seconds = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"kinds": kinds, "codes": found, "refusal": refusal, "seconds": seconds, "peak": peak, "size": source.size}
+
+
+if __name__ == "__main__":
+    json.dump(outcome(sys.argv[1]), sys.stdout)

@@ -1,0 +1,177 @@
+"""A file read in ranges gives what it gives in one, or says that it cannot be cut."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fhir_equity.adapters.edi834 import ADAPTER, ranges
+from fhir_equity.adapters.protocol import Range, Read, Seam
+from fhir_equity.adapters.source import sources
+from fhir_equity.errors import UnreadableError
+from fhir_equity.model import Frame
+from tests.adapters.edi834.files import ADA, BRUNO, CONTEXT, codes, isa, join, segments
+
+BAD = ("INS*X*18", "NM1*IL*1*FIRTH*GRETA")
+SPEAKER = (*ADA[:3], "XX*1", "DMG*D8*19900101*F**:RET^C", "LUI*LE*SPA**6", "LUI*LE*ENG**7", "HD*030**HLT")
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranges, "LEAST", 1)
+
+
+def read(path: Path, part: Range) -> list[Read]:
+    return list(ADAPTER.read(sources([path])[0], part, CONTEXT))
+
+
+def in_ranges(path: Path, pieces: int) -> tuple[list[Read], list[Read] | None, int]:
+    """What all ranges yield, what joining them yields, and how many there were."""
+    parts = ADAPTER.split(sources([path])[0], pieces)
+    items: list[Read] = []
+    seams: list[Seam] = []
+    for part in parts:
+        for item in read(path, part):
+            if isinstance(item, Seam):
+                seams.append(pickle.loads(pickle.dumps(item)))  # noqa: S301 - as between our own processes
+            else:
+                items.append(item)
+    return items, ADAPTER.join(seams), len(parts)
+
+
+def same(items: list[Read], joined: list[Read] | None, whole: list[Read]) -> bool:
+    """The same items, where what the envelope says may come later."""
+    return joined is not None and sorted(map(repr, [*items, *joined])) == sorted(map(repr, whole))
+
+
+def sets(count: int, each: int) -> list[str]:
+    inside = []
+    for number in range(1, count + 1):
+        people = [part for _ in range(each) for part in (*ADA, *BRUNO)]
+        inside += [f"ST*834*{number:04}*005010X220A1", "BGN*00*1*20260101*1200****4", f"QTY*TO*{2 * each}", *people]
+        inside.append(f"SE*{len(people) + 4}*{number:04}")
+    start = [isa(), "GS*BE*SENDER*RECEIVER*20260101*1200*1*X*005010X220A1"]
+    return [*start, *inside, f"GE*{count}*1", "IEA*1*000000001"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    people=st.lists(st.sampled_from([ADA, BRUNO, BAD, SPEAKER]), min_size=2, max_size=9),
+    pieces=st.integers(2, 5),
+    end=st.sampled_from(["", "\n", "\r\n", "\n  "]),
+    marks=st.sampled_from(["*:^~", "|>!\n", "+;,'"]),
+)
+def test_any_cut_gives_the_same(
+    tmp_path: Path, people: list[tuple[str, ...]], pieces: int, end: str, marks: str
+) -> None:
+    path = tmp_path / "f.834"
+    path.write_bytes(join(segments(*people), end=end, marks=marks))
+    items, joined, _ = in_ranges(path, pieces)
+    assert same(items, joined, read(path, Range()))
+
+
+@pytest.mark.parametrize("each", [1, 5])
+def test_counts_and_control_numbers_are_right_across_cuts(tmp_path: Path, each: int) -> None:
+    path = tmp_path / "f.834"
+    path.write_bytes(join(sets(12, each)))
+    items, joined, number = in_ranges(path, 4)
+    assert number == 4
+    assert joined == []
+    assert items == read(path, Range())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        (b"SE*12*0012", b"SE*13*0012", "x12.se01.count_differs"),
+        (b"SE*12*0011", b"SE*12*0099", "x12.se02.control_number_differs"),
+        (b"QTY*TO*2~", b"QTY*TO*3~", "x12.qty.total_differs"),
+        (b"GE*12*1", b"GE*11*1", "x12.ge01.count_differs"),
+        (b"GE*12*1", b"GE*12*2", "x12.ge02.control_number_differs"),
+        (b"IEA*1*000000001", b"IEA*2*000000001", "x12.iea01.count_differs"),
+        (b"IEA*1*000000001~", b"", "x12.truncated"),
+        (b"SE*12*0012~", b"", "x12.se.missing"),
+        (b"ST*834*0010*005010X220A1~", b"", "x12.st.missing"),
+        (b"ST*834*0010*005010X220A1", b"ST*820*0010*005010X218", "x12.st01.not_834"),
+    ],
+)
+def test_what_the_envelope_finds_does_not_depend_on_the_cut(tmp_path: Path, old: bytes, new: bytes, code: str) -> None:
+    path = tmp_path / "f.834"
+    data = join(sets(12, 1))
+    assert old in data
+    path.write_bytes(data.replace(old, new))
+    whole = read(path, Range())
+    assert code in codes(whole)
+    items, joined, number = in_ranges(path, 3)
+    assert number == 3
+    assert joined is None or same(items, joined, whole)
+    if code not in ("x12.st.missing", "x12.st01.not_834"):  # there a cut may fall outside of a set
+        assert joined is not None
+
+
+def test_ranges_that_do_not_fit_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "f.834"
+    other = join(sets(12, 1)).replace(b"ST*834", b"ST*820")
+    path.write_bytes(other)
+    assert in_ranges(path, 3)[1] is None
+
+
+@pytest.mark.parametrize("marks", ["*:^~", "|>!'", "|>!~"])
+def test_several_interchanges_in_ranges(tmp_path: Path, marks: str) -> None:
+    path = tmp_path / "f.834"
+    second = join([part.replace("000000001", "000000002") for part in sets(12, 1)], marks=marks)
+    path.write_bytes(join(sets(6, 1)) + second)
+    items, joined, number = in_ranges(path, 4)
+    assert number > 1
+    assert same(items, joined, read(path, Range()))
+
+
+def test_a_file_without_an_834_is_refused_when_its_ranges_are_joined(tmp_path: Path) -> None:
+    path = tmp_path / "f.834"
+    path.write_bytes(join(sets(4, 1)).replace(b"ST*834", b"ST*820"))
+    with pytest.raises(UnreadableError, match="820, not an 834"):
+        read(path, Range())
+    first = list(read(path, Range(0, 400)))
+    seam = first[-1]
+    assert isinstance(seam, Seam)
+    with pytest.raises(UnreadableError, match="820, not an 834"):
+        ADAPTER.join([seam])
+
+
+def test_segment_numbers_and_the_digest_are_known_after_the_cut(tmp_path: Path) -> None:
+    path = tmp_path / "f.834"
+    path.write_bytes(join(sets(4, 2), end="\r\n"))
+    (source,) = sources([path])
+    parts = ADAPTER.split(source, 3)
+    data = path.read_bytes()
+    assert len(parts) == 3
+    assert [part.start for part in parts[1:]] == [part.stop for part in parts[:-1]]
+    assert (parts[0].start, parts[-1].stop) == (0, -1)
+    for part in parts[1:]:
+        assert data[part.start :].lstrip().startswith(b"INS")
+        assert part.before == data[: part.start].count(b"~")
+    list(ADAPTER.read(whole := sources([path])[0], Range(), CONTEXT))
+    assert (source.sha256, source.size) == (whole.sha256, whole.size)
+
+
+def test_what_cannot_be_cut_is_one_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "f.834"
+    path.write_bytes(join(sets(4, 2)))
+    assert ADAPTER.split(sources([path])[0], 1) == [Range()]
+    (tmp_path / "g.834").write_bytes(b"no interchange" * 100)
+    assert ADAPTER.split(sources([tmp_path / "g.834"])[0], 4) == [Range()]
+    (tmp_path / "h.834").write_bytes(join([isa(), "GS*BE*A*B"]) + b"x" * 1000)
+    assert ADAPTER.split(sources([tmp_path / "h.834"])[0], 4) == [Range()]
+    monkeypatch.setattr(ranges, "LEAST", 10_000)
+    assert ADAPTER.split(sources([path])[0], 4) == [Range()]
+
+
+def test_the_isa_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "f.834"
+    path.write_bytes(join(sets(12, 1)))
+    items, _, _ = in_ranges(path, 4)
+    assert len([item for item in items if isinstance(item, Frame)]) == 1
