@@ -113,7 +113,8 @@ class Locator(Struct, frozen=True, gc=False):
 
     `number` counts from 1 in `unit` (segment, row, line, resource); `offset` is in bytes from the
     start of the artefact, -1 where it has no meaning; `path` is an element (``DMG05:1:2``,
-    ``Patient.extension[0]``).
+    ``Patient.extension[0]``). Of an 834, `loop` is the loop of the segment and `within` its number
+    in the transaction set, ST being 1.
     """
 
     artefact: str
@@ -121,11 +122,15 @@ class Locator(Struct, frozen=True, gc=False):
     number: int = 0
     offset: int = -1
     path: str = ""
+    loop: str = ""
+    within: int = 0
 
     def __str__(self) -> str:
         words = [self.artefact]
         if self.unit:
-            words.append(f"{self.unit} {self.number}")
+            words.append(f"{self.unit} {self.number}" + (f" ({self.within} of its set)" if self.within else ""))
+        if self.loop:
+            words.append(f"loop {self.loop}")
         if self.offset >= 0:
             words.append(f"byte {self.offset}")
         if self.path:

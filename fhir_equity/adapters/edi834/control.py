@@ -20,7 +20,7 @@ class Control:
     """
 
     def __init__(self, name: str, context: Context) -> None:
-        self._name = name
+        self.name = name
         self._versions: dict[str, str] = context.guide.get("versions", {})
         self._sets = 0  # 834 transaction sets seen
         self._others: set[str] = set()  # other transaction sets seen
@@ -35,6 +35,10 @@ class Control:
         self._promised: int | None = None
         self.taking = False
         self.ended = True
+
+    def within(self, number: int) -> int:
+        """The number of a segment in its set, ST being 1; 0 outside of sets, and where the ST is in another range."""
+        return number - self._set_start + 1 if self._set_start and not self._closed else 0
 
     @property
     def stray(self) -> bool:
@@ -96,8 +100,8 @@ class Control:
             return
         found = ", ".join(sorted(kind for kind in self._others if kind.isalnum() and kind.isascii() and len(kind) == 3))
         if found:
-            raise UnreadableError(f"{self._name} is an X12 {found}, not an 834")
-        raise UnreadableError(f"{self._name} is an X12 interchange without an 834 transaction set")
+            raise UnreadableError(f"{self.name} is an X12 {found}, not an 834")
+        raise UnreadableError(f"{self.name} is an X12 interchange without an 834 transaction set")
 
     def _isa(self, cells: list[str], marks: Delimiters, place: Locator) -> Iterator[Read]:
         self.ended = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fhir_equity.adapters.edi834.dates import iso_date
 from fhir_equity.adapters.edi834.demographics import Cutter
 from fhir_equity.adapters.edi834.envelope import BLANK, Delimiters, Raw, text
@@ -31,10 +33,16 @@ Losses = tuple[Loss, ...]
 
 
 class MemberReader:
-    """Reads the members of one interchange; holds what all of them share."""
+    """Reads the members of one interchange; holds what all of them share.
 
-    def __init__(self, artefact: str, marks: Delimiters, context: Context) -> None:
+    `within` gives the number of a segment in the set that is being read.
+    """
+
+    def __init__(
+        self, artefact: str, marks: Delimiters, context: Context, within: Callable[[int], int] = lambda _: 0
+    ) -> None:
         self._artefact = artefact
+        self._within = within
         self._partner = context.partner
         self._element = marks.element
         said = context.attestation
@@ -114,7 +122,7 @@ class MemberReader:
             self._address(raw, shape),
             self._insurance.enrollment(insured, refs, segments, shape, notes),
             tuple(answers),
-            self._findings(raw, notes) if notes else (),
+            self._findings(raw, shape, notes) if notes else (),
             losses,
             unit="segment",
             number=raw.number,
@@ -125,15 +133,18 @@ class MemberReader:
         """The verbatim bytes of a member that cannot be used."""
         text = raw.text()
         clean = text.lstrip(BLANK)
-        place = Locator(self._artefact, "segment", raw.number, raw.offset + len(text) - len(clean), "INS")
+        offset, within = raw.offset + len(text) - len(clean), self._within(raw.number)
+        place = Locator(self._artefact, "segment", raw.number, offset, "INS", "2000", within)
         return Rejected(clean.encode("latin-1"), Finding(code, Severity.ERROR, place))
 
-    def _findings(self, raw: Raw, notes: list[Note]) -> tuple[Finding, ...]:
-        offsets, artefact, first = raw.offsets(), self._artefact, raw.number
-        return tuple(
-            Finding(n.code, n.severity, Locator(artefact, "segment", first + n.place, offsets[n.place], n.path))
-            for n in sorted(notes, key=lambda note: note.place)
-        )
+    def _findings(self, raw: Raw, shape: Shape, notes: list[Note]) -> tuple[Finding, ...]:
+        offsets, found = raw.offsets(), []
+        for note in sorted(notes, key=lambda note: note.place):
+            number, offset = raw.number + note.place, offsets[note.place]
+            loop, within = shape.loops[note.place], self._within(number)
+            place = Locator(self._artefact, "segment", number, offset, note.path, loop, within)
+            found.append(Finding(note.code, note.severity, place))
+        return tuple(found)
 
     def _birth_date(self, segment: str, place: int, notes: list[Note]) -> tuple[str, str]:
         """DMG02, with P0102: DMG01 and DMG02 together; and what follows DMG02."""
