@@ -63,7 +63,7 @@ class MemberReader:
         self._shapes = Shapes(frozenset(context.guide.get("segments", {}).get("member", [])), marks.element)
         self._places: Memory[str, Address] = Memory(self._place)
         self._dates: Memory[str, str] = Memory(iso_date, _DAYS)
-        self._lost: Memory[tuple[Losses, ...], Losses] = Memory(lambda parts: sum(parts, ()))
+        self._lost: Memory[tuple[Losses, ...], Losses] = Memory(lambda parts: tuple(dict.fromkeys(sum(parts, ()))))
 
     def shape_of(self, segments: list[str], kinds: list[str]) -> Shape:
         """See `Shapes.of`."""
@@ -78,7 +78,7 @@ class MemberReader:
         if shape.nm1 < 0:
             return self.rejected(raw, "x12.nm1.missing")
         notes = [*shape.notes, *insured.notes]
-        losses = shape.losses
+        lost = [part for part in (shape.losses, insured.losses) if part]
         nm1 = segments[shape.nm1].split(self._element)
         if not raw.plain:
             nm1 = [text(cell) for cell in nm1]
@@ -93,10 +93,8 @@ class MemberReader:
                 answers = [Answer(what, origin, "segment", number, offset, path) for what, origin, path in said.answers]
             if said.problems:
                 notes += [Note(p.code, p.severity, shape.dmg, p.path) for p in said.problems]
-            if said.losses or insured.losses:
-                losses = self._lost[(losses, insured.losses, said.losses)]
-        elif insured.losses:
-            losses = self._lost[(losses, insured.losses)]
+            if said.losses:
+                lost.append(said.losses)
         if shape.languages:
             self._languages(raw, shape.languages, answers, notes)
         refs = self._insurance.references(raw, shape, notes)
@@ -112,6 +110,7 @@ class MemberReader:
             )
         if not key:
             return self.rejected(raw, "x12.member.no_identity")
+        enrollment = self._insurance.enrollment(insured, refs, segments, shape, notes, lost)
         return Member(
             self._partner,
             key,
@@ -120,13 +119,14 @@ class MemberReader:
             _name(nm1),
             birth_date,
             self._address(raw, shape),
-            self._insurance.enrollment(insured, refs, segments, shape, notes),
+            enrollment,
             tuple(answers),
             self._findings(raw, shape, notes) if notes else (),
-            losses,
-            unit="segment",
-            number=raw.number,
-            offset=raw.offset_of(0),
+            self._lost[tuple(lost)] if lost else (),
+            None,
+            "segment",
+            raw.number,
+            raw.offset if raw.whole else raw.offset_of(0),
         )
 
     def rejected(self, raw: Raw, code: str) -> Rejected:

@@ -32,7 +32,7 @@ def _locators(items: list[Read]) -> list[tuple[Locator, str]]:
             found += [(f.locator, f.locator.path[:3]) for f in item.findings]
         elif isinstance(item, Rejected):
             found.append((item.finding.locator, "INS"))
-        elif isinstance(item, Finding):
+        elif isinstance(item, Finding) and item.locator.unit:  # the encoding is that of the whole
             found.append((item.locator, item.locator.path))
     return found
 
