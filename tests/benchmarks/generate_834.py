@@ -59,18 +59,22 @@ def generate(members: int, seed: int = 834) -> Iterator[str]:
     yield "IEA*1*000000001"
 
 
-def write(members: int, out: IO[bytes], *, line_end: str = "") -> None:
-    """Write the interchange of `generate` to `out`, `line_end` after every terminator."""
+def write(members: int, out: IO[bytes], *, line_end: str = "", repeats: bool = True) -> None:
+    """Write the interchange of `generate` to `out`, `line_end` after every terminator.
+
+    Without `repeats` everybody has one race at most: pyx12 cannot read a repeated DMG05.
+    """
     end = "~" + line_end
     for segment in generate(members):
-        out.write((segment + end).encode("ascii"))
+        one = segment if repeats or not segment.startswith("DMG") else segment.partition("^")[0]
+        out.write((one + end).encode("ascii"))
 
 
-def file_of(members: int, folder: Path) -> Path:
+def file_of(members: int, folder: Path, *, repeats: bool = True) -> Path:
     """A generated file of `members` members in `folder`."""
-    path = folder / f"bench-{members}.834"
+    path = folder / f"bench-{members}{'' if repeats else '-single'}.834"
     with path.open("wb") as out:
-        write(members, out)
+        write(members, out, repeats=repeats)
     return path
 
 

@@ -36,14 +36,15 @@ def test_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert {"x12.se01.count_differs", "member.duplicate", "x12.member.subscriber_unknown"} <= found
 
 
-def test_what_breaks_off_in_a_range_breaks_off_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_too_long_in_a_range_is_too_long_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranges, "LEAST", 1000)
     path = tmp_path / "endless.834"
     endless = join(["INS*Y*18", *["REF*ZZ*1"] * 150_000])
     path.write_bytes(join(sets(30, 1)[:-2]) + endless + join([*ADA, "GE*30*1", "IEA*1*000000001"]))
     alone, together = counted([path], 1), counted([path], 2)
-    assert alone[1] == together[1]
-    assert "a member without an end" in alone[1][0]
+    assert alone == together
+    assert "x12.member.too_long" in {finding["code"] for finding in alone[0]["findings"]}
+    assert alone[0]["run"]["inputs"][0]["members"] == 61
 
 
 def test_ranges_that_do_not_fit_are_counted_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

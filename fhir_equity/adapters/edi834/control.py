@@ -11,7 +11,6 @@ from fhir_equity.adapters.protocol import Context, Read
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Frame, Locator, Severity
 
-
 _MOST = 100_000  # control numbers remembered; no file has so many interchanges
 
 
@@ -23,7 +22,7 @@ class Control:
     """
 
     def __init__(self, name: str, context: Context) -> None:
-        self._name = name
+        self.name = name
         self._versions: dict[str, str] = context.guide.get("versions", {})
         self._sets = 0  # 834 transaction sets seen
         self._others: set[str] = set()  # other transaction sets seen
@@ -38,6 +37,10 @@ class Control:
         self._promised: int | None = None
         self.taking = False
         self.ended = True
+
+    def within(self, number: int) -> int:
+        """The number of a segment in its set, ST being 1; 0 outside of sets, and where the ST is in another range."""
+        return number - self._set_start + 1 if self._set_start and not self._closed else 0
 
     @property
     def stray(self) -> bool:
@@ -99,8 +102,8 @@ class Control:
             return
         found = ", ".join(sorted(self._others))
         if found:
-            raise UnreadableError(f"{self._name} is an X12 {found}, not an 834")
-        raise UnreadableError(f"{self._name} is an X12 interchange without an 834 transaction set")
+            raise UnreadableError(f"{self.name} is an X12 {found}, not an 834")
+        raise UnreadableError(f"{self.name} is an X12 interchange without an 834 transaction set")
 
     def _isa(self, cells: list[str], marks: Delimiters, place: Locator) -> Iterator[Read]:
         self.ended = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import accumulate
@@ -172,6 +173,24 @@ class Interchange(Struct):
     goes_on: bool = False
 
 
+class Encoding:
+    """Finds out what the bytes are: `name` is empty for ASCII, else ``utf8``, or ``latin1`` where they are not that."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self._utf8 = getincrementaldecoder("utf-8")()
+
+    def take(self, block: bytes) -> None:
+        """Some more bytes."""
+        if self.name == "latin1" or (not self.name and block.isascii()):
+            return
+        try:
+            self._utf8.decode(block)
+            self.name = "utf8"
+        except UnicodeDecodeError:
+            self.name = "latin1"
+
+
 class Envelope:
     """Cuts a source into interchanges in constant memory.
 
@@ -187,6 +206,7 @@ class Envelope:
         self._offset = part.start
         self._number = part.before
         self._inside = delimiters(isa_of(source), source.name) if part.start else None
+        self.encoding = Encoding()
         self.marks: Delimiters  # of the latest interchange
         self.tail = Tail()
 
@@ -242,7 +262,7 @@ class Envelope:
 
     def _give_up(self) -> None:
         self._end()
-        for _ in self._blocks:  # so that the source's digest is of the whole content
+        while self._next():  # so that the source's digest is of the whole content
             pass
 
     def _batches(self, marks: Delimiters) -> Iterator[Batch]:
@@ -286,8 +306,7 @@ class Envelope:
     def _drop(self, end: str) -> tuple[int, str]:
         """Read over the rest of a segment: how many bytes it had, and what follows it; -1 where it has no end."""
         dropped = 0
-        for block in self._blocks:
-            text = block.decode("latin-1")
+        while text := self._next():
             at = text.find(end)
             if at >= 0:
                 return dropped + at, text[at + 1 :]
@@ -300,12 +319,17 @@ class Envelope:
 
     def _more(self, least: int = 1) -> bool:
         """Read at least so many bytes: what is twice as long each time is looked through only so often."""
-        blocks = []
-        while least > 0 and (block := next(self._blocks, b"")):
-            blocks.append(block)
-            least -= len(block)
-        self._buffer += b"".join(blocks).decode("latin-1")
-        return bool(blocks)
+        texts = []
+        while least > 0 and (text := self._next()):
+            texts.append(text)
+            least -= len(text)
+        self._buffer += "".join(texts)
+        return bool(texts)
+
+    def _next(self) -> str:
+        block = next(self._blocks, b"")
+        self.encoding.take(block)
+        return block.decode("latin-1")
 
 
 def isa_of(source: Source) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from itertools import compress, count
 
-import msgspec
-
 from fhir_equity.adapters.edi834.control import Control, Recorder
 from fhir_equity.adapters.edi834.envelope import (
     BLANK,
@@ -20,7 +18,7 @@ from fhir_equity.adapters.edi834.envelope import (
 )
 from fhir_equity.adapters.edi834.member import MemberReader
 from fhir_equity.adapters.edi834.memory import Memory
-from fhir_equity.adapters.edi834.ranges import Edges
+from fhir_equity.adapters.edi834.ranges import Edges, told_encoding
 from fhir_equity.adapters.edi834.shape import BOUNDARIES, is_boundary
 from fhir_equity.adapters.protocol import Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
@@ -43,8 +41,10 @@ def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
         yield from reader.end()
     else:
         yield from reader.edge()
-    if part != Range():
-        yield Seam(Edges(part, envelope.marks, envelope.next, control))
+    if part == Range():
+        yield from told_encoding(source.name, [envelope.encoding.name])
+    else:
+        yield Seam(Edges(part, envelope.marks, envelope.next, control, envelope.encoding.name))
 
 
 class _Reader:
@@ -66,10 +66,10 @@ class _Reader:
     def interchange(self, interchange: Interchange) -> Iterator[Read]:
         """Everything in one interchange, up to its IEA."""
         if not self._control.ended and not interchange.goes_on:
-            yield from self._cut_off(Locator(self._name, "segment", interchange.number, interchange.offset, "ISA"))
+            yield from self._cut_off(interchange.number, interchange.offset)
         if self._marks != interchange.marks:
             self._marks = interchange.marks
-            self._members = MemberReader(self._name, interchange.marks, self._context)
+            self._members = MemberReader(self._name, interchange.marks, self._context, self._control.within)
         run = _Run(interchange.marks)
         for batch in interchange.batches:
             if self._control.taking and run.starts(batch) and not batch.too_long:
@@ -119,7 +119,7 @@ class _Reader:
             if cut_off:
                 if member:
                     yield self._members.rejected(batch.raw(first, index), "x12.member.truncated")
-                yield from self._cut_off(self._place(batch, index, "ISA"))
+                yield from self._cut_off(batch.number + index, batch.offset_of(index))
                 return batch.number + index, batch.start_of(index)
             member = yield from self._boundary(kind, batch, index)
             first = index if member else index + 1
@@ -166,7 +166,8 @@ class _Reader:
                 yield Finding(code, Severity.WARNING, self._place(batch, index))
 
     def _place(self, batch: Batch, index: int, path: str = "") -> Locator:
-        return Locator(self._name, "segment", batch.number + index, batch.offset_of(index), path)
+        number = batch.number + index
+        return Locator(self._name, "segment", number, batch.offset_of(index), path, "", self._control.within(number))
 
     def _finish(self, raw: Raw) -> Member | Rejected:
         self._control.members += 1
@@ -185,11 +186,11 @@ class _Reader:
         self._open = None
         return self._members.rejected(raw, "x12.member.truncated")
 
-    def _cut_off(self, place: Locator) -> Iterator[Read]:
+    def _cut_off(self, number: int, offset: int) -> Iterator[Read]:
         """An ISA before the IEA: the interchange before it lacks its end, and so does its last member."""
         if self._open is not None:
             yield self._truncated(self._open)
-        yield from self._control.cut_off(place)
+        yield from self._control.cut_off(Locator(self._name, "segment", number, offset, "ISA"))
 
     def edge(self) -> Iterator[Read]:
         """The end of a range that another follows, which starts with an INS: a member that is open ends here."""
@@ -202,7 +203,7 @@ class _Reader:
         left = tail.text.lstrip(BLANK)
         place = Locator(self._name, "segment", tail.number, tail.offset + len(tail.text) - len(left))
         if starts_isa(left) and not self._control.ended:
-            yield from self._cut_off(msgspec.structs.replace(place, path="ISA"))
+            yield from self._cut_off(place.number, place.offset)
             yield Finding("x12.text_after_iea", Severity.ERROR, place)
         elif not self._control.ended:
             yield from self._unended(tail, left.rstrip(BLANK).split(self._marks.element), place)
