@@ -14,7 +14,7 @@ from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Locator, Member, Rejected
 
-_CUT_OFF = ("x12.member.truncated", "x12.member.too_long", "x12.segment.too_long")
+_CUT_OFF = ("x12.member.truncated", "x12.member.too_long")
 _BEFORE = (("GS", "BE", "", "", "", "", "1", "X", "005010X220A1"), ("ST", "834", "0001", "005010X220A1"))
 _AFTER = (("SE", "", "0001"), ("GE", "1", "1"), ("IEA", "1", ""))
 

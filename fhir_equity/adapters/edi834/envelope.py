@@ -14,7 +14,7 @@ from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError
 
 ISA_LENGTH = 106
-LONGEST = 1024 * 1024  # bytes of a segment or a member that are waited for; real ones have hundreds or thousands
+LONGEST = 1024 * 1024  # bytes that a segment or a member may have; real ones have hundreds or thousands
 BLANK = " \r\n\t"
 _BLOCK = 32 * 1024  # bytes cut at a time: little enough to stay in the processor's cache
 _WHOLE = Range()
@@ -69,17 +69,18 @@ class Batch:
 
     `number` and `offset` are those of the first. Raw segments keep the line ends that stand before
     them, so that offsets add up; ids keep them too. `last` is whether nothing can follow in this
-    interchange. `too_long` is empty, or the finding for a member or a segment of which no end was
-    in sight: all that is here is its beginning. `dropped` bytes of its last segment are not here.
+    interchange. `dropped` bytes of its last segment are not here: of that only the beginning is kept.
     """
 
-    def __init__(self, number: int, offset: int, text: str, marks: Delimiters, *, last: bool = False) -> None:
+    def __init__(
+        self, number: int, offset: int, text: str, marks: Delimiters, *, last: bool = False, dropped: int = 0
+    ) -> None:
         self.number = number
         self.offset = offset
         self.text = text
         self.last = last
-        self.too_long = ""
-        self.dropped = 0
+        self.dropped = dropped
+        self.long = len(text) > LONGEST
         self._marks = marks
 
     @cached_property
@@ -100,6 +101,16 @@ class Batch:
     def start_of(self, index: int) -> int:
         """The byte offset where a raw segment starts; for one index beyond the last, where the batch ends."""
         return self._starts[index] + (self.dropped if index == len(self.segments) else 0)
+
+    def too_long(self, first: int, stop: int) -> bool:
+        """Whether the segments from index `first` to before `stop` are more than LONGEST bytes, blanks before left out."""
+        return self.long and self.start_of(stop) - self.offset_of(first) > LONGEST
+
+    def beginning(self, first: int) -> Raw:
+        """The first LONGEST bytes of what is too long."""
+        start = self.offset_of(first)
+        text = self.text[start - self.offset :][:LONGEST]
+        return Raw(self.number + first, start, [], [], self._marks.segment, text)
 
     def offset_of(self, index: int) -> int:
         """The byte offset of a segment, blanks before it not counted."""
@@ -283,35 +294,30 @@ class Envelope:
             elif not more:
                 self._end()
                 return
-            # What we hold is a piece of one segment, or a member that may go on.
-            if len(self._buffer) <= LONGEST:
-                more = self._more(len(self._buffer) or 1)
-            elif cut > len(self._buffer) // 2:
-                yield self._taken(self._buffer[:cut], self._buffer[cut:], marks, "x12.member.too_long")
+            # What we hold is a member that may go on, and a piece of a segment.
+            start = cut + _lead(self._buffer[cut:])
+            if len(self._buffer) - start <= LONGEST and start - cut <= LONGEST:
+                more = self._more(min(len(self._buffer) or 1, LONGEST))
             else:
-                dropped, rest = self._drop(marks.segment)
-                more = dropped >= 0
-                if more:
-                    yield self._taken(self._buffer + marks.segment, rest, marks, "x12.segment.too_long", dropped)
+                batch = self._long_segment(start + LONGEST, marks)
+                more = batch is not None
+                if batch is not None:
+                    yield batch
 
-    def _taken(self, text: str, rest: str, marks: Delimiters, too_long: str, dropped: int = 0) -> Batch:
-        """The beginning of what is too long, as a batch that cannot be given back."""
-        batch = Batch(self._number + 1, self._offset, text, marks)
-        batch.too_long, batch.dropped = too_long, dropped
-        self._number += text.count(marks.segment)
-        self._offset += len(text) + dropped
-        self._buffer = rest
-        return batch
-
-    def _drop(self, end: str) -> tuple[int, str]:
-        """Read over the rest of a segment: how many bytes it had, and what follows it; -1 where it has no end."""
-        dropped = 0
+    def _long_segment(self, most: int, marks: Delimiters) -> Batch | None:
+        """Read over the rest of a segment of which no end is in sight; None where it has none."""
+        held, dropped = self._buffer[:most], len(self._buffer) - most
+        self._buffer = held
         while text := self._next():
-            at = text.find(end)
+            at = text.find(marks.segment)
             if at >= 0:
-                return dropped + at, text[at + 1 :]
+                batch = Batch(self._number + 1, self._offset, held + marks.segment, marks, dropped=dropped + at)
+                self._number += batch.text.count(marks.segment)
+                self._offset += len(batch.text) + batch.dropped
+                self._buffer = text[at + 1 :]
+                return batch
             dropped += len(text)
-        return -1, ""
+        return None
 
     def _end(self) -> None:
         self.tail = Tail(self._number + 1, self._offset, self._buffer)

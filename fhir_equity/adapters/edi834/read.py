@@ -72,7 +72,7 @@ class _Reader:
             self._members = MemberReader(self._name, interchange.marks, self._context, self._control.within)
         run = _Run(interchange.marks)
         for batch in interchange.batches:
-            if self._control.taking and run.starts(batch) and not batch.too_long:
+            if self._control.taking and run.starts(batch) and not batch.long:
                 self._passing = False
                 used = yield from self._run(run, batch)
             else:
@@ -114,11 +114,13 @@ class _Reader:
             cut_off = starts_isa(kind) and not self._control.ended
             if not member:
                 yield from self._between(batch, first, index)
-            elif not cut_off:
+            elif batch.too_long(first, index):
+                yield self._too_long(batch, first)
+            elif cut_off:
+                yield self._members.rejected(batch.raw(first, index), "x12.member.truncated")
+            else:
                 yield self._finish(batch.raw(first, index))
             if cut_off:
-                if member:
-                    yield self._members.rejected(batch.raw(first, index), "x12.member.truncated")
                 yield from self._cut_off(batch.number + index, batch.offset_of(index))
                 return batch.number + index, batch.start_of(index)
             member = yield from self._boundary(kind, batch, index)
@@ -129,7 +131,7 @@ class _Reader:
             yield from self._between(batch, first, len(batch.segments))
         elif whole:
             yield self._finish(batch.raw(first, len(batch.segments)))
-        elif batch.too_long:
+        elif batch.too_long(first, len(batch.segments)):
             yield self._too_long(batch, first)
         elif batch.last:
             self._open = batch.raw(first, len(batch.segments))
@@ -155,8 +157,8 @@ class _Reader:
             if not kind and self._empty:  # a run of empty ones is one finding
                 continue
             self._empty = not kind
-            if batch.too_long:
-                yield Finding(batch.too_long, Severity.ERROR, self._place(batch, index))
+            if batch.too_long(index, index + 1):
+                yield Finding("x12.segment.too_long", Severity.ERROR, self._place(batch, index))
             elif kind in self._header and self._control.taking:
                 yield from self._control.header(
                     kind, batch.segments[index].split(self._marks.element), self._place(batch, index, kind)
@@ -174,13 +176,10 @@ class _Reader:
         return self._members.read(raw, self._members.shape_of(raw.segments, raw.kinds))
 
     def _too_long(self, batch: Batch, first: int) -> Rejected:
-        """What we have of a member; the rest is passed over."""
-        raw = batch.raw(first, len(batch.segments))
-        if batch.dropped:
-            raw.tail = raw.segments.pop()
+        """The beginning of a member that is too long; what of it is still to come is passed over."""
         self._control.members += 1
         self._passing = True
-        return self._members.rejected(raw, batch.too_long)
+        return self._members.rejected(batch.beginning(first), "x12.member.too_long")
 
     def _truncated(self, raw: Raw) -> Rejected:
         self._open = None
