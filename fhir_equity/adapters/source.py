@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -22,6 +22,7 @@ BLOCK = 1024 * 1024
 # A packed input may unpack to so many times its own size; text of enrolments or FHIR reaches some dozens.
 # Below FREE bytes nobody is hurt and nothing is refused.
 RATIO, FREE = 200, 64 * 1024 * 1024
+_TOO_MUCH = f"unpacks to more than {RATIO} times its size and is not read"
 
 _GZIP = b"\x1f\x8b"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # with entries, without
@@ -68,8 +69,8 @@ class Source:
             for block in self._blocks(stream, None, size):
                 digest.update(block)
                 count += len(block)
-                if self._packed >= 0 and count > max(FREE, self._packed * RATIO):
-                    raise UnreadableError(f"{self.name} unpacks to more than {RATIO} times its size and is not read")
+                if self._packed >= 0 and count > _allowed(self._packed):
+                    raise UnreadableError(f"{self.name} {_TOO_MUCH}")
                 yield block
         self.sha256, self.size = digest.hexdigest(), count
 
@@ -140,17 +141,39 @@ def _file(path: Path) -> list[Source]:
 
 
 def _zip(path: Path) -> list[Source]:
+    """Each file of a zip file as it is: what is packed once more inside stays packed, and is no format we know."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = sorted(archive.infolist(), key=lambda entry: entry.filename)
+        size = path.stat().st_size
     except (zipfile.BadZipFile, OSError, ValueError):
         return [Source(path.name, lambda: _refuse(f"{path.name} is a damaged zip file"))]
-    found = [_entry(path, e) for e in entries if not e.is_dir() and not _hidden(e.filename.split("/"))]
-    return found or [Source(path.name, lambda: _refuse(f"{path.name} is a zip file without files"))]
+    found = [e for e in entries if not e.is_dir() and not _hidden(e.filename.split("/"))]
+    if sum(entry.compress_size for entry in found) > size:
+        return [Source(path.name, lambda: _refuse(f"{path.name} is a damaged zip file"))]  # entries that overlap
+    # No entry yields more than its directory says, nor more than is allowed for it alone (see `Source.blocks`).
+    if sum(min(entry.file_size, _allowed(entry.compress_size)) for entry in found) > _allowed(size):
+        return [Source(path.name, lambda: _refuse(f"{path.name} {_TOO_MUCH}"))]
+    packed = [_entry(path, entry) for entry in found]
+    return packed or [Source(path.name, lambda: _refuse(f"{path.name} is a zip file without files"))]
+
+
+def _allowed(packed: int) -> int:
+    """How many bytes so many packed ones may become."""
+    return max(FREE, packed * RATIO)
 
 
 def _entry(path: Path, entry: zipfile.ZipInfo) -> Source:
-    return Source(f"{path.name}!{entry.filename}", lambda: zipfile.ZipFile(path).open(entry), entry.compress_size)
+    def opened() -> IO[bytes]:
+        return _archive(path, path.stat().st_mtime_ns).open(entry)
+
+    return Source(f"{path.name}!{entry.filename}", opened, entry.compress_size)
+
+
+@lru_cache(maxsize=1)
+def _archive(path: Path, _changed: int) -> zipfile.ZipFile:
+    """The zip file that was opened last, so that its directory is not read anew for each of its entries."""
+    return zipfile.ZipFile(path)
 
 
 def _refuse(sentence: str) -> IO[bytes]:

@@ -11,6 +11,7 @@ import stat
 import sys
 import tempfile
 import threading
+import time
 import zipfile
 from pathlib import Path
 from typing import IO
@@ -196,6 +197,59 @@ def test_what_unpacks_to_far_more_than_it_is_is_refused(
     with pytest.raises(UnreadableError, match=r"unpacks to more than 200 times its size and is not read$"):
         seen.extend(len(block) for block in source.blocks())
     assert sum(seen) <= 3 * BLOCK
+
+
+def test_all_entries_of_a_zip_file_together_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FREE", 2 * BLOCK)
+    one = b"\0" * BLOCK
+    few, many = _zip(tmp_path / "few.zip", a=one, b=one), _zip(tmp_path / "many.zip", a=one, b=one, c=one)
+    assert [len(_content(source)) for source in sources([few])] == [BLOCK, BLOCK]
+    (refused,) = sources([many])
+    assert refused.name == "many.zip"
+    with pytest.raises(UnreadableError, match=r"^many\.zip unpacks to more than 200 times its size and is not read$"):
+        refused.head()
+
+
+def test_entries_of_a_zip_file_that_share_their_bytes_are_damage(tmp_path: Path) -> None:
+    """A bomb that grows with the square of its size: every entry of the directory points at the same bytes."""
+    path = _zip(tmp_path / "a.zip", a=os.urandom(5000))
+    data = path.read_bytes()
+    at = data.index(b"PK\x01\x02")
+    entry, end = data[at : data.index(b"PK\x05\x06")], data[data.index(b"PK\x05\x06") :]
+    entries = b"".join(entry[:-1] + bytes([letter]) for letter in b"abcdefgh")
+    size = len(entries).to_bytes(4, "little")
+    path.write_bytes(data[:at] + entries + end[:8] + b"\x08\0\x08\0" + size + end[16:])
+    assert len(zipfile.ZipFile(path).infolist()) == 8
+    (refused,) = sources([path])
+    with pytest.raises(UnreadableError, match=r"^a\.zip is a damaged zip file$"):
+        refused.head()
+
+
+@pytest.mark.parametrize("pack", ["gz", "zip"])
+def test_what_is_packed_twice_is_unpacked_once(tmp_path: Path, pack: str) -> None:
+    """However deep it is packed, a bomb inside stays packed."""
+    inner = gzip.compress(b"\0" * BLOCK) if pack == "gz" else _zip(tmp_path / "in.zip", a=b"\0" * BLOCK).read_bytes()
+    (tmp_path / "twice.gz").write_bytes(gzip.compress(inner))
+    outer = _packed(tmp_path / "twice.zip", {f"in.{pack}": inner})
+    for path in (tmp_path / "twice.gz", outer):
+        (source,) = sources([path])
+        assert _content(source) == inner
+
+
+def test_a_zip_file_of_many_entries_is_read_in_one_go(tmp_path: Path) -> None:
+    """Its directory is read twice: anew for each entry would take as long as the square of their number."""
+    path = _packed(tmp_path / "a.zip", {str(number): b"x" for number in range(5000)})
+    start = time.process_time()
+    found = sources([path])
+    assert [_content(source) for source in found] == [b"x"] * 5000
+    assert time.process_time() - start < 20
+
+
+def test_a_zip_file_that_was_replaced_is_opened_anew(tmp_path: Path) -> None:
+    path = _zip(tmp_path / "a.zip", one=b"1")
+    assert _content(sources([path])[0]) == b"1"
+    os.utime(_zip(path, two=b"22"), ns=(1, 1))
+    assert [(source.name, _content(source)) for source in sources([path])] == [("a.zip!two", b"22")]
 
 
 def test_what_is_not_packed_or_packed_well_is_never_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

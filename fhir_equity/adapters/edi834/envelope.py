@@ -102,8 +102,15 @@ class Batch:
         """The byte offset where a raw segment starts; for one index beyond the last, where the batch ends."""
         return self._starts[index] + (self.dropped if index == len(self.segments) else 0)
 
+    def cells(self, index: int) -> list[str]:
+        """The elements of a segment, as far as they are within LONGEST bytes."""
+        segment = self.segments[index]
+        if self.long:
+            segment = segment[: _lead(segment) + LONGEST]
+        return segment.split(self._marks.element)
+
     def too_long(self, first: int, stop: int) -> bool:
-        """Whether the segments from index `first` to before `stop` are more than LONGEST bytes, blanks before left out."""
+        """Whether the segments from index `first` to before `stop` are more than LONGEST bytes from the first id."""
         return self.long and self.start_of(stop) - self.offset_of(first) > LONGEST
 
     def beginning(self, first: int) -> Raw:
@@ -142,9 +149,9 @@ class Raw(Struct, gc=False):
         """The byte offset of a segment, blanks before it not counted; the INS is at place 0."""
         segment, joint = self.segments[place], self.joint
         lead = 0 if segment[:1].isalpha() else _lead(segment)
-        first = self.whole and self.segments.index(segment) == place
-        found = self.whole.find(f"{joint}{segment}{joint}") if first else -1
-        if found >= 0:  # quicker than adding up, where no equal segment stands before
+        ends = f"{joint}{segment}{joint}"
+        found = self.whole.find(ends) if self.whole else -1
+        if found >= 0 and self.whole.find(ends, found + 1) < 0:  # quicker than adding up, where it stands only once
             return self.offset + found + len(joint) + lead
         return self.offset + len("".join(self.segments[:place])) + place * len(joint) + lead
 
@@ -244,7 +251,8 @@ class Envelope:
                     raise
                 self._give_up()
                 return
-            yield Interchange(self._number + 1, self._offset, self.marks, self._batches(self.marks))
+            batches = self._batches(self.marks, after_another=self._number > 0)
+            yield Interchange(self._number + 1, self._offset, self.marks, batches)
         if not self._number:
             raise UnreadableError(f"{self._name} is empty")
 
@@ -276,11 +284,12 @@ class Envelope:
         while self._next():  # so that the source's digest is of the whole content
             pass
 
-    def _batches(self, marks: Delimiters) -> Iterator[Batch]:
+    def _batches(self, marks: Delimiters, *, after_another: bool = False) -> Iterator[Batch]:
         more = True
         isa = f"{marks.segment}{marks.line_end}ISA{marks.element}"
         while True:
-            other = self._buffer.find(isa) + 1  # where interchanges are short, no batch is cut for each of them again
+            # After the first interchange, which may be all, no batch is cut anew for each of many short ones.
+            other = self._buffer.find(isa) + 1 if after_another else 0
             cut = other or self._buffer.rfind(marks.segment) + 1
             if cut:
                 number, start, text, rest = self._number, self._offset, self._buffer[:cut], self._buffer[cut:]

@@ -144,7 +144,7 @@ class _Reader:
         place = self._place(batch, index, kind)
         self._passing = self._empty = False
         if kind != "INS":
-            yield from self._control.segment(kind, batch.segments[index].split(self._marks.element), place, self._marks)
+            yield from self._control.segment(kind, batch.cells(index), place, self._marks)
             return False
         if self._control.stray:
             yield from self._control.without_set(place)
@@ -160,9 +160,7 @@ class _Reader:
             if batch.too_long(index, index + 1):
                 yield Finding("x12.segment.too_long", Severity.ERROR, self._place(batch, index))
             elif kind in self._header and self._control.taking:
-                yield from self._control.header(
-                    kind, batch.segments[index].split(self._marks.element), self._place(batch, index, kind)
-                )
+                yield from self._control.header(kind, batch.cells(index), self._place(batch, index, kind))
             else:
                 code = "x12.segment.unexpected" if kind else "x12.segment.empty"
                 yield Finding(code, Severity.WARNING, self._place(batch, index))
