@@ -5,10 +5,10 @@ SECONDS ?= 3600
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint bench soak clean
+.PHONY: help demo test lint bench bench-peers soak clean
 
 help: ## Show what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: $(VENV)/demo.done ## Watch the whole job run on invented people
 	$(BIN)/fhir-equity demo
@@ -28,6 +28,10 @@ bench: $(VENV)/dev.done ## Measure auditing and writing a generated 834 beside i
 	$(BIN)/python -m tests.benchmarks.bench_audit
 	$(BIN)/python -m tests.benchmarks.bench_write
 	$(BIN)/python -m tests.benchmarks.bench_vocabulary
+
+bench-peers: $(VENV)/dev.done ## Measure reading beside linuxforhealth-x12 and pyx12, and the memory of a million members (minutes)
+	$(BIN)/python -m tests.benchmarks.bench_peers
+	$(BIN)/python -m tests.benchmarks.bench_memory
 
 soak: $(VENV)/fuzz.done ## Fuzz the 834 reader for SECONDS (3600)
 	$(BIN)/python -m tests.fuzz.soak $(SECONDS)

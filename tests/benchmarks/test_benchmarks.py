@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from fhir_equity.adapters.protocol import Range
 from fhir_equity.adapters.source import sources
 from fhir_equity.model import Member
 from fhir_equity.pipeline.workspace import Workspace
-from tests.benchmarks import bench_audit, bench_vocabulary, bench_write
+from tests.benchmarks import bench_audit, bench_memory, bench_peers, bench_vocabulary, bench_write
 from tests.benchmarks.generate_834 import file_of, generate, write
 
 
@@ -82,3 +83,48 @@ def test_a_pair_seen_before_costs_little_more_than_a_dictionary(
     )
     assert [name for name, _ in told] == ["lookup", "translate"]
     assert all(float(ratio) <= bench_vocabulary.ALLOWED for _, ratio in told), told
+
+
+def test_a_file_for_readers_without_repeats(tmp_path: Path) -> None:
+    many, single = file_of(300, tmp_path), file_of(300, tmp_path, repeats=False)
+    assert many != single
+    assert b"^" in many.read_bytes().split(b"~", 1)[1]
+    assert b"^" not in single.read_bytes().split(b"~", 1)[1]
+    assert single.read_bytes().count(b"~") == many.read_bytes().count(b"~")
+
+
+def test_a_peer_that_miscounts_is_told(tmp_path: Path) -> None:
+    path = file_of(20, tmp_path)
+    program = bench_peers.Program(Path(sys.executable), bench_peers.OURS)
+    assert 0 < bench_peers.cpu_seconds(program, path, 20) < 30
+    with pytest.raises(ValueError, match=r"^counted 20 of 21 members"):
+        bench_peers.cpu_seconds(program, path, 21)
+    with pytest.raises(ValueError, match=r"(?s)^counted nothing of 1 members.*ZeroDivisionError"):
+        bench_peers.cpu_seconds(program._replace(script="1/0"), path, 1)
+
+
+def test_pyx12_is_measured_on_fewer_without_repeats(tmp_path: Path) -> None:
+    peer = bench_peers.Program(Path(sys.executable), bench_peers.PYX12, repeats=False, part=10)
+    (rates,) = bench_peers.measure({"pyx12": peer}, 300, 1, tmp_path).values()
+    assert len(rates) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"bench-1-single.834", "bench-30-single.834"}
+
+
+def test_the_table_of_the_peers() -> None:
+    rates = {"fhir_equity": [90.0, 100.0, 120.0], "pyx12": [1.0, 2.0, 1.0], "other": [5.0, 5.0, 5.0]}
+    assert [line.split() for line in bench_peers.report(rates).splitlines()[1:]] == [
+        ["fhir_equity", "100"],
+        ["pyx12", "1", "fhir_equity", "is", "90", "times", "as", "fast", "(at", "least", "100)"],
+        ["other", "5"],
+    ]
+
+
+def test_the_peak_of_an_audit_and_what_a_member_adds(tmp_path: Path) -> None:
+    assert bench_memory.peak(file_of(20, tmp_path)) > 30e6
+    with pytest.raises(ValueError, match=r"^the audit ended with 3$"):
+        bench_memory.peak(tmp_path / "none.834")
+    told = bench_memory.report({1000: 60_000_000, 3000: 60_050_000})
+    assert told.splitlines() == [
+        "peak of audit: 60 MB at 1,000 members (at most 100)",
+        "60 MB at 3,000: 25.0 bytes for each member beyond (at most 16)",
+    ]

@@ -7,8 +7,9 @@ import re
 import zlib
 from typing import IO, cast
 
-from fhir_equity.adapters.edi834 import ADAPTER, envelope
-from fhir_equity.adapters.edi834.envelope import Delimiters, delimiters
+from fhir_equity.adapters.edi834 import ADAPTER
+from fhir_equity.adapters.edi834.batch import Batch
+from fhir_equity.adapters.edi834.delimiters import ISA_LENGTH, Delimiters, delimiters
 from fhir_equity.adapters.protocol import Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError
@@ -77,11 +78,11 @@ def outcome(data: bytes, block: int = 0) -> tuple[list[Read], str]:
 
 def _impatient(data: bytes, block: int) -> tuple[list[Read], str]:
     """The outcome for a reader to which some hundred bytes are too long for a segment or a member."""
-    patience, envelope.LONGEST = envelope.LONGEST, 8 * envelope.ISA_LENGTH
+    patience, Batch.longest = Batch.longest, 8 * ISA_LENGTH
     try:
         return outcome(data, block)
     finally:
-        envelope.LONGEST = patience
+        Batch.longest = patience
 
 
 def locators(item: Read) -> list[Locator]:

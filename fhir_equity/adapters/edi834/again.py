@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from fhir_equity.adapters.edi834.envelope import delimiters
+from fhir_equity.adapters.edi834.delimiters import delimiters
 from fhir_equity.adapters.edi834.read import read
 from fhir_equity.adapters.protocol import Context, Range, Read
 from fhir_equity.adapters.source import Source

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fhir_equity.adapters.edi834.envelope import Delimiters
+from fhir_equity.adapters.edi834.delimiters import Delimiters
 from fhir_equity.adapters.protocol import Context, Read
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Frame, Locator, Severity

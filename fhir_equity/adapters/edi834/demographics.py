@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from fhir_equity.adapters.edi834.envelope import BLANK, Delimiters, decoded, text
+from fhir_equity.adapters.edi834.delimiters import BLANK, Delimiters
+from fhir_equity.adapters.edi834.envelope import decoded, text
 from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import Coding, Loss, Origin, Received, Relationship, Severity

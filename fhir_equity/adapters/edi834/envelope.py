@@ -4,169 +4,18 @@ from __future__ import annotations
 
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
-from functools import cached_property
-from itertools import accumulate
 
 from msgspec import Struct
 
+from fhir_equity.adapters.edi834.batch import Batch
+from fhir_equity.adapters.edi834.delimiters import BLANK, ISA_LENGTH, Delimiters, delimiters, lead, starts_isa
 from fhir_equity.adapters.protocol import Range
 from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError
 
-ISA_LENGTH = 106
-LONGEST = 1024 * 1024  # bytes that a segment or a member may have; real ones have hundreds or thousands
-BLANK = " \r\n\t"
 _BLOCK = 32 * 1024  # bytes cut at a time: little enough to stay in the processor's cache
 _WHOLE = Range()
 _BOM = "\xef\xbb\xbf"  # a UTF-8 byte order mark, seen as Latin-1
-
-
-class Delimiters(Struct, frozen=True):
-    """The four delimiters of one interchange; `repetition` is empty where ISA11 names none.
-
-    `line_end` are the blanks after the ISA, which most files repeat after every segment.
-    """
-
-    element: str
-    component: str
-    repetition: str
-    segment: str
-    padded: bool = True
-    isa11: str = ""
-    line_end: str = ""
-
-
-def delimiters(isa: str, name: str) -> Delimiters:
-    """Read the delimiters from the first characters of an interchange, never assumed.
-
-    The ISA has 16 elements of fixed width (106 characters with its terminator). Unpadded ones are
-    read by counting separators. Raises UnreadableError when the ISA is incomplete or names
-    delimiters that cannot be told apart.
-    """
-    element = isa[3:4]
-    place = -1
-    for _ in range(16):
-        place = isa.find(element, place + 1) if element else -1
-        if place < 0:
-            raise UnreadableError(f"{name} ends inside its first segment (ISA)")
-    if len(isa) < place + 3:
-        raise UnreadableError(f"{name} ends inside its first segment (ISA)")
-    component, segment = isa[place + 1], isa[place + 2]
-    ambiguous = len({element, component, segment}) < 3 or segment in isa[: place + 1]  # the ISA would end there
-    if ambiguous or any(mark.isalnum() for mark in (element, component, segment)):
-        raise UnreadableError(f"{name} names no usable delimiters in its first segment (ISA)")
-    isa11 = isa.split(element, 12)[11]
-    # ISA11 was "U" (standards id) until 4010 and still is in many 00501 files: no separator then.
-    usable = len(isa11) == 1 and not isa11.isalnum() and isa11 not in (" ", element, component, segment)
-    after = isa[place + 3 :]
-    line_end = after[: len(after) - len(after.lstrip(BLANK.replace(segment, "")))]
-    repetition = isa11 if usable else ""
-    return Delimiters(element, component, repetition, segment, place + 3 == ISA_LENGTH, isa11, line_end)
-
-
-class Batch:
-    """Consecutive segments as text, each with its terminator; cut into raw segments and their ids when asked.
-
-    `number` and `offset` are those of the first. Raw segments keep the line ends that stand before
-    them, so that offsets add up; ids keep them too. `last` is whether nothing can follow in this
-    interchange. `dropped` bytes of its last segment are not here: of that only the beginning is kept.
-    """
-
-    def __init__(
-        self, number: int, offset: int, text: str, marks: Delimiters, *, last: bool = False, dropped: int = 0
-    ) -> None:
-        self.number = number
-        self.offset = offset
-        self.text = text
-        self.last = last
-        self.dropped = dropped
-        self.long = len(text) > LONGEST
-        self._marks = marks
-
-    @cached_property
-    def segments(self) -> list[str]:
-        """The raw segments without terminators."""
-        return self.text.split(self._marks.segment)[:-1]
-
-    @cached_property
-    def kinds(self) -> list[str]:
-        """Their ids."""
-        element = self._marks.element
-        return [segment.partition(element)[0] for segment in self.segments]
-
-    @cached_property
-    def _starts(self) -> list[int]:
-        return [start + place for place, start in enumerate(accumulate(map(len, self.segments), initial=self.offset))]
-
-    def start_of(self, index: int) -> int:
-        """The byte offset where a raw segment starts; for one index beyond the last, where the batch ends."""
-        return self._starts[index] + (self.dropped if index == len(self.segments) else 0)
-
-    def cells(self, index: int) -> list[str]:
-        """The elements of a segment, as far as they are within LONGEST bytes."""
-        segment = self.segments[index]
-        if self.long:
-            segment = segment[: _lead(segment) + LONGEST]
-        return segment.split(self._marks.element)
-
-    def too_long(self, first: int, stop: int) -> bool:
-        """Whether the segments from index `first` to before `stop` are more than LONGEST bytes from the first id."""
-        return self.long and self.start_of(stop) - self.offset_of(first) > LONGEST
-
-    def beginning(self, first: int) -> Raw:
-        """The first LONGEST bytes of what is too long."""
-        start = self.offset_of(first)
-        text = self.text[start - self.offset :][:LONGEST]
-        return Raw(self.number + first, start, [], [], self._marks.segment, text)
-
-    def offset_of(self, index: int) -> int:
-        """The byte offset of a segment, blanks before it not counted."""
-        return self._starts[index] + _lead(self.segments[index])
-
-    def raw(self, first: int, stop: int) -> Raw:
-        """The segments from index `first` to before `stop` as those of one member."""
-        joint = self._marks.segment
-        return Raw(self.number + first, self._starts[first], self.segments[first:stop], self.kinds[first:stop], joint)
-
-
-class Raw(Struct, gc=False):
-    """The segments of one member, cut at `joint` (the terminator, with the line end where all have the same).
-
-    `number` is that of its INS, `offset` where the raw INS starts; `tail` is what had no terminator.
-    `whole` is the text where it was at hand, and then `ascii_only` whether no value has to be decoded.
-    """
-
-    number: int
-    offset: int
-    segments: list[str]
-    kinds: list[str]
-    joint: str
-    tail: str = ""
-    whole: str = ""
-    ascii_only: bool = False
-
-    def offset_of(self, place: int) -> int:
-        """The byte offset of a segment, blanks before it not counted; the INS is at place 0."""
-        segment, joint = self.segments[place], self.joint
-        lead = 0 if segment[:1].isalpha() else _lead(segment)
-        ends = f"{joint}{segment}{joint}"
-        found = self.whole.find(ends) if self.whole else -1
-        if found >= 0 and self.whole.find(ends, found + 1) < 0:  # quicker than adding up, where it stands only once
-            return self.offset + found + len(joint) + lead
-        return self.offset + len("".join(self.segments[:place])) + place * len(joint) + lead
-
-    def offsets(self) -> list[int]:
-        """All of them at once."""
-        starts = accumulate(map(len, self.segments), initial=self.offset)
-        step = len(self.joint)
-        return [
-            start + at * step + _lead(segment)
-            for at, (segment, start) in enumerate(zip(self.segments, starts, strict=False))
-        ]
-
-    def text(self) -> str:
-        """The text as it stood in the artefact, from `offset` on."""
-        return f"{self.joint.join(self.segments)}{self.joint[0]}{self.tail}" if self.segments else self.tail
 
 
 class Tail(Struct):
@@ -304,11 +153,11 @@ class Envelope:
                 self._end()
                 return
             # What we hold is a member that may go on, and a piece of a segment.
-            start = cut + _lead(self._buffer[cut:])
-            if len(self._buffer) - start <= LONGEST and start - cut <= LONGEST:
-                more = self._more(min(len(self._buffer) or 1, LONGEST))
+            start = cut + lead(self._buffer[cut:])
+            if len(self._buffer) - start <= Batch.longest and start - cut <= Batch.longest:
+                more = self._more(min(len(self._buffer) or 1, Batch.longest))
             else:
-                batch = self._long_segment(start + LONGEST, marks)
+                batch = self._long_segment(start + Batch.longest, marks)
                 more = batch is not None
                 if batch is not None:
                     yield batch
@@ -358,15 +207,6 @@ def _is_other_isa(rest: str, marks: Delimiters) -> bool:
     rest = rest.lstrip(BLANK.replace(marks.element, ""))
     other_element = len(rest) > 3 and rest[3] != marks.element
     return starts_isa(rest) and (other_element or len(rest) >= ISA_LENGTH * 2)
-
-
-def starts_isa(text: str) -> bool:
-    """Whether text looks like the start of an interchange, whatever its delimiters."""
-    return text.startswith("ISA") and not text[3:4].isalnum()
-
-
-def _lead(segment: str) -> int:
-    return len(segment) - len(segment.lstrip(BLANK))
 
 
 def decoded(value: str) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from fhir_equity.adapters.edi834.batch import Raw
 from fhir_equity.adapters.edi834.dates import iso_date
-from fhir_equity.adapters.edi834.envelope import Raw, text
+from fhir_equity.adapters.edi834.envelope import text
 from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.adapters.edi834.shape import Note, Places, Shape
 from fhir_equity.model import Enrollment, Identifier, Loss, Relationship, Severity

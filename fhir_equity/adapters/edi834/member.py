@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fhir_equity.adapters.edi834.batch import Raw
 from fhir_equity.adapters.edi834.dates import iso_date
+from fhir_equity.adapters.edi834.delimiters import BLANK, Delimiters
 from fhir_equity.adapters.edi834.demographics import Cutter
-from fhir_equity.adapters.edi834.envelope import BLANK, Delimiters, Raw, decoded, text
+from fhir_equity.adapters.edi834.envelope import decoded, text
 from fhir_equity.adapters.edi834.insured import InsuredReader
 from fhir_equity.adapters.edi834.keys import Person, PersonKeys
 from fhir_equity.adapters.edi834.memory import Memory

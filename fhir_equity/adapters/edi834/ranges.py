@@ -13,7 +13,8 @@ from itertools import pairwise
 from msgspec import Struct
 
 from fhir_equity.adapters.edi834.control import Control, Recorder, replay
-from fhir_equity.adapters.edi834.envelope import BLANK, Delimiters, delimiters, isa_of
+from fhir_equity.adapters.edi834.delimiters import BLANK, Delimiters, delimiters
+from fhir_equity.adapters.edi834.envelope import isa_of
 from fhir_equity.adapters.protocol import Range, Read, Seam
 from fhir_equity.adapters.source import BLOCK, Source
 from fhir_equity.errors import UnreadableError

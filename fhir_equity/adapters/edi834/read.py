@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from itertools import compress, count
 
+from fhir_equity.adapters.edi834.batch import Batch, Raw
 from fhir_equity.adapters.edi834.control import Control, Recorder
-from fhir_equity.adapters.edi834.envelope import (
-    BLANK,
-    Batch,
-    Delimiters,
-    Envelope,
-    Interchange,
-    Raw,
-    Tail,
-    starts_isa,
-)
+from fhir_equity.adapters.edi834.delimiters import BLANK, Delimiters, starts_isa
+from fhir_equity.adapters.edi834.envelope import Envelope, Interchange, Tail
 from fhir_equity.adapters.edi834.member import MemberReader
 from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.adapters.edi834.ranges import Edges, told_encoding

@@ -12,7 +12,7 @@ from operator import itemgetter
 import msgspec
 from msgspec import Struct
 
-from fhir_equity.adapters.edi834.envelope import BLANK, starts_isa
+from fhir_equity.adapters.edi834.delimiters import BLANK, starts_isa
 from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.model import Loss, Relationship, Severity
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_equity.adapters.edi834 import envelope
+from fhir_equity.adapters.edi834.batch import Batch
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Member, Rejected
 from tests.adapters.edi834.files import ADA, BRUNO, codes, file, members, read, rejected
@@ -136,6 +136,6 @@ def test_no_message_repeats_a_value() -> None:
 
 
 def test_a_long_segment_with_an_end_is_read() -> None:
-    long = "N3*" + "X" * (envelope.LONGEST - 200)
+    long = "N3*" + "X" * (Batch.longest - 200)
     (member,) = members(file((*ADA[:3], long, ADA[3])))
-    assert len(member.address.lines[0]) == envelope.LONGEST - 200
+    assert len(member.address.lines[0]) == Batch.longest - 200

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_equity.adapters.edi834 import ADAPTER, envelope
-from fhir_equity.adapters.edi834.envelope import decoded, delimiters, text
+from fhir_equity.adapters.edi834.delimiters import ISA_LENGTH, delimiters
+from fhir_equity.adapters.edi834.envelope import decoded, text
 from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Member
@@ -144,7 +145,7 @@ def test_delimiters_of_a_padded_isa() -> None:
     assert (found.element, found.component, found.repetition, found.segment) == ("*", ":", "^", "~")
     assert found.padded
     assert found.isa11 == "^"
-    assert len(isa()) + 1 == envelope.ISA_LENGTH
+    assert len(isa()) + 1 == ISA_LENGTH
 
 
 def test_values_are_utf8_where_they_are_valid_utf8_and_latin1_elsewhere() -> None:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from fhir_equity.adapters.edi834 import ADAPTER, control, envelope
+from fhir_equity.adapters.edi834 import ADAPTER, control
+from fhir_equity.adapters.edi834.batch import Batch
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Member, Rejected
 from tests.adapters.edi834.files import ADA, BRUNO, CONTEXT, codes, file, isa, join, read, segments
@@ -79,7 +80,7 @@ WORSE = ("INS*N*19", *["XX*1"] * 20_000)
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(envelope, "LONGEST", SHORT)
+    monkeypatch.setattr(Batch, "longest", SHORT)
 
 
 @pytest.mark.usefixtures("short")

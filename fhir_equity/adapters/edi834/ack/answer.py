@@ -9,8 +9,10 @@ from msgspec import Struct
 from fhir_equity.adapters.edi834.ack.letter import Letter, Numbers, Stamp
 from fhir_equity.adapters.edi834.ack.reply import Guides, Reply
 from fhir_equity.adapters.edi834.ack.sets import Answered, How
+from fhir_equity.adapters.edi834.batch import Batch
 from fhir_equity.adapters.edi834.control import Control
-from fhir_equity.adapters.edi834.envelope import BLANK, Batch, Envelope, Interchange, starts_isa
+from fhir_equity.adapters.edi834.delimiters import BLANK, starts_isa
+from fhir_equity.adapters.edi834.envelope import Envelope, Interchange
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError

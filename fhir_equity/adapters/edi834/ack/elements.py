@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from fhir_equity.adapters.edi834.ack.structure import Element, Rule, Segment
 from fhir_equity.adapters.edi834.dates import iso_date
-from fhir_equity.adapters.edi834.envelope import Delimiters, decoded
+from fhir_equity.adapters.edi834.delimiters import Delimiters
+from fhir_equity.adapters.edi834.envelope import decoded
 from fhir_equity.adapters.edi834.memory import Memory
 
 _NUMBER = {"N0": re.compile(r"-?[0-9]+"), "R": re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)")}

@@ -8,7 +8,7 @@ from typing import IO
 
 from msgspec import Struct
 
-from fhir_equity.adapters.edi834.envelope import Delimiters
+from fhir_equity.adapters.edi834.delimiters import Delimiters
 
 VERSION = "005010X231A1"
 _SPOOLED = 1024 * 1024  # bytes of a body kept in memory

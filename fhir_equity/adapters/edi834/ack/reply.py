@@ -13,11 +13,11 @@ from fhir_equity.adapters.edi834.ack.structure import Segment, Structure
 from fhir_equity.adapters.edi834.ack.verdicts import Decision, Notes
 from fhir_equity.adapters.edi834.ack.walk import Walk
 from fhir_equity.adapters.edi834.control import Control
-from fhir_equity.adapters.edi834.envelope import Delimiters
+from fhir_equity.adapters.edi834.delimiters import Delimiters
 from fhir_equity.model import Finding, Locator
 
 BOUNDARIES = frozenset(("ISA", "TA1", "GS", "ST", "SE", "GE", "IEA"))
-_DELIMITERS = (11, 16)  # elements of the ISA that are delimiters, which `envelope.delimiters` has read
+_DELIMITERS = (11, 16)  # elements of the ISA that are delimiters, which `delimiters` has read
 
 
 class Guides(Struct, frozen=True):

@@ -12,7 +12,7 @@ from fhir_equity.adapters.edi834.ack.elements import Fault, Position
 from fhir_equity.adapters.edi834.ack.letter import Letter
 from fhir_equity.adapters.edi834.ack.verdicts import Decision, Notes, Verdicts
 from fhir_equity.adapters.edi834.ack.walk import Trouble, Walk
-from fhir_equity.adapters.edi834.envelope import Delimiters
+from fhir_equity.adapters.edi834.delimiters import Delimiters
 
 _NAME = re.compile(r"[A-Z][A-Z0-9]{1,2}")
 _NO_NAME = "ZZZ"  # IK301 is required, and what stands there may be anything: a surname, half an address

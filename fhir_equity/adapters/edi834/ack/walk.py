@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from fhir_equity.adapters.edi834.ack.elements import Elements, Fault
 from fhir_equity.adapters.edi834.ack.structure import Loop, Segment, Structure
-from fhir_equity.adapters.edi834.envelope import Delimiters
+from fhir_equity.adapters.edi834.delimiters import Delimiters
 
 
 class Trouble(Struct, frozen=True):

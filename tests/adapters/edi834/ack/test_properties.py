@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_equity.adapters.edi834.control import Control
-from fhir_equity.adapters.edi834.envelope import BLANK, Envelope
+from fhir_equity.adapters.edi834.delimiters import BLANK
+from fhir_equity.adapters.edi834.envelope import Envelope
 from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Locator, Severity
