@@ -21,6 +21,7 @@ from fhir_equity.model import Answer, Coding, Finding, Loss, Member, Method, Ori
 if TYPE_CHECKING:
     from fhir_equity.pipeline.ack import ack
     from fhir_equity.pipeline.audit import audit
+    from fhir_equity.pipeline.codes_lookup import lookup, translate, view
     from fhir_equity.pipeline.convert import convert
     from fhir_equity.pipeline.ingest import ingest
     from fhir_equity.pipeline.quarantine import quarantine_list, quarantine_retry, quarantine_show
@@ -46,12 +47,15 @@ __all__ = [
     "audit",
     "convert",
     "ingest",
+    "lookup",
     "quarantine_list",
     "quarantine_retry",
     "quarantine_show",
     "sync_apply",
     "sync_plan",
     "sync_pull",
+    "translate",
+    "view",
 ]
 
 _LATER = {
@@ -61,12 +65,15 @@ _LATER = {
     "audit": "fhir_equity.pipeline.audit",
     "convert": "fhir_equity.pipeline.convert",
     "ingest": "fhir_equity.pipeline.ingest",
+    "lookup": "fhir_equity.pipeline.codes_lookup",
     "quarantine_list": "fhir_equity.pipeline.quarantine",
     "quarantine_retry": "fhir_equity.pipeline.quarantine",
     "quarantine_show": "fhir_equity.pipeline.quarantine",
     "sync_apply": "fhir_equity.pipeline.sync",
     "sync_plan": "fhir_equity.pipeline.sync",
     "sync_pull": "fhir_equity.pipeline.sync",
+    "translate": "fhir_equity.pipeline.codes_lookup",
+    "view": "fhir_equity.pipeline.codes_lookup",
 }
 
 

@@ -9,64 +9,15 @@ through one process; pydantic validates at the borders (settings, tables, JSON i
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
 
-
-class State(StrEnum):
-    """What we know about an answer. A closed list; tables decide which state a value has."""
-
-    ANSWERED = "answered"
-    DECLINED = "declined"  # asked, prefers not to say
-    DONT_KNOW = "dont_know"  # asked, the respondent does not know
-    UNABLE = "unable"  # could not be asked
-    BLANK = "blank"  # offered, left empty
-    NOT_ASKED = "not_asked"
-    UNKNOWN = "unknown"  # no evidence either way
-    INVALID = "invalid"  # illegal code or garbage; kept verbatim
-    NOT_APPLICABLE = "not_applicable"
-
-
-class Method(StrEnum):
-    """How an answer came about, best first."""
-
-    SELF = "self"
-    PROXY = "proxy"
-    RELAYED = "relayed"  # a self-report passed on by somebody else
-    UNSTATED = "unstated"
-    OBSERVED = "observed"
-
-
-class Collector(StrEnum):
-    """Who asked."""
-
-    PLAN = "plan"
-    STATE = "state"
-    CMS = "cms"
-    EXCHANGE = "exchange"
-    PROVIDER = "provider"
-    HIE = "hie"
-    OTHER = "other"
-
-
-class Severity(StrEnum):
-    """How bad a finding is. `error` means an answer or a record could not be used as sent."""
-
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class Relationship(StrEnum):
-    """How a target code relates to its source code (ConceptMap equivalence, in plain words)."""
-
-    EQUIVALENT = "equivalent"
-    WIDER = "wider"  # the target says less than the source did
-    NARROWER = "narrower"  # the target says more than the source did
-    INEXACT = "inexact"
-    UNMATCHED = "unmatched"
+from fhir_equity.lists import Collector as Collector
+from fhir_equity.lists import Method as Method
+from fhir_equity.lists import Relationship as Relationship
+from fhir_equity.lists import Severity as Severity
+from fhir_equity.lists import State as State
 
 
 class Coding(Struct, frozen=True, gc=False, cache_hash=True):
@@ -113,7 +64,8 @@ class Locator(Struct, frozen=True, gc=False):
 
     `number` counts from 1 in `unit` (segment, row, line, resource); `offset` is in bytes from the
     start of the artefact, -1 where it has no meaning; `path` is an element (``DMG05:1:2``,
-    ``Patient.extension[0]``).
+    ``Patient.extension[0]``). Of an 834, `loop` is the loop of the segment and `within` its number
+    in the transaction set, ST being 1.
     """
 
     artefact: str
@@ -121,11 +73,15 @@ class Locator(Struct, frozen=True, gc=False):
     number: int = 0
     offset: int = -1
     path: str = ""
+    loop: str = ""
+    within: int = 0
 
     def __str__(self) -> str:
         words = [self.artefact]
         if self.unit:
-            words.append(f"{self.unit} {self.number}")
+            words.append(f"{self.unit} {self.number}" + (f" ({self.within} of its set)" if self.within else ""))
+        if self.loop:
+            words.append(f"loop {self.loop}")
         if self.offset >= 0:
             words.append(f"byte {self.offset}")
         if self.path:

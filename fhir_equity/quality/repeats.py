@@ -17,26 +17,32 @@ def repeats(
     """Findings by code and severity; `formats` are those of the inputs, the first of which is number 1.
 
     Two records differ only on a matter of which both speak. Files are only compared with files of
-    their own format: another kind of source may well say something else.
+    their own format, for another kind of source may well say something else; a person is counted
+    once then, so that the order of the files changes nothing.
     """
     found: Counter[tuple[str, str]] = Counter()
     said = [_said(profile, matter_of) for profile in profiles.profiles]
     for records in people.repeated():
-        known: dict[str, tuple[int, Said]] = {}  # by format: the input where the person was last met
+        known: dict[int, Said] = {}  # by input
         for number in records:
             source = profiles.profiles[number].source
-            if not source:
-                continue
-            format_ = formats[source - 1]
-            where, before = known.get(format_, (0, {}))
-            differs = any(before.get(matter, values) != values for matter, values in said[number].items())
-            if where == source:
-                severity = Severity.WARNING if differs else Severity.INFO
+            before = known.get(source)
+            if before is not None and source:
+                severity = Severity.WARNING if _differ(before, said[number]) else Severity.INFO
                 found[("member.duplicate", severity.value)] += 1
-            elif where and differs:
+            known[source] = {**(before or {}), **said[number]}
+        first: dict[str, Said] = {}  # by format, what the first file that speaks of a matter says
+        for source, says in known.items():
+            if source and _differ(first.setdefault(formats[source - 1], {}), says):
                 found[("member.seen_in_two_files", Severity.WARNING.value)] += 1
-            known[format_] = source, {**before, **said[number]}
+                break
+            if source:
+                first[formats[source - 1]] = {**says, **first[formats[source - 1]]}
     return found
+
+
+def _differ(one: Said, other: Said) -> bool:
+    return any(one.get(matter, values) != values for matter, values in other.items())
 
 
 def _said(profile: Profile, matter_of: Callable[[str], str]) -> Said:

@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.schema import CreateColumn
 from sqlmodel import SQLModel
 
 from fhir_equity.errors import FhirEquityError, StoreError, StoreLockedError, StoreVersionError, UsageError
 from fhir_equity.privacy import private_file
-from fhir_equity.store.schema import VERSION, StoreVersion, core
+from fhir_equity.store.schema import VERSION, StoredFinding, StoreVersion, core
 
 BUSY_SECONDS = 5
 MEMORY = ("", ":memory:")
@@ -129,9 +130,15 @@ def _create(engine: Engine) -> None:
 
 
 def _upgrade(engine: Engine) -> None:
-    """Bring an older layout up to date: so far newer ones only have more tables."""
+    """Bring an older layout up to date: so far newer ones only have more tables and two more columns."""
     with writing(engine) as connection:
         SQLModel.metadata.create_all(connection)
+        finding = core(StoredFinding)
+        known = {column["name"] for column in inspect(connection).get_columns(finding.name)}
+        for column in (finding.c.loop, finding.c.within):
+            if column.name not in known:
+                new = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {finding.name} ADD COLUMN {new}")
         connection.execute(core(StoreVersion).update().values(version=VERSION))
 
 

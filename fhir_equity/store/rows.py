@@ -77,6 +77,8 @@ def finding_row(artefact: int, finding: Finding) -> dict[str, Any]:
         "code": finding.code,
         "severity": finding.severity.value,
         **_place(finding.locator),
+        "loop": finding.locator.loop,
+        "within": finding.locator.within,
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-VERSION = 2  # since 1: the tables frame and settled
+VERSION = 2  # since 1: the tables frame and settled, the columns finding.loop and finding.within
 
 
 def core(model: Any) -> Any:
@@ -144,6 +144,8 @@ class StoredFinding(SQLModel, table=True):
     number: int
     offset: int
     path: str
+    loop: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    within: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class StoredLoss(SQLModel, table=True):

@@ -27,6 +27,7 @@ _ABSENT_ORDER = (
 )
 _NULL_FLAVORS = ("UNK", "ASKU", "NASK", "OTH")  # often sent without their system
 _ABSENT_SYSTEMS = ("null-flavor", "data-absent-reason")  # their codes and displays are never answers
+NOT_HISPANIC, HISPANIC = "2186-5", "Hispanic or Latino"  # a CDCREC code and an OMB 2024 category
 _CODE_LIKE = re.compile(r"^\d{4}-\d$")
 
 
@@ -64,6 +65,8 @@ class _Understanding:
         state = self._state()
         if state is State.ANSWERED and set(self.states) - {State.ANSWERED, State.INVALID}:
             self._problem("answer_and_absence", Severity.WARNING)
+        if self._contradicts():
+            self._problem("contradiction", Severity.WARNING)
         return Meaning(
             topic=self.received.topic,
             state=state,
@@ -72,6 +75,11 @@ class _Understanding:
             text="; ".join(dict.fromkeys(self.words)),
             problems=tuple(dict.fromkeys(self.problems)),
         )
+
+    def _contradicts(self) -> bool:
+        """Whether one value says both Hispanic (or what rolls up to it) and Not Hispanic; both stay as said."""
+        said = {concept.coding.code for concept in self.concepts if concept.coding.system == CDCREC}
+        return NOT_HISPANIC in said and any(self.codes.category_2024(code) == HISPANIC for code in said)
 
     def _state(self) -> State:
         if self.concepts or self.words or State.ANSWERED in self.states:

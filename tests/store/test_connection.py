@@ -97,12 +97,16 @@ def test_a_store_of_layout_1_gets_the_tables_it_lacks_and_keeps_its_rows(
     with writing(store.engine) as opened:
         opened.exec_driver_sql("DROP TABLE frame")
         opened.exec_driver_sql("DROP TABLE settled")
+        opened.exec_driver_sql("INSERT INTO finding VALUES (1, 1, 'x', 'error', 'segment', 3, 40, 'DMG05', '', 0)")
+        opened.exec_driver_sql('ALTER TABLE finding DROP COLUMN "loop"')
+        opened.exec_driver_sql("ALTER TABLE finding DROP COLUMN within")
         opened.exec_driver_sql("UPDATE store_version SET version = 1")
     store.close()
     Store(str(path)).close()
     assert rows("SELECT version FROM store_version") == [(2,)]
     assert rows("SELECT count(*) FROM frame") == rows("SELECT count(*) FROM settled") == [(0,)]
     assert rows("SELECT name FROM artefact") == [("a.834",)]
+    assert rows('SELECT code, path, "loop", within FROM finding') == [("x", "DMG05", "", 0)]
 
 
 def test_store_without_its_version_is_refused(path: Path, store: Store) -> None:

@@ -284,3 +284,22 @@ def test_text_beside_codes_is_kept_where_it_says_more(understand: Understand, te
 def test_the_words_of_other_are_the_answer(understand: Understand) -> None:
     meaning = understand("race", "null-flavor|OTH", text="Kurdish")
     assert (meaning.state, meaning.text) == (State.ANSWERED, "Kurdish")
+
+
+@pytest.mark.parametrize(
+    ("codings", "told"),
+    [
+        ((("1109", "H"), ("RET", "2186-5")), True),
+        ((("1109", "H"), ("1109", "N")), True),
+        ((("RET", "2148-5"), ("RET", "2186-5")), True),
+        ((("1109", "H"), ("RET", "2135-2")), False),
+        ((("1109", "C"), ("RET", "2186-5")), False),
+        ((("1109", "A"), ("1109", "P")), False),
+    ],
+)
+def test_hispanic_and_not_hispanic_in_one_value(codings: tuple[tuple[str, str], ...], told: bool) -> None:
+    value = Received("race_ethnicity", "x12.dmg05", tuple(Coding(*coding) for coding in codings))
+    meaning = Vocabulary().meaning(value)
+    assert (("contradiction", Severity.WARNING) in meaning.problems) is told
+    assert meaning.state is State.ANSWERED
+    assert len(meaning.concepts) >= 1 + told

@@ -37,7 +37,7 @@ def read_again(rejected: Rejected, frame: bytes, context: Context) -> Iterator[R
 
     head = frame + text(_BEFORE)
     source = Source(place.artefact, lambda: io.BytesIO(head + rejected.raw + text(_AFTER)))
-    move = _Move(place.number - len(_BEFORE) - 2, place.offset - len(head))
+    move = _Move(place.number - len(_BEFORE) - 2, place.offset - len(head), place.within)
     for item in read(source, Range(), context):
         if isinstance(item, Member):
             yield move.member(item)
@@ -48,13 +48,15 @@ def read_again(rejected: Rejected, frame: bytes, context: Context) -> Iterator[R
 class _Move:
     """From positions in the interchange of its own to those in the artefact."""
 
-    def __init__(self, number: int, offset: int) -> None:
+    def __init__(self, number: int, offset: int, within: int) -> None:
         self._number = number
         self._offset = offset
+        self._within = within  # of the INS in its set, which is the second segment of the one of its own
 
     def locator(self, place: Locator) -> Locator:
         """A position."""
-        return replace(place, number=place.number + self._number, offset=place.offset + self._offset)
+        within = place.within + self._within - 2 if self._within else 0
+        return replace(place, number=place.number + self._number, offset=place.offset + self._offset, within=within)
 
     def member(self, member: Member) -> Member:
         """A member with everything that has a position."""

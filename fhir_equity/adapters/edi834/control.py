@@ -24,7 +24,7 @@ class Control:
     """
 
     def __init__(self, name: str, context: Context) -> None:
-        self._name = name
+        self.name = name
         self._versions: dict[str, str] = context.guide.get("versions", {})
         header = context.guide.get("header", {})
         self._kinds = frozenset(header.get("kinds", []))  # BGN01
@@ -46,6 +46,10 @@ class Control:
         self._promised: dict[str, int] = {}  # by QTY01
         self.taking = False
         self.ended = True
+
+    def within(self, number: int) -> int:
+        """The number of a segment in its set, ST being 1; 0 outside of sets, and where the ST is in another range."""
+        return number - self._set.number + 1 if self._set.number and not self._closed else 0
 
     @property
     def stray(self) -> bool:
@@ -120,8 +124,8 @@ class Control:
             return
         found = ", ".join(sorted(kind for kind in self._others if kind.isalnum() and kind.isascii() and len(kind) == 3))
         if found:
-            raise UnreadableError(f"{self._name} is an X12 {found}, not an 834")
-        raise UnreadableError(f"{self._name} is an X12 interchange without an 834 transaction set")
+            raise UnreadableError(f"{self.name} is an X12 {found}, not an 834")
+        raise UnreadableError(f"{self.name} is an X12 interchange without an 834 transaction set")
 
     def _isa(self, cells: list[str], marks: Delimiters, place: Locator) -> Iterator[Read]:
         self.ended = False

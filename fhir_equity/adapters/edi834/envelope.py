@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import accumulate
@@ -167,6 +168,24 @@ class Interchange(Struct):
     goes_on: bool = False
 
 
+class Encoding:
+    """Finds out what the bytes are: `name` is empty for ASCII, else ``utf8``, or ``latin1`` where they are not that."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self._utf8 = getincrementaldecoder("utf-8")()
+
+    def take(self, block: bytes) -> None:
+        """Some more bytes."""
+        if self.name == "latin1" or (not self.name and block.isascii()):
+            return
+        try:
+            self._utf8.decode(block)
+            self.name = "utf8"
+        except UnicodeDecodeError:
+            self.name = "latin1"
+
+
 class Envelope:
     """Cuts a source into interchanges in constant memory.
 
@@ -182,6 +201,7 @@ class Envelope:
         self._offset = part.start
         self._number = part.before
         self._inside = delimiters(isa_of(source), source.name) if part.start else None
+        self.encoding = Encoding()
         self.marks: Delimiters  # of the latest interchange
         self.tail = Tail()
 
@@ -258,6 +278,7 @@ class Envelope:
 
     def _more(self) -> bool:
         block = next(self._blocks, b"")
+        self.encoding.take(block)
         self._buffer += block.decode("latin-1")
         return bool(block)
 

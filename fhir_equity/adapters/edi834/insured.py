@@ -14,7 +14,9 @@ from fhir_equity.adapters.edi834.shape import Note, Places, Shape
 from fhir_equity.model import Enrollment, Identifier, Loss, Relationship, Severity
 
 Span = tuple[str, str]
-Spans = Memory[str | tuple[str, ...], tuple[Span, tuple[int, ...]]]  # begin and end, and which DTP were no dates
+Losses = tuple[Loss, ...]
+# Begin and end, which DTP were no dates, and which are not kept.
+Spans = Memory[str | tuple[str, ...], tuple[Span, tuple[int, ...], Losses]]
 
 _OPEN: Span = ("", "")
 _NAMED = ("0F", "1L")  # they have fields of their own
@@ -52,7 +54,7 @@ class InsuredReader:
         self.insured: Memory[str, Insured] = Memory(self._insured)
         self._eligible = self._spans("356", "357")  # 2000
         self._covered = self._spans("348", "349")  # 2300
-        self._coverage: Memory[str, str] = Memory(lambda segment: self._cells(segment, 4)[3])
+        self._coverage: Memory[str, tuple[str, Losses]] = Memory(self._hd)
 
     def _cells(self, segment: str, least: int) -> list[str]:
         cells = [text(cell) for cell in segment.split(self._element)]
@@ -63,9 +65,14 @@ class InsuredReader:
         deceased_on = iso_date(ins[12]) if ins[11] == "D8" else ""
         wrong = bool(ins[11] or ins[12]) and not deceased_on  # P1112, and D8 is the only format
         notes = (Note("x12.ins12.not_a_date", Severity.WARNING, 0, "INS12"),) if wrong else ()
-        losses = tuple([Loss(f"x12.not_kept.INS{at:02}", Relationship.UNMATCHED) for at in _NOT_KEPT if ins[at]])
+        losses = tuple([_not_kept(f"INS{at:02}") for at in _NOT_KEPT if ins[at]])
         said = (ins[1], ins[2], ins[3], ins[13] == "R", ins[4], ins[5], ins[8], ins[9], ins[10], deceased_on, ins[17])
         return Insured(*said, notes, losses)
+
+    def _hd(self, segment: str) -> tuple[str, Losses]:
+        """HD03; the plan, the level and what follows are no business of ours."""
+        hd = self._cells(segment, 12)
+        return hd[3], tuple([_not_kept(f"HD{at:02}") for at in range(4, 12) if hd[at]])
 
     def references(self, raw: Raw, shape: Shape, notes: list[Note]) -> References:
         """REF01 -> REF02; another value for a kind that was there is a finding."""
@@ -91,14 +98,22 @@ class InsuredReader:
         return values, identifiers, others
 
     def enrollment(
-        self, insured: Insured, refs: References, segments: list[str], shape: Shape, notes: list[Note]
+        self,
+        insured: Insured,
+        refs: References,
+        segments: list[str],
+        shape: Shape,
+        notes: list[Note],
+        lost: list[Losses],
     ) -> Enrollment:
-        """INS, REF*0F, REF*1L, the first HD03 and the dates of 2000 and of each 2300."""
+        """INS, REF*0F, REF*1L, the first HD03 and the dates of 2000 and of each 2300; `lost` takes what is not kept."""
         values, _, others = refs
         coverage = ""
         spans: tuple[Span, ...] = ()
         if shape.dates.at:
-            span, faults = self._eligible[shape.dates.of(segments)]
+            span, faults, losses = self._eligible[shape.dates.of(segments)]
+            if losses:
+                lost.append(losses)
             if span != _OPEN:
                 spans = (span,)
             if faults:
@@ -106,9 +121,17 @@ class InsuredReader:
         if shape.coverages:
             spans = ()  # the dates of the coverages say more than the eligibility of 2000
         for place, dates in shape.coverages:
-            coverage = coverage or self._coverage[segments[place]]
+            code, losses = self._coverage[segments[place]]
+            if losses:
+                lost.append(losses)
+            if not coverage:
+                coverage = code
+            elif code != coverage:
+                lost.append(_OTHER_COVERAGE)
             if dates.at:
-                span, faults = self._covered[dates.of(segments)]
+                span, faults, losses = self._covered[dates.of(segments)]
+                if losses:
+                    lost.append(losses)
                 if span != _OPEN:
                     spans += (span,)
                 if faults:
@@ -135,18 +158,29 @@ class InsuredReader:
     def _spans(self, begin: str, end: str) -> Spans:
         """Cuts the DTP of a loop, in which DTP01 `begin` and `end` give the two dates; remembers what it has seen."""
 
-        def cut(segments: str | tuple[str, ...]) -> tuple[Span, tuple[int, ...]]:
+        def cut(segments: str | tuple[str, ...]) -> tuple[Span, tuple[int, ...], Losses]:
             found = {begin: "", end: ""}
-            faults = []
+            faults: list[int] = []
+            others: dict[str, None] = {}
             for at, segment in enumerate([segments] if isinstance(segments, str) else segments):
                 dtp = self._cells(segment, 4)
                 if dtp[1] in found:
                     found[dtp[1]] = iso_date(dtp[3])
                     if dtp[3] and not found[dtp[1]]:
                         faults.append(at)
-            return (found[begin], found[end]), tuple(faults)
+                elif any(dtp[1:]):
+                    others[dtp[1] if dtp[1].isdecimal() else ""] = None
+            losses = tuple([_not_kept(f"DTP*{kind}" if kind else "DTP") for kind in others])
+            return (found[begin], found[end]), tuple(faults), losses
 
         return Memory(cut)
+
+
+def _not_kept(what: str) -> Loss:
+    return Loss(f"x12.not_kept.{what}", Relationship.UNMATCHED)
+
+
+_OTHER_COVERAGE = (_not_kept("HD03"),)  # of a second kind of coverage
 
 
 def _no_dates(places: Places, faults: tuple[int, ...]) -> list[Note]:

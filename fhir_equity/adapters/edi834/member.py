@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fhir_equity.adapters.edi834.dates import iso_date
 from fhir_equity.adapters.edi834.demographics import Cutter
 from fhir_equity.adapters.edi834.envelope import BLANK, Delimiters, Raw, text
@@ -32,10 +34,16 @@ Losses = tuple[Loss, ...]
 
 
 class MemberReader:
-    """Reads the members of one interchange; holds what all of them share."""
+    """Reads the members of one interchange; holds what all of them share.
 
-    def __init__(self, artefact: str, marks: Delimiters, context: Context) -> None:
+    `within` gives the number of a segment in the set that is being read.
+    """
+
+    def __init__(
+        self, artefact: str, marks: Delimiters, context: Context, within: Callable[[int], int] = lambda _: 0
+    ) -> None:
         self._artefact = artefact
+        self._within = within
         self._partner = context.partner
         self._element = marks.element
         said = context.attestation
@@ -59,7 +67,7 @@ class MemberReader:
         self._shapes = Shapes(known, marks.element, reporting=bool(reporting))
         self._places: Memory[str, Address] = Memory(self._place)
         self._dates: Memory[str, str] = Memory(iso_date, _DAYS)
-        self._lost: Memory[tuple[Losses, ...], Losses] = Memory(lambda parts: sum(parts, ()))
+        self._lost: Memory[tuple[Losses, ...], Losses] = Memory(lambda parts: tuple(dict.fromkeys(sum(parts, ()))))
 
     def shape_of(self, segments: list[str], kinds: list[str]) -> Shape:
         """See `Shapes.of`."""
@@ -74,7 +82,7 @@ class MemberReader:
         if shape.nm1 < 0:
             return self.rejected(raw, "x12.nm1.missing")
         notes = [*shape.notes, *insured.notes]
-        losses = shape.losses
+        lost = [part for part in (shape.losses, insured.losses) if part]
         nm1 = segments[shape.nm1].split(self._element)
         if not raw.plain:
             nm1 = [text(cell) for cell in nm1]
@@ -89,14 +97,12 @@ class MemberReader:
                 answers = [Answer(what, origin, "segment", number, offset, path) for what, origin, path in said.answers]
             if said.problems:
                 notes += [Note(p.code, p.severity, shape.dmg, p.path) for p in said.problems]
-            if said.losses or insured.losses:
-                losses = self._lost[(losses, insured.losses, said.losses)]
-        elif insured.losses:
-            losses = self._lost[(losses, insured.losses)]
+            if said.losses:
+                lost.append(said.losses)
         if shape.languages:
             self._languages(raw, shape.languages, answers, notes)
         if shape.reports:
-            losses = self._reports(raw, shape.reports, answers, notes, losses)
+            self._reports(raw, shape, answers, notes, lost)
         refs = self._insurance.references(raw, shape, notes)
         numbers, identifiers, _ = refs
         subscriber, own = insured.indicator == "Y", nm1[9]
@@ -110,6 +116,7 @@ class MemberReader:
             )
         if not key:
             return self.rejected(raw, "x12.member.no_identity")
+        enrollment = self._insurance.enrollment(insured, refs, segments, shape, notes, lost)
         return Member(
             self._partner,
             key,
@@ -118,28 +125,32 @@ class MemberReader:
             _name(nm1),
             birth_date,
             self._address(raw, shape),
-            self._insurance.enrollment(insured, refs, segments, shape, notes),
+            enrollment,
             tuple(answers),
-            self._findings(raw, notes) if notes else (),
-            losses,
-            unit="segment",
-            number=raw.number,
-            offset=raw.offset_of(0),
+            self._findings(raw, shape, notes) if notes else (),
+            self._lost[tuple(lost)] if lost else (),
+            None,
+            "segment",
+            raw.number,
+            raw.offset if raw.whole else raw.offset_of(0),
         )
 
     def rejected(self, raw: Raw, code: str) -> Rejected:
         """The verbatim bytes of a member that cannot be used."""
         text = raw.text()
         clean = text.lstrip(BLANK)
-        place = Locator(self._artefact, "segment", raw.number, raw.offset + len(text) - len(clean), "INS")
+        offset, within = raw.offset + len(text) - len(clean), self._within(raw.number)
+        place = Locator(self._artefact, "segment", raw.number, offset, "INS", "2000", within)
         return Rejected(clean.encode("latin-1"), Finding(code, Severity.ERROR, place))
 
-    def _findings(self, raw: Raw, notes: list[Note]) -> tuple[Finding, ...]:
-        offsets, artefact, first = raw.offsets(), self._artefact, raw.number
-        return tuple(
-            Finding(n.code, n.severity, Locator(artefact, "segment", first + n.place, offsets[n.place], n.path))
-            for n in sorted(notes, key=lambda note: note.place)
-        )
+    def _findings(self, raw: Raw, shape: Shape, notes: list[Note]) -> tuple[Finding, ...]:
+        offsets, found = raw.offsets(), []
+        for note in sorted(notes, key=lambda note: note.place):
+            number, offset = raw.number + note.place, offsets[note.place]
+            loop, within = shape.loops[note.place], self._within(number)
+            place = Locator(self._artefact, "segment", number, offset, note.path, loop, within)
+            found.append(Finding(note.code, note.severity, place))
+        return tuple(found)
 
     def _birth_date(self, segment: str, place: int, notes: list[Note]) -> tuple[str, str]:
         """DMG02, with P0102: DMG01 and DMG02 together; and what follows DMG02."""
@@ -166,17 +177,16 @@ class MemberReader:
                 notes += [Note(p.code, p.severity, place, p.path) for p in cut.problems]
 
     def _reports(
-        self, raw: Raw, reports: tuple[tuple[int, ...], ...], answers: list[Answer], notes: list[Note], losses: Losses
-    ) -> Losses:
-        for places in reports:
+        self, raw: Raw, shape: Shape, answers: list[Answer], notes: list[Note], lost: list[Losses]
+    ) -> None:
+        for places in shape.reports:
             said = self._reported[tuple([raw.segments[place] for place in places])]
             for what, origin, at in said.answers:
                 number, offset = raw.number + places[at], raw.offset_of(places[at])
                 answers.append(Answer(what, origin, "segment", number, offset, "REF02"))
             notes += [Note(note.code, note.severity, places[note.place], note.path) for note in said.notes]
-            if said.losses and said.losses[0] not in losses:
-                losses += said.losses
-        return losses
+            if said.losses:
+                lost.append(said.losses)
 
     def _address(self, raw: Raw, shape: Shape) -> Address:
         segments = raw.segments

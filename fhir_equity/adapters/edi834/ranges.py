@@ -17,17 +17,19 @@ from fhir_equity.adapters.edi834.envelope import BLANK, Delimiters, delimiters, 
 from fhir_equity.adapters.protocol import Range, Read, Seam
 from fhir_equity.adapters.source import BLOCK, Source
 from fhir_equity.errors import UnreadableError
+from fhir_equity.model import Finding, Locator, Severity
 
 LEAST = 4 * 1024 * 1024  # bytes of a range: less is read sooner than a worker is started
 
 
 class Edges(Struct):
-    """A range that was read: the delimiters at its end, which segment came next (number, offset), and the envelope."""
+    """A range that was read: the delimiters at its end, which segment came next, the envelope, and the encoding."""
 
     part: Range
     marks: Delimiters
     next: tuple[int, int]
     control: Control
+    encoding: str
 
 
 def split(source: Source, pieces: int) -> list[Range]:
@@ -94,4 +96,11 @@ def join(seams: Sequence[Seam]) -> list[Read] | None:
         if isinstance(after.control, Recorder):
             found += replay(control, after.control)
     control.refuse_others()
-    return found
+    return [*found, *told_encoding(first.control.name, [each.encoding for each in edges])]
+
+
+def told_encoding(name: str, encodings: Sequence[str]) -> list[Finding]:
+    """What the bytes of a source are that are no ASCII: one piece that is no UTF-8 decides for all."""
+    known = set(encodings) - {""}
+    code = "latin1" if "latin1" in known else "utf8"
+    return [Finding(f"x12.encoding.{code}", Severity.INFO, Locator(name))] if known else []

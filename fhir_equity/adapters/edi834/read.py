@@ -18,7 +18,7 @@ from fhir_equity.adapters.edi834.envelope import (
 )
 from fhir_equity.adapters.edi834.member import MemberReader
 from fhir_equity.adapters.edi834.memory import Memory
-from fhir_equity.adapters.edi834.ranges import Edges
+from fhir_equity.adapters.edi834.ranges import Edges, told_encoding
 from fhir_equity.adapters.edi834.shape import BOUNDARIES, is_boundary
 from fhir_equity.adapters.protocol import Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
@@ -42,8 +42,10 @@ def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
         yield from reader.end()
     else:
         yield from reader.edge()
-    if part != Range():
-        yield Seam(Edges(part, envelope.marks, envelope.next, control))
+    if part == Range():
+        yield from told_encoding(source.name, [envelope.encoding.name])
+    else:
+        yield Seam(Edges(part, envelope.marks, envelope.next, control, envelope.encoding.name))
 
 
 class _Reader:
@@ -65,7 +67,7 @@ class _Reader:
         if not self._control.ended and not interchange.goes_on:
             yield from self._cut_off(Locator(self._name, "segment", interchange.number, interchange.offset, "ISA"))
         self._marks = interchange.marks
-        self._members = MemberReader(self._name, interchange.marks, self._context)
+        self._members = MemberReader(self._name, interchange.marks, self._context, self._control.within)
         run = _Run(interchange.marks)
         for batch in interchange.batches:
             if self._control.taking and run.starts(batch):
@@ -154,7 +156,8 @@ class _Reader:
                 yield Finding(code, Severity.WARNING, self._place(batch, index))
 
     def _place(self, batch: Batch, index: int, path: str = "") -> Locator:
-        return Locator(self._name, "segment", batch.number + index, batch.offset_of(index), path)
+        number = batch.number + index
+        return Locator(self._name, "segment", number, batch.offset_of(index), path, "", self._control.within(number))
 
     def _finish(self, raw: Raw) -> Member | Rejected:
         self._control.members += 1

@@ -54,7 +54,8 @@ class Shape(Struct, frozen=True):
     `dates` are the DTP of 2000, `coverages` each HD with the DTP of its 2300. A DMG of 2100B (the old
     values) or an N3 of 2310 is nowhere here, so it never reaches the member. `reports` are each N1 of
     2750 with its REF and DTP, where the guide reads them. `losses` name the segments that are read over.
-    `stop` is where the member ends: at a segment of the envelope or the next INS, else after its last segment.
+    `stop` is where the member ends: at a segment of the envelope or the next INS, else after its last
+    segment. `loops` are those of the segments.
     """
 
     nm1: int
@@ -69,6 +70,7 @@ class Shape(Struct, frozen=True):
     reports: tuple[tuple[int, ...], ...] = ()
     losses: tuple[Loss, ...] = ()
     stop: int = 0
+    loops: tuple[str, ...] = ()
 
 
 class Shapes:
@@ -108,9 +110,11 @@ class Shapes:
         kinds = [kind.strip(BLANK) for kind in joined.split(self._element)]
         stop = next((place for place, kind in enumerate(kinds) if place and is_boundary(kind)), len(kinds))
         walk = _Walk(self._known, who, reporting=self._reporting)
+        loops = []
         for place, kind in enumerate(kinds[:stop]):
             walk.take(place, kind)
-        return msgspec.structs.replace(walk.shape(), stop=stop)
+            loops.append(walk.loop)
+        return msgspec.structs.replace(walk.shape(), stop=stop, loops=tuple(loops))
 
 
 class _Walk:
@@ -120,7 +124,7 @@ class _Walk:
         self._known = known
         self._who = iter(who)  # NM101 of each NM1
         self._reporting = reporting
-        self._loop = "2000"
+        self.loop = "2000"
         self._first: dict[str, int] = {}
         self._refs: list[int] = []
         self._dates: list[int] = []
@@ -136,29 +140,31 @@ class _Walk:
             case "NM1":
                 self._name(place, next(self._who).strip(" "))
             case "HD":
-                self._loop = "2300"
+                self.loop = "2300"
                 self._coverages.append((place, []))
-            case "COB" | "LX" | "LS" | "LE" if kind != "LE" or self._loop == "2750":
-                self._loop = "below"  # 2310, 2320 and 2700 hold nothing of the person's own
+            case "COB" | "LX" | "LS":  # none of these holds anything of the person's own
+                self.loop = {"COB": "2320", "LS": "2700"}.get(kind, "2310" if self.loop in ("2300", "2310") else "2710")
             case "N1" if self._reporting:  # which no other loop of a member has
-                self._loop = "2750"
+                self.loop = "2750"
                 self._reports.append([place])
-            case "REF" | "DTP" if self._loop == "2750":
+            case "REF" | "DTP" if self.loop == "2750":
                 self._reports[-1].append(place)
-            case "REF" if self._loop == "2000":
+            case "LE" if self.loop == "2750":
+                self.loop = "2700"
+            case "REF" if self.loop == "2000":
                 self._refs.append(place)
-            case "DTP" if self._loop == "2000":
+            case "DTP" if self.loop == "2000":
                 self._dates.append(place)
-            case "DTP" if self._loop == "2300":
+            case "DTP" if self.loop == "2300":
                 self._coverages[-1][1].append(place)
-            case "N3" | "N4" if self._loop == "2100A":
+            case "N3" | "N4" if self.loop == "2100A":
                 self._first.setdefault(kind, place)
-            case "LUI" if self._loop in _OWN:
+            case "LUI" if self.loop in _OWN:
                 self._languages.append(place)
-            case "DMG" if self._loop in _OWN:
+            case "DMG" if self.loop in _OWN:
                 if self._first.setdefault(kind, place) != place:
                     self._note("x12.dmg.repeated", Severity.ERROR, place, kind)
-            case "DMG" | "LUI" if (kind, self._loop) != ("DMG", "2100B"):
+            case "DMG" | "LUI" if (kind, self.loop) != ("DMG", "2100B"):
                 self._note(f"x12.{kind.lower()}.out_of_place", Severity.ERROR, place, kind)
             case _ if place and kind not in self._known:
                 self._note(f"x12.segment.{'unexpected' if kind else 'empty'}", Severity.WARNING, place)
@@ -166,19 +172,19 @@ class _Walk:
                 self._left[kind] = None
 
     def _name(self, place: int, who: str) -> None:
-        if self._loop == "2750":
-            self._loop = "below"
-        if self._loop not in _NAMES:  # a provider's or an insurer's; another member's has lost its INS
+        if self.loop == "2750":  # which has no names
+            self.loop = "2700"
+        if self.loop not in _NAMES:  # a provider's or an insurer's; another member's has lost its INS
             if who in _INSURED:
                 self._note("x12.nm1.out_of_place", Severity.ERROR, place, "NM1")
         elif who in _INSURED and "NM1" not in self._first:
             self._first["NM1"] = place
-            self._loop = "2100A"
+            self.loop = "2100A"
         elif who == "70" or who in _INSURED:  # the CMS guide prints IL for the old values of 2100B
-            self._loop = "2100B"
+            self.loop = "2100B"
             self._note("x12.2100b.old_values", Severity.INFO, place, "NM1")
         else:
-            self._loop = "2100"
+            self.loop = "2100"
             self._left["NM1"] = None
 
     def _note(self, code: str, severity: Severity, place: int, path: str = "") -> None:

@@ -116,7 +116,7 @@ def test_what_is_no_interchange(data: bytes) -> None:
 
 
 def test_damage_inside_a_file_is_found() -> None:
-    items = read(PLAIN.replace(b"REF*0F*S1~NM1*IL*1*ALDER*BRUNO", b"\x00\xff\x00~NM1*IL*1*ALDER*BRUNO"))
+    items = read(PLAIN.replace(b"REF*0F*S1~NM1*IL*1*ALDER*BRUNO", b"\x00\x7f\x00~NM1*IL*1*ALDER*BRUNO"))
     assert codes(items) == ["x12.segment.unexpected"]
     assert sum(isinstance(item, Member) for item in items) == 2
 

@@ -110,7 +110,9 @@ def test_blocks_may_be_cut_anywhere(block: int, end: str, monkeypatch: pytest.Mo
     whole = read(data + b"tail")
     monkeypatch.setattr(envelope, "_BLOCK", block)
     assert read(data + b"tail") == whole
-    assert codes(whole) == ["x12.ins01.not_in_code_list", "x12.isa.not_padded", "x12.text_after_iea"]
+    assert codes(whole) == [
+        *("x12.ins01.not_in_code_list", "x12.isa.not_padded", "x12.text_after_iea", "x12.encoding.utf8")
+    ]
 
 
 def test_the_digest_and_size_are_of_the_whole_source() -> None:
@@ -153,6 +155,22 @@ def test_values_are_utf8_where_they_are_valid_utf8_and_latin1_elsewhere() -> Non
     utf8 = file(ADA).replace(b"ALDER", "NÚÑEZ".encode())
     latin1 = file(ADA).replace(b"ALDER", "NÚÑEZ".encode("latin-1"))
     assert members(utf8)[0].name.family == members(latin1)[0].name.family == "NÚÑEZ"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (b"ALDER", []),
+        ("NÚÑEZ".encode(), ["x12.encoding.utf8"]),
+        ("NÚÑEZ".encode("latin-1"), ["x12.encoding.latin1"]),
+        ("NÚÑEZ".encode() + b"*\xd1", ["x12.encoding.latin1"]),
+    ],
+)
+@pytest.mark.parametrize("block", [1, 5, 4096])
+def test_the_encoding_is_found_out(name: bytes, told: list[str], block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(envelope, "_BLOCK", block)
+    items = read(file(ADA, BRUNO).replace(b"ALDER", name))
+    assert codes(items) == told
 
 
 def test_an_isa_before_the_iea_ends_the_interchange_before_it() -> None:

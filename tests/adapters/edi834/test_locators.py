@@ -32,7 +32,7 @@ def _locators(items: list[Read]) -> list[tuple[Locator, str]]:
             found += [(f.locator, f.locator.path[:3]) for f in item.findings]
         elif isinstance(item, Rejected):
             found.append((item.finding.locator, "INS"))
-        elif isinstance(item, Finding):
+        elif isinstance(item, Finding) and item.locator.unit:  # the encoding is that of the whole
             found.append((item.locator, item.locator.path))
     return found
 
@@ -54,6 +54,54 @@ def test_the_number_is_that_of_the_segment() -> None:
     for place, kind in _locators(read(data)):
         assert parts[place.number - 1].startswith(kind or "XX")
         assert place.offset == sum(len(part) + 1 for part in parts[: place.number - 1])
+
+
+def test_the_loop_and_the_number_in_the_set() -> None:
+    second = ["ST*834*0002*005010X220A1", "BGN*00*2*20260101*1200****4", *BAD, *SPEAKER, "SE*21*0002"]
+    parts = segments(ADA)
+    data = join([*parts[:-2], *second, "GE*2*1", parts[-1]])
+    starts = [number for number, part in enumerate(data.decode().split("~"), start=1) if part.startswith("ST")]
+    seen = {}
+    for place, _ in _locators([item for item in read(data) if not isinstance(item, Member)]):
+        assert place.within == place.number - starts[1] + 1
+    for item in read(data):
+        if isinstance(item, Member):
+            for finding in item.findings:
+                assert finding.locator.within == finding.locator.number - starts[1] + 1
+                seen[finding.code] = finding.locator.loop
+        elif isinstance(item, Rejected):
+            seen[item.finding.code] = item.finding.locator.loop
+    assert seen == {
+        "x12.ins01.not_in_code_list": "2000",
+        "x12.ref.repeated": "2000",
+        "x12.segment.unexpected": "2100A",
+        "x12.dmg05.p0203": "2100A",
+        "x12.lui04.not_in_code_list": "2100A",
+        "x12.2100b.old_values": "2100B",
+        "x12.dtp03.not_a_date": "2300",
+        "x12.nm1.out_of_place": "2300",
+    }
+
+
+@pytest.mark.parametrize(
+    ("parts", "loop"),
+    [
+        (("LX*1", "LX*2", "LUI*LE*ENG**7"), "2310"),
+        (("LX*1", "LUI*LE*ENG**7"), "2310"),
+        (("COB*U*1*1", "LUI*LE*ENG**7"), "2320"),
+        (("LS*2700", "LUI*LE*ENG**7"), "2700"),
+        (("LS*2700", "LX*1", "LUI*LE*ENG**7"), "2710"),
+    ],
+)
+def test_the_loops_below(parts: tuple[str, ...], loop: str) -> None:
+    (member,) = [item for item in read(file((*ADA, "HD*030**HLT", *parts))) if isinstance(item, Member)]
+    assert [(f.code, f.locator.loop) for f in member.findings] == [("x12.lui.out_of_place", loop)]
+
+
+def test_a_locator_in_words() -> None:
+    place = Locator("a.834", "segment", 30, 700, "DMG05:1", "2100A", 9)
+    assert str(place) == "a.834, segment 30 (9 of its set), loop 2100A, byte 700, DMG05:1"
+    assert str(Locator("a.csv", "row", 3)) == "a.csv, row 3"
 
 
 def test_each_language_points_at_its_own_segment() -> None:

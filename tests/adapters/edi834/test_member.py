@@ -48,7 +48,8 @@ def test_a_whole_member() -> None:
     )
     assert [answer.topic for answer in member.answers] == ["sex", "race_ethnicity", "language_spoken"]
     assert (member.findings, member.resource) == ((), None)
-    assert {loss.rule for loss in member.losses} >= {"x12.not_kept.REF"}
+    lost = ("PER", "REF", "DTP*303", "HD03", "HD04", "HD05")
+    assert {loss.rule for loss in member.losses} == {f"x12.not_kept.{what}" for what in lost}
 
 
 def test_a_bare_member() -> None:
@@ -67,6 +68,19 @@ def test_the_attestation_says_where_answers_come_from() -> None:
     assert (origin.partner, origin.artefact, origin.collected_on) == ("p", "f.834", "")
     plain = only(*ADA).answers[0].origin
     assert (plain.collector, plain.method, plain.standard, plain.question) == ("other", "unstated", "", "")
+
+
+@pytest.mark.parametrize(
+    ("dates", "lost"),
+    [
+        (("DTP*336*D8*20260101", "DTP*356*D8*20260101", "DTP*336*D8*20260201"), ["DTP*336"]),
+        (("DTP*3X6*D8*20260101",), ["DTP"]),
+        (("DTP*357*D8*20260101", "DTP"), []),
+    ],
+)
+def test_dates_that_are_not_kept(dates: tuple[str, ...], lost: list[str]) -> None:
+    member = only(INS, REF, *dates, NM1, DMG, "HD*030**HLT", *dates[:1], "HD*030**HLT")
+    assert [loss.rule for loss in member.losses][: len(lost)] == [f"x12.not_kept.{what}" for what in lost]
 
 
 def test_the_other_elements_of_ins() -> None:

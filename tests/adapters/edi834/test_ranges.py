@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,12 @@ def in_ranges(path: Path, pieces: int) -> tuple[list[Read], list[Read] | None, i
 
 
 def same(items: list[Read], joined: list[Read] | None, whole: list[Read]) -> bool:
-    """The same items, where what the envelope says may come later."""
-    return joined is not None and sorted(map(repr, [*items, *joined])) == sorted(map(repr, whole))
+    """The same items; what the envelope says may come later, and a range may not know where its set began."""
+
+    def told(of: list[Read]) -> list[str]:
+        return sorted(re.sub(r"within=\d+", "", repr(item)) for item in of)
+
+    return joined is not None and told([*items, *joined]) == told(whole)
 
 
 def sets(count: int, each: int) -> list[str]:
@@ -186,3 +191,20 @@ def test_the_isa_is_told_once(tmp_path: Path) -> None:
     path.write_bytes(join(sets(12, 1)))
     items, _, _ = in_ranges(path, 4)
     assert len([item for item in items if isinstance(item, Frame)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [(("É", "A"), ["x12.encoding.utf8"]), (("É", "\udcc9"), ["x12.encoding.latin1"]), (("A", "A"), [])],
+)
+def test_the_encoding_of_all_ranges_is_told_once(tmp_path: Path, names: tuple[str, str], told: list[str]) -> None:
+    path = tmp_path / "f.834"
+    first, *middle, last = [part.encode() for part in join(sets(12, 1)).decode().split("NM1*IL")]
+    known = [name.encode("utf-8", "surrogateescape") for name in names]
+    data = b"NM1*IL".join([first, b"*1*" + known[0] + middle[0][3:], *middle[1:], b"*1*" + known[1] + last[3:]])
+    path.write_bytes(data)
+    items, joined, number = in_ranges(path, 3)
+    assert number == 3
+    assert joined is not None
+    assert codes(joined) == told == codes(read(path, Range()))
+    assert codes(items) == []
