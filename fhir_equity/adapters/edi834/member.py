@@ -176,9 +176,7 @@ class MemberReader:
             if cut.problems:
                 notes += [Note(p.code, p.severity, place, p.path) for p in cut.problems]
 
-    def _reports(
-        self, raw: Raw, shape: Shape, answers: list[Answer], notes: list[Note], lost: list[Losses]
-    ) -> None:
+    def _reports(self, raw: Raw, shape: Shape, answers: list[Answer], notes: list[Note], lost: list[Losses]) -> None:
         for places in shape.reports:
             said = self._reported[tuple([raw.segments[place] for place in places])]
             for what, origin, at in said.answers:
