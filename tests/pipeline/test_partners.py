@@ -196,7 +196,7 @@ def test_dc_hbx() -> None:
     members, said, categories = read("dc-hbx", "dc-hbx")
     assert keys(members) == ["DC100", "DC101", "DC102"]
     assert {m.key_rule for m in members} == {"REF*17"}
-    reading = [{"language_reading": ("answered", [code], [])} for code in ("en", "en", "es")]
+    reading: list[Told] = [{"language_reading": ("answered", [code], [])} for code in ("en", "en", "es")]
     assert said == reading  # two letters, use 5 alone, and nothing of race
     assert categories == [set(), set(), set()]
     assert [m.enrollment.maintenance for m in members] == ["001", "030", "030"]

@@ -19,7 +19,7 @@ from fhir_equity.errors import TableError
 from fhir_equity.model import Coding, Loss, Origin, Received, Relationship, Severity
 
 REPORTED = "x12.2750"
-_CATEGORY = "75"  # N101
+CATEGORY = "75"  # N101
 _EFFECTIVE = "007"  # DTP01
 _LOST = Loss("x12.not_kept.2750", Relationship.UNMATCHED)
 
@@ -75,7 +75,7 @@ class CategoryReader:
     def _cut(self, segments: tuple[str, ...]) -> Reported:
         sent = [segment.lstrip(BLANK) for segment in segments]
         cells = [[*map(text, segment.split(self._element)), "", "", "", ""] for segment in sent]
-        known = self._known.get(folded(cells[0][2]), []) if cells[0][1] == _CATEGORY else []
+        known = self._known.get(folded(cells[0][2]), []) if cells[0][1] == CATEGORY else []
         if not known:
             return Reported(losses=(_LOST,))
         notes: list[Note] = []
