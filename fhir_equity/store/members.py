@@ -150,10 +150,10 @@ def _over(old: T, new: T) -> T:
 def _enrolled(old: Enrollment, new: Enrollment) -> Enrollment:
     """As `_over`; only a record that speaks of enrollment decides who subscribes and what is restricted.
 
-    A record that verifies (INS03 = 030) asks whether it is so and changes nothing: it fills what is
-    empty, and it may restrict.
+    A record that verifies (INS03 = 030) asks whether it is so and changes nothing that came with a
+    change: it fills what is empty, and it may restrict. Where only such records are known, the last one holds.
     """
-    if new.maintenance == VERIFY and _speaks(old):
+    if new.maintenance == VERIFY != old.maintenance and _speaks(old):
         old, new = new, msgspec.structs.replace(old, restricted=old.restricted or new.restricted)
     return msgspec.structs.replace(
         _over(old, new),

@@ -144,6 +144,15 @@ VERIFIED = Enrollment(
 )
 
 
+def test_where_only_full_files_come_the_last_one_holds(person: PersonMaker, save: Save, store: Store) -> None:
+    save(person("m1", enrollment=VERIFIED))
+    later = Enrollment(True, "18", "030", "S9", "GRP7", "HLT", (("2026-01-01", ""),), reason="XN")
+    save(person("m1", enrollment=later))
+    (known,) = [each.member.enrollment for each in store.people]
+    assert (known.group, known.coverage, known.spans) == ("GRP7", "HLT", (("2026-01-01", ""),))
+    assert known.restricted is False
+
+
 def test_a_record_that_verifies_changes_no_enrollment_but_fills_what_is_empty(
     person: PersonMaker, save: Save, store: Store
 ) -> None:
