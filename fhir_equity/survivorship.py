@@ -1,7 +1,8 @@
 """Which answer wins, why, and what it beat. Deterministic and independent of arrival order.
 
 The policy is data (mappings/policies/survivorship.toml): rank of method, then the newest (collected,
-else first seen). A known answer is never overwritten by an unknown one. A tie between different
+else first seen). A known answer is never overwritten by an unknown one, nor one that says several
+things by one that could say one only. A tie between different
 answers goes to the earliest, provisionally, and is not sent anywhere until somebody decides.
 """
 
@@ -18,11 +19,15 @@ from fhir_equity.model import Event, Meaning, Method, Received, Resolution, Stat
 
 
 class Policy(Struct, frozen=True):
-    """The survivorship policy: ranks (0 is best) of methods and of absent states."""
+    """The survivorship policy: ranks (0 is best) of methods and of absent states.
+
+    `one_only` are words of a question to which one thing could be answered.
+    """
 
     version: str
     methods: dict[str, int]
     absent: dict[State, int]
+    one_only: tuple[str, ...] = ()
 
 
 def policy_from(document: dict[str, Any]) -> Policy:
@@ -34,6 +39,7 @@ def policy_from(document: dict[str, Any]) -> Policy:
         version=str(document.get("version", "")),
         methods={name: rank for rank, name in enumerate(methods)},
         absent={State(name): rank for rank, name in enumerate(absent)},
+        one_only=tuple(document.get("one_only", ())),
     )
 
 
@@ -48,8 +54,9 @@ def resolve(matter: str, events: Iterable[Event], meaning: Callable[[Received], 
     answered = [w for w in weighed if w.state is State.ANSWERED]
     if not answered:
         return _least_unknown(matter, weighed, policy)
-    best = min(w.rank for w in answered)
-    front = [w for w in answered if w.rank == best]
+    able = _able(answered)
+    best = min(w.rank for w in able)
+    front = [w for w in able if w.rank == best]
     newest = max(w.date for w in front)
     latest = [w for w in front if w.date == newest]
     winner = min(latest, key=lambda w: w.order)
@@ -60,7 +67,7 @@ def resolve(matter: str, events: Iterable[Event], meaning: Callable[[Received], 
         meanings=winner.meanings,
         winner=winner.event,
         beaten=_others(weighed, winner),
-        rule=_reason(weighed, answered, front, latest, provisional=provisional),
+        rule=_reason(weighed, answered, able, front, latest, provisional=provisional),
         provisional=provisional,
         refused=any(w.state is State.DECLINED and w.date > winner.date for w in weighed),
     )
@@ -69,7 +76,7 @@ def resolve(matter: str, events: Iterable[Event], meaning: Callable[[Received], 
 class _Weighed:
     """An event with everything that decides its place."""
 
-    __slots__ = ("date", "event", "meanings", "order", "rank", "said", "state")
+    __slots__ = ("date", "event", "meanings", "one_only", "order", "rank", "said", "state")
 
     def __init__(self, event: Event, meaning: Callable[[Received], Meaning], policy: Policy) -> None:
         self.event = event
@@ -78,6 +85,7 @@ class _Weighed:
         if event.origin.method not in policy.methods:
             raise TableError("policies/survivorship.toml does not rank the method that an attestation names")
         self.rank = policy.methods[event.origin.method]
+        self.one_only = any(words in event.origin.question for words in policy.one_only)
         self.date = _date(event)
         self.said = _said(event, self.meanings)
         self.order = (self.date, event.first_seen, _digest(event), event.origin.artefact, event.identity)
@@ -104,6 +112,12 @@ def _least_unknown(matter: str, weighed: list[_Weighed], policy: Policy) -> Reso
     return Resolution(matter, winner.state, winner.meanings, winner.event, _others(weighed, winner), "nothing_known")
 
 
+def _able(answered: list[_Weighed]) -> list[_Weighed]:
+    """Who may win: where somebody says several things, nobody who could say one only."""
+    several = any(len(w.said) > 1 and not w.one_only for w in answered)
+    return [w for w in answered if not (several and w.one_only)]
+
+
 def _others(weighed: list[_Weighed], winner: _Weighed) -> tuple[Event, ...]:
     others = [w for w in weighed if w is not winner]
     return tuple(w.event for w in sorted(others, key=lambda w: (w.rank, w.order)))
@@ -112,6 +126,7 @@ def _others(weighed: list[_Weighed], winner: _Weighed) -> tuple[Event, ...]:
 def _reason(
     weighed: list[_Weighed],
     answered: list[_Weighed],
+    able: list[_Weighed],
     front: list[_Weighed],
     latest: list[_Weighed],
     *,
@@ -121,8 +136,10 @@ def _reason(
         return "tie_earliest"
     if len(latest) < len(front):
         return "newest"
-    if len(front) < len(answered):
+    if len(front) < len(able):
         return "method"
+    if len(able) < len(answered):
+        return "several_over_one"
     if len(answered) < len(weighed):
         return "known_over_unknown"
     return "only_answer" if len(weighed) == 1 else "same_answer"

@@ -15,6 +15,7 @@ from fhir_equity.store.schema import MemberIdentifier, StoredMember, core
 
 Identity = tuple[str, str]  # birth date and name, as far as they are given
 FULL_DATE = len("YYYY-MM-DD")
+VERIFY = "030"  # INS03: audit or compare
 T = TypeVar("T", Name, Enrollment)
 
 
@@ -147,14 +148,23 @@ def _over(old: T, new: T) -> T:
 
 
 def _enrolled(old: Enrollment, new: Enrollment) -> Enrollment:
-    """As `_over`; only a record that speaks of enrollment decides who subscribes and what is restricted."""
-    speaks = bool(new.maintenance or new.relationship or not new.subscriber)
+    """As `_over`; only a record that speaks of enrollment decides who subscribes and what is restricted.
+
+    A record that verifies (INS03 = 030) asks whether it is so and changes nothing that came with a
+    change: it fills what is empty, and it may restrict. Where only such records are known, the last one holds.
+    """
+    if new.maintenance == VERIFY != old.maintenance and _speaks(old):
+        old, new = new, msgspec.structs.replace(old, restricted=old.restricted or new.restricted)
     return msgspec.structs.replace(
         _over(old, new),
-        subscriber=new.subscriber if speaks else old.subscriber,
+        subscriber=new.subscriber if _speaks(new) else old.subscriber,
         restricted=new.restricted if new.maintenance else old.restricted or new.restricted,
         spans=new.spans or old.spans,
     )
+
+
+def _speaks(enrollment: Enrollment) -> bool:
+    return bool(enrollment.maintenance or enrollment.relationship or not enrollment.subscriber)
 
 
 def _says_nothing_new(old: Address, new: Address) -> bool:

@@ -21,7 +21,7 @@ FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures"
 HEAD = (
     "ISA*00*          *00*          *ZZ*SENDER         *ZZ*RECEIVER       *260101*1200*^*00501*000000001*0*T*:~\n"
     "GS*BE*SENDER*RECEIVER*20260101*1200*1*X*005010X220A1~\nST*834*0001*005010X220A1~\n"
-    "BGN*00*FIXTURE*20260101*1200****4~\n"
+    "BGN*00*FIXTURE*20260101*1200****4~\nN1*P5*SPONSOR~\nN1*IN*PAYER~\n"
 )
 PARTNER = "demo-plan"  # its sheet attests that the survey is self-reported and the 834 unstated
 COUNTED = ("population", "topics", "views", "findings", "losses", "strata")
@@ -38,7 +38,7 @@ def member(number: int, race: str, *, given: str = "TALA", born: str = "19840506
 
 def enrollment(path: Path, members: Iterable[str]) -> Path:
     body = "".join(members)
-    count = body.count("~") + 3
+    count = body.count("~") + 5
     path.write_text(f"{HEAD}{body}SE*{count}*0001~\nGE*1*1~\nIEA*1*000000001~\n", encoding="ascii")
     return path
 

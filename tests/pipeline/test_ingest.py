@@ -22,7 +22,7 @@ FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures"
 HEAD = (
     "ISA*00*          *00*          *ZZ*SENDER         *ZZ*RECEIVER       *260101*1200*^*00501*000000001*0*T*:~\n"
     "GS*BE*SENDER*RECEIVER*20260101*1200*1*X*005010X220A1~\nST*834*0001*005010X220A1~\n"
-    "BGN*00*FIXTURE*20260101*1200****4~\n"
+    "BGN*00*FIXTURE*20260101*1200****4~\nN1*P5*SPONSOR~\nN1*IN*PAYER~\n"
 )
 RACES = (":RET:2106-3", ":RET:2054-5^:RET:2135-2", "7", ":RET:2123-8", "", "B")
 
@@ -36,7 +36,7 @@ def member(number: int, race: str, language: str = "SPA") -> str:
 
 def file(path: Path, members: Iterable[str]) -> Path:
     body = "".join(members)
-    count = body.count("~") + 3
+    count = body.count("~") + 5
     path.write_text(f"{HEAD}{body}SE*{count}*0001~\nGE*1*1~\nIEA*1*000000001~\n", encoding="ascii")
     return path
 
@@ -258,3 +258,24 @@ def test_store_and_key_are_private(month: Path, load: Callable[..., Ingested], t
     found = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "store").iterdir()}
     assert found["equity.db"] == found["equity.key"] == 0o600
     assert set(found.values()) == {0o600}
+
+
+def test_a_termination_without_demographics_erases_nothing(
+    tmp_path: Path, month: Path, load: Callable[..., Ingested]
+) -> None:
+    load(month)
+    kept = "SELECT birth_date, family, given FROM member ORDER BY id"
+    people, answers = rows(tmp_path / "store", kept), rows(tmp_path / "store", "SELECT * FROM answer ORDER BY id")
+    ended = [
+        f"INS*Y*18*024*XN*A~\nREF*0F*FX{n:06}~\nNM1*IL*1*ROSEFIELD*TALA{n}****ZZ*FX{n:06}~\nHD*024**HLT~\n"
+        "DTP*349*D8*20260131~\n"
+        for n in range(60)
+    ]
+    path = file(tmp_path / "ended.834", ended)
+    path.write_text(path.read_text().replace("000000001", "000000002").replace("****4~", "****2~"))
+    done = load(path, as_of="2026-02-01")
+    assert (done.members, done.new_members, done.new_answers, done.findings) == (60, 0, 0, {})
+    assert rows(tmp_path / "store", kept) == people
+    assert rows(tmp_path / "store", "SELECT * FROM answer ORDER BY id") == answers
+    details = rows(tmp_path / "store", "SELECT details FROM member")
+    assert all('"maintenance":"024"' in str(found) and "2026-01-31" in str(found) for found in details)

@@ -45,9 +45,9 @@ def test_a_person_twice_a_dependent_alone(tmp_path: Path, load: Callable[..., In
     found = rows(tmp_path, "SELECT code, severity, unit, number, offset FROM finding ORDER BY number")
     text = path.read_bytes()
     assert found == [
-        ("member.duplicate", "info", "segment", 22, text.rindex(b"INS*Y*18*030**A***FT~\nREF*0F*FX000001")),
-        ("member.duplicate", "warning", "segment", 28, text.rindex(b"INS*Y*18*030**A***FT~\nREF*0F*FX000002")),
-        ("x12.member.subscriber_unknown", "warning", "segment", 34, text.rindex(b"INS*N")),
+        ("member.duplicate", "info", "segment", 24, text.rindex(b"INS*Y*18*030**A***FT~\nREF*0F*FX000001")),
+        ("member.duplicate", "warning", "segment", 30, text.rindex(b"INS*Y*18*030**A***FT~\nREF*0F*FX000002")),
+        ("x12.member.subscriber_unknown", "warning", "segment", 36, text.rindex(b"INS*N")),
     ]
     with Workspace(settings(tmp_path)) as workspace:
         told = {(f["code"], f["severity"]): f["count"] for f in audit(workspace).document["findings"]}
@@ -63,7 +63,7 @@ def test_a_daily_and_a_full_file_that_do_not_agree(tmp_path: Path, load: Callabl
     daily = numbered(file(tmp_path / "daily.834", [member(2, "7"), member(3, "B"), dependent(1, 4)]), 2)
     assert load(full, daily).findings == {"member.seen_in_two_files": 1}
     assert rows(tmp_path, "SELECT name, number FROM finding JOIN artefact ON artefact.id = artefact_id") == [
-        ("daily.834", 11)
+        ("daily.834", 13)
     ]
 
 

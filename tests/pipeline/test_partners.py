@@ -10,8 +10,10 @@ import pytest
 
 from fhir_equity.model import Coding, Frame, Member, Received
 from fhir_equity.pipeline.codes_lint import ABOUT
+from fhir_equity.pipeline.ingest import ingest
 from fhir_equity.pipeline.reading import Failures, inputs, items
 from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.settings import MappingSettings, Settings, StoreSettings
 from fhir_equity.tables import Tables, own_tables, partners
 from fhir_equity.vocabulary import Vocabulary
 from tests.cli.conftest import Run, run
@@ -19,7 +21,7 @@ from tests.conftest import ROOT
 
 __all__ = ["run"]
 FIXTURES = ROOT / "fixtures" / "partners"
-WORKED = ["ca-dhcs", "cms-ffe", "covered-california", "ny-emedny", "or-oha"]
+WORKED = ["ca-dhcs", "cms-ffe", "covered-california", "dc-hbx", "ny-emedny", "or-oha"]
 BASE = "nobody"  # a partner without a sheet
 Told = dict[str, tuple[str, list[str], list[str]]]  # topic -> state, codes, relationships that are not equivalent
 
@@ -71,6 +73,7 @@ def test_a_table_that_only_a_partner_has_says_where_it_comes_from(partner: str) 
         ("ca-dhcs", 4, {"blank": 1, "answered": 3}, "state"),
         ("cms-ffe", 3, {"answered": 3}, "exchange"),
         ("covered-california", 4, {"answered": 4}, "exchange"),
+        ("dc-hbx", 3, {"unknown": 3}, "exchange"),
         ("ny-emedny", 4, {"answered": 3, "unknown": 1}, "state"),
         ("or-oha", 2, {"answered": 2}, "state"),
     ],
@@ -94,7 +97,7 @@ def test_the_audit_of_a_partner_s_file(
     }
 
 
-@pytest.mark.parametrize("partner", ["cms-ffe", "covered-california", "ny-emedny", "or-oha"])
+@pytest.mark.parametrize("partner", ["cms-ffe", "covered-california", "dc-hbx", "ny-emedny", "or-oha"])
 def test_the_base_guide_would_take_the_social_security_number_for_the_key(partner: str) -> None:
     ours, base = read(partner, partner)[0], read(partner, BASE)[0]
     assert len(set(keys(ours))) == len(ours)
@@ -187,6 +190,50 @@ def test_covered_california() -> None:
         {"Asian", "Hispanic or Latino"},
     ]
     assert read("covered-california", BASE)[1][0]["race_ethnicity"] == ("answered", ["2178-2"], [])
+
+
+def test_dc_hbx() -> None:
+    members, said, categories = read("dc-hbx", "dc-hbx")
+    assert keys(members) == ["DC100", "DC101", "DC102"]
+    assert {m.key_rule for m in members} == {"REF*17"}
+    reading: list[Told] = [{"language_reading": ("answered", [code], [])} for code in ("en", "en", "es")]
+    assert said == reading  # two letters, use 5 alone, and nothing of race
+    assert categories == [set(), set(), set()]
+    assert [m.enrollment.maintenance for m in members] == ["001", "030", "030"]
+    assert [f for m in members for f in m.findings] == []
+    assert read("dc-hbx", BASE)[1] == reading
+
+
+PRE_AUDIT = "DMG*D8*19800203*F*M*:RET:1002-5^:RET:2135-2"  # one of ten
+
+
+@pytest.mark.parametrize("order", [("enrollment", "pre-audit"), ("pre-audit", "enrollment")])
+@pytest.mark.parametrize("one_only", [True, False])
+def test_a_pre_audit_file_of_cms_does_not_win_over_several_races(
+    tmp_path: Path, order: tuple[str, str], one_only: bool
+) -> None:
+    whole = (FIXTURES / "cms-ffe" / "enrollment.834").read_text(encoding="ascii")
+    lines = [PRE_AUDIT + "~" if "19800203" in line else line for line in whole.splitlines()]
+    (tmp_path / "enrollment.834").write_text(whole)
+    (tmp_path / "pre-audit.834").write_text("\n".join(lines).replace("*000000001*0*T", "*000000002*0*T"))
+    sheet = tmp_path / "overlay" / "partners" / "cms-ffe" / "guides" / "edi834.toml"
+    sheet.parent.mkdir(parents=True)
+    sheet.write_text(f"[race]\none_only = {str(one_only).lower()}\n")
+    for day, name in enumerate(order, start=1):
+        overlay = sheet.parents[3] if name == "pre-audit" else None
+        settings = Settings(
+            store=StoreSettings(url=str(tmp_path / "equity.db")), mappings=MappingSettings(overlay=overlay)
+        )
+        with Workspace(settings, f"2026-01-0{day}") as workspace:
+            ingest(workspace, [tmp_path / f"{name}.834"], partner="cms-ffe")
+    with Workspace(Settings(store=StoreSettings(url=str(tmp_path / "equity.db"))), "2026-02-01") as workspace:
+        person = workspace.store.people.known("cms-ffe", "EX100A")
+        assert person is not None
+        found = workspace.resolutions("cms-ffe", [event for _, event in person.events])["race_ethnicity"]
+    codes = {c.coding.code for m in found.meanings for c in m.concepts}
+    assert len(codes) == (10 if one_only or order[1] == "enrollment" else 2)
+    assert found.rule == ("several_over_one" if one_only else "newest")
+    assert found.provisional is False
 
 
 def test_a_user_s_row_wins_over_a_partner_s_own_table(tmp_path: Path) -> None:

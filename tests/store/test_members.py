@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from fhir_equity.model import Address, Enrollment, Identifier, Member, Name
@@ -121,12 +122,69 @@ def test_a_survey_may_say_who_subscribes(person: PersonMaker, save: Save, store:
     assert found.member.enrollment == Enrollment(False, "19")
 
 
-def test_only_an_834_lifts_a_restriction(person: PersonMaker, save: Save, store: Store) -> None:
+def test_only_a_change_lifts_a_restriction(person: PersonMaker, save: Save, store: Store) -> None:
     save(person("m1", enrollment=Enrollment(restricted=True)))
     save(person("m1", enrollment=Enrollment(True, "18", group="G")))
     assert [each.member.enrollment.restricted for each in store.people] == [True]
     save(person("m1", enrollment=Enrollment(True, "18", "030")))
+    assert [each.member.enrollment.restricted for each in store.people] == [True]
+    save(person("m1", enrollment=Enrollment(True, "18", "001")))
     assert [each.member.enrollment.restricted for each in store.people] == [False]
+
+
+CHANGED = Enrollment(
+    *(False, "19", "021", "S1", "", "HLT", (("2026-01-01", "2026-06-30"),)), reason="28", references=(("3H", "A"),)
+)
+VERIFIED = Enrollment(
+    *(True, "18", "030", "S9", "GRP9", "DEN", (("2025-01-01", ""),)),
+    restricted=True,
+    reason="XN",
+    employment="FT",
+    references=(("3H", "B"), ("DX", "C")),
+)
+
+
+def test_where_only_full_files_come_the_last_one_holds(person: PersonMaker, save: Save, store: Store) -> None:
+    save(person("m1", enrollment=VERIFIED))
+    later = Enrollment(True, "18", "030", "S9", "GRP7", "HLT", (("2026-01-01", ""),), reason="XN")
+    save(person("m1", enrollment=later))
+    (known,) = [each.member.enrollment for each in store.people]
+    assert (known.group, known.coverage, known.spans) == ("GRP7", "HLT", (("2026-01-01", ""),))
+    assert known.restricted is False
+
+
+def test_a_record_that_verifies_changes_no_enrollment_but_fills_what_is_empty(
+    person: PersonMaker, save: Save, store: Store
+) -> None:
+    save(person("m1", enrollment=CHANGED))
+    save(person("m1", enrollment=VERIFIED, address=HOME))
+    (found,) = store.people
+    filled = msgspec.structs.replace(CHANGED, group="GRP9", employment="FT", restricted=True)
+    assert found.member.enrollment == filled
+    assert found.member.address == HOME  # which is no enrollment
+    save(person("m1", enrollment=msgspec.structs.replace(VERIFIED, restricted=False)))
+    assert [each.member.enrollment for each in store.people] == [filled]
+
+
+def test_a_change_wins_over_a_record_that_verified(person: PersonMaker, save: Save, store: Store) -> None:
+    save(person("m1", enrollment=VERIFIED))
+    save(person("m1", enrollment=CHANGED))
+    (found,) = store.people
+    assert found.member.enrollment == msgspec.structs.replace(CHANGED, group="GRP9", employment="FT")
+
+
+def test_a_change_and_a_verification_in_one_chunk(person: PersonMaker, save: Save, store: Store) -> None:
+    save(person("m1", enrollment=CHANGED), person("m1", enrollment=VERIFIED))
+    assert [each.member.enrollment.maintenance for each in store.people] == ["021"]
+
+
+def test_who_was_known_without_enrollment_has_that_of_a_record_that_verifies(
+    person: PersonMaker, save: Save, store: Store
+) -> None:
+    verified = msgspec.structs.replace(VERIFIED, subscriber=False, relationship="19")
+    save(person("m1", enrollment=Enrollment(group="G0")))
+    save(person("m1", enrollment=verified))
+    assert [each.member.enrollment for each in store.people] == [verified]
 
 
 def test_a_year_alone_does_not_replace_a_date(person: PersonMaker, save: Save, rows: Rows) -> None:

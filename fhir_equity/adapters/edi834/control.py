@@ -8,22 +8,31 @@ from typing import Any
 
 from fhir_equity.adapters.edi834.delimiters import Delimiters
 from fhir_equity.adapters.protocol import Context, Read
-from fhir_equity.errors import UnreadableError
+from fhir_equity.errors import TableError, UnreadableError
 from fhir_equity.model import Finding, Frame, Locator, Severity
 
 _MOST = 100_000  # control numbers remembered; no file has so many interchanges
+# Totals by QTY01: all members, dependents, subscribers.
+_TOTALS = {"TO": "total_differs", "DT": "dependents_differ", "ET": "subscribers_differ"}
 
 
 class Control:
     """Follows ISA, GS, ST, SE, GE and IEA of one source.
 
     `taking` is whether we are inside an 834 set, `ended` whether no interchange is open; `members`
-    counts the INS of all sets.
+    counts the INS of all sets, `dependents` those with INS01 = N. Raises TableError for a guide that
+    says neither read nor refuse of a BGN08.
     """
 
     def __init__(self, name: str, context: Context) -> None:
         self.name = name
         self._versions: dict[str, str] = context.guide.get("versions", {})
+        header = context.guide.get("header", {})
+        self._kinds = frozenset(header.get("kinds", []))  # BGN01
+        self._purposes: dict[str, str] = header.get("purposes", {})  # BGN08
+        if not set(self._purposes.values()) <= {"read", "refuse"}:
+            raise TableError("guides/edi834.toml, header.purposes: a BGN08 is read or refuse")
+        self._parties: dict[str, str] = header.get("parties", {})  # N101
         self._sets = 0  # 834 transaction sets seen
         self._others: set[str] = set()  # other transaction sets seen
         self._seen: set[str] = set()  # ISA13
@@ -31,16 +40,17 @@ class Control:
         self._group_version = ""
         self._control = {"ISA": "", "GS": "", "ST": ""}
         self._count = {"GS": 0, "ST": 0}
-        self._set_start = 0
-        self.members = 0
-        self._members_before = 0  # the set
-        self._promised: int | None = None
+        self._set = Locator(name)  # where it starts
+        self._missing: dict[str, str] = {}  # parties that the set has not named
+        self.members = self.dependents = 0
+        self._before = (0, 0)  # members and dependents before the set
+        self._promised: dict[str, int] = {}  # by QTY01
         self.taking = False
         self.ended = True
 
     def within(self, number: int) -> int:
         """The number of a segment in its set, ST being 1; 0 outside of sets, and where the ST is in another range."""
-        return number - self._set_start + 1 if self._set_start and not self._closed else 0
+        return number - self._set.number + 1 if self._set.number and not self._closed else 0
 
     @property
     def stray(self) -> bool:
@@ -86,15 +96,28 @@ class Control:
     def header(self, kind: str, cells: list[str], place: Locator) -> Iterator[Read]:
         """A segment before the first member of a set: BGN, QTY and those that say nothing to us."""
         value = [*(cell.strip(" ") for cell in cells), *("",) * 9]
-        if kind == "BGN" and value[7] in ("2", "4", "RX") and not value[8]:
-            yield Finding("x12.bgn08.shifted", Severity.WARNING, place)
-        if kind == "QTY" and value[1] == "TO" and value[2].isdecimal():
-            self._promised = _number(value[2])
+        if kind == "BGN":
+            yield from self._bgn(value, place)
+        elif kind == "QTY" and value[1] in _TOTALS and value[2].isdecimal():
+            self._promised[value[1]] = _number(value[2])
+        elif kind == "N1":
+            self._missing.pop(value[1], None)
 
     def cut_off(self, place: Locator) -> Iterator[Read]:
         """The interchange stops without its IEA."""
         self._closed, self.taking, self.ended = True, False, True
         yield Finding("x12.truncated", Severity.ERROR, place)
+
+    def _bgn(self, bgn: list[str], place: Locator) -> Iterator[Read]:
+        """BGN01 and BGN08, by the code lists of the guide. Raises UnreadableError for a BGN08 that it refuses."""
+        if self._kinds and bgn[1] not in self._kinds:
+            yield Finding("x12.bgn01.not_in_code_list", Severity.WARNING, place)
+        purpose = self._purposes.get(bgn[8])
+        if purpose is None and self._purposes:
+            shifted = bgn[7] in self._purposes and not bgn[8]
+            yield Finding(f"x12.bgn08.{'shifted' if shifted else 'not_in_code_list'}", Severity.WARNING, place)
+        if purpose == "refuse":
+            raise UnreadableError(f"{place}: BGN08 is {bgn[8]}, which this partner's guide refuses (header.purposes)")
 
     def refuse_others(self) -> None:
         """Raise UnreadableError where no 834 set was met, naming what was."""
@@ -137,28 +160,36 @@ class Control:
             yield Finding("x12.version.unknown", Severity.WARNING, place)
         elif known != "full":
             yield Finding("x12.version.shared_parts_only", Severity.WARNING, place)
+        else:
+            self._missing = dict(self._parties)
 
     def _open(self, place: Locator) -> None:
-        self._set_start, self._members_before, self._promised = place.number, self.members, None
+        self._set, self._before = place, (self.members, self.dependents)
+        self._promised, self._missing = {}, {}
         self._closed = False
 
     def _se(self, cells: list[str], place: Locator) -> Iterator[Read]:
         if self._closed:
             yield Finding("x12.st.missing", Severity.ERROR, place)
             return
-        yield from self._agree("se", cells, place.number - self._set_start + 1, self._control["ST"], place)
-        yield from self._total(place)
-        self._closed, self.taking = True, False
+        yield from self._agree("se", cells, place.number - self._set.number + 1, self._control["ST"], place)
+        yield from self._close(place)
 
-    def _total(self, place: Locator) -> Iterator[Read]:
-        counted = self.members - self._members_before
-        if self._promised is not None and self.taking and self._promised != counted:
-            yield Finding("x12.qty.total_differs", Severity.WARNING, place, f"counted {counted}")
+    def _close(self, place: Locator) -> Iterator[Read]:
+        """What only the whole of a set shows: totals that differ, and parties that it does not name."""
+        members, dependents = self.members - self._before[0], self.dependents - self._before[1]
+        counted = {"TO": members, "DT": dependents, "ET": members - dependents}
+        if self.taking:
+            for kind, name in _TOTALS.items():
+                if self._promised.get(kind, counted[kind]) != counted[kind]:
+                    yield Finding(f"x12.qty.{name}", Severity.WARNING, place, f"counted {counted[kind]}")
+            for party in self._missing.values():
+                yield Finding(f"x12.n1.no_{party}", Severity.WARNING, self._set)
+        self._closed, self.taking = True, False
 
     def _unclosed(self, place: Locator) -> Iterator[Read]:
         yield Finding("x12.se.missing", Severity.ERROR, place)
-        yield from self._total(place)
-        self._closed, self.taking = True, False
+        yield from self._close(place)
 
     def _agree(self, name: str, cells: list[str], counted: int, expected: str, place: Locator) -> Iterator[Read]:
         if not cells[1].isdecimal() or _number(cells[1]) != counted:
@@ -170,13 +201,13 @@ class Control:
 class Recorder(Control):
     """A Control in the middle of a set whose beginning another range has: it writes down and judges nothing.
 
-    `seen` is for `replay`: the members before, what happened, and with what.
+    `seen` is for `replay`: the members and dependents before, what happened, and with what.
     """
 
     def __init__(self, name: str, context: Context) -> None:
         super().__init__(name, context)
         self._closed, self.taking, self.ended = False, True, False
-        self.seen: list[tuple[int, str, tuple[Any, ...]]] = []
+        self.seen: list[tuple[int, int, str, tuple[Any, ...]]] = []
 
     def segment(self, kind: str, cells: list[str], place: Locator, marks: Delimiters) -> Iterator[Read]:
         """See `Control.segment`."""
@@ -198,18 +229,18 @@ class Recorder(Control):
         """Nothing is refused in the middle."""
 
     def _saw(self, what: str, judge: Callable[..., Iterator[Read]], *given: Any) -> Iterator[Read]:
-        self.seen.append((self.members, what, given))
+        self.seen.append((self.members, self.dependents, what, given))
         deque(judge(*given), maxlen=0)  # for what becomes of it; what it finds is found by `replay`
         return iter(())
 
 
 def replay(control: Control, recorder: Recorder) -> Iterator[Read]:
     """Let a Control that knows what came before judge what a Recorder saw."""
-    before = control.members
-    for members, what, given in recorder.seen:
-        control.members = before + members
+    members, dependents = control.members, control.dependents
+    for more, others, what, given in recorder.seen:
+        control.members, control.dependents = members + more, dependents + others
         yield from getattr(control, what)(*given)
-    control.members = before + recorder.members
+    control.members, control.dependents = members + recorder.members, dependents + recorder.dependents
 
 
 def _number(digits: str) -> int:

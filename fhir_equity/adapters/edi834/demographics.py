@@ -20,6 +20,7 @@ from fhir_equity.model import Coding, Loss, Origin, Received, Relationship, Seve
 RACE = "x12.dmg05"
 LANGUAGE = "x12.lui"
 SEX = "x12.dmg03"
+ONE_ONLY = "one race only"  # in the origin's question, where policies/survivorship.toml finds it
 _NOT_KEPT = (4, 6, 7, 8, 9)  # marital status, citizenship, and three that the guide does not use
 
 
@@ -61,8 +62,10 @@ class Cutter:
         self._marks = marks
         self._origin = origin
         guide = context.guide
-        self._collected: Mapping[str, str] = guide.get("race", {}).get("collected", {})
-        self._most = int(guide.get("race", {}).get("most_repeats", 10))
+        race = guide.get("race", {})
+        self._collected: Mapping[str, str] = race.get("collected", {})
+        self._most = int(race.get("most_repeats", 10))
+        self._race_origin = _asked(origin, ONE_ONLY) if race.get("one_only", False) else origin
         language = guide.get("language", {})
         self._use: dict[str, str] = {str(k): v for k, v in language.get("use", {}).items()}
         self._unstated_use: str = language.get("unstated_use", "language_spoken")
@@ -86,11 +89,10 @@ class Cutter:
 
     def _origin_of(self, code: str) -> Origin:
         """DMG11 says how DMG05 was collected; what its codes mean is the partner's table, kept is it always."""
+        origin = self._race_origin
         if not code:
-            return self._origin
-        question = f"{self._origin.question} DMG11 {code}".strip()
-        method = self._collected.get(code, self._origin.method)
-        return msgspec.structs.replace(self._origin, question=question, method=method)
+            return origin
+        return msgspec.structs.replace(_asked(origin, f"DMG11 {code}"), method=self._collected.get(code, origin.method))
 
     def _cut_race(self, raw: str) -> Cut:
         repeats = raw.split(self._marks.repetition) if self._marks.repetition else [raw]
@@ -142,6 +144,10 @@ class Cutter:
             if problems:
                 cuts.append(Cut(None, tuple(problems), at))
         return (*(Cut(found.received(topic), at=found.at) for topic, found in by_topic.items()), *cuts)
+
+
+def _asked(origin: Origin, words: str) -> Origin:
+    return msgspec.structs.replace(origin, question=f"{origin.question} {words}".strip())
 
 
 class _Languages(Struct):

@@ -12,6 +12,7 @@ from fhir_equity.adapters.edi834.envelope import decoded, text
 from fhir_equity.adapters.edi834.insured import InsuredReader
 from fhir_equity.adapters.edi834.keys import Person, PersonKeys
 from fhir_equity.adapters.edi834.memory import Memory
+from fhir_equity.adapters.edi834.reporting import CategoryReader, categories
 from fhir_equity.adapters.edi834.shape import Note, Shape, Shapes
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import (
@@ -62,8 +63,10 @@ class MemberReader:
         self._insured = self._insurance.insured
         self._cutter = Cutter(marks, context, self._origin)
         self._demographics = self._cutter.demographics
+        reporting = categories(context.guide)
+        self._reported = CategoryReader(marks.element, reporting, self._origin).reported
         known = frozenset(context.guide.get("segments", {}).get("member", []))
-        self.shape_of = Shapes(known, marks.element).of
+        self.shape_of = Shapes(known, marks.element, reporting=bool(reporting)).of
         self._places: Memory[str, Address] = Memory(self._place)
         self._dates: Memory[str, str] = Memory(iso_date, _DAYS)
         self._lost: Memory[tuple[Losses, ...], Losses] = Memory(lambda parts: tuple(dict.fromkeys(sum(parts, ()))))
@@ -97,6 +100,8 @@ class MemberReader:
                 lost.append(said.losses)
         if shape.languages:
             self._languages(raw, shape.languages, answers, notes)
+        if shape.reports:
+            self._reports(raw, shape, answers, notes, lost)
         refs = self._insurance.references(raw, shape, notes)
         numbers, identifiers, _ = refs
         subscriber, own = insured.indicator == "Y", nm1[9]
@@ -169,6 +174,16 @@ class MemberReader:
                 answers.append(Answer(cut.received, self._origin, "segment", number, offset, path))
             if cut.problems:
                 notes += [Note(p.code, p.severity, place, p.path) for p in cut.problems]
+
+    def _reports(self, raw: Raw, shape: Shape, answers: list[Answer], notes: list[Note], lost: list[Losses]) -> None:
+        for places in shape.reports:
+            said = self._reported[tuple([raw.segments[place] for place in places])]
+            for what, origin, at in said.answers:
+                number, offset = raw.number + places[at], raw.offset_of(places[at])
+                answers.append(Answer(what, origin, "segment", number, offset, "REF02"))
+            notes += [Note(note.code, note.severity, places[note.place], note.path) for note in said.notes]
+            if said.losses:
+                lost.append(said.losses)
 
     def _address(self, raw: Raw, shape: Shape) -> Address:
         segments = raw.segments

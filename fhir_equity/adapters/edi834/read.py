@@ -17,6 +17,7 @@ from fhir_equity.adapters.protocol import Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Finding, Locator, Member, Rejected, Severity
 
+_DEPENDENT = ("N", " N")  # how INS01 of a dependent starts
 Used = tuple[int, int]  # the segment number and the byte offset up to which a batch was used
 
 
@@ -87,6 +88,7 @@ class _Reader:
             shape = shape_of(segments, kinds)
             if shape.stop == len(segments) and (not run.lead or run.is_even(piece, segments)):
                 control.members += 1
+                control.dependents += piece.startswith(_DEPENDENT)
                 raw = Raw(number, offset, segments, kinds, run.joint, "", whole, ascii_only)
                 yield read(raw, shape)
                 number += len(segments)
@@ -166,6 +168,7 @@ class _Reader:
 
     def _finish(self, raw: Raw) -> Member | Rejected:
         self._control.members += 1
+        self._control.dependents += raw.segments[0].partition(self._marks.element)[2].startswith(_DEPENDENT)
         return self._members.read(raw, self._members.shape_of(raw.segments, raw.kinds))
 
     def _too_long(self, batch: Batch, first: int) -> Rejected:

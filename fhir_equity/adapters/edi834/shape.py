@@ -52,9 +52,10 @@ class Shape(Struct, frozen=True):
     """Where in a member what stands, counted from its INS at 0; -1 and empty where it is not.
 
     `dates` are the DTP of 2000, `coverages` each HD with the DTP of its 2300. A DMG of 2100B (the old
-    values) or an N3 of 2310 is nowhere here, so it never reaches the member. `losses` name the
-    segments that are read over. `stop` is where the member ends: at a segment of the envelope or the
-    next INS, else after its last segment. `loops` are those of the segments.
+    values) or an N3 of 2310 is nowhere here, so it never reaches the member. `reports` are each N1 of
+    2750 with its REF and DTP, where the guide reads them. `losses` name the segments that are read over.
+    `stop` is where the member ends: at a segment of the envelope or the next INS, else after its last
+    segment. `loops` are those of the segments.
     """
 
     nm1: int
@@ -66,6 +67,7 @@ class Shape(Struct, frozen=True):
     languages: tuple[int, ...]
     coverages: tuple[tuple[int, Places], ...]
     notes: tuple[Note, ...]
+    reports: tuple[tuple[int, ...], ...] = ()
     losses: tuple[Loss, ...] = ()
     stop: int = 0
     loops: tuple[str, ...] = ()
@@ -74,11 +76,12 @@ class Shape(Struct, frozen=True):
 class Shapes:
     """Finds the shape of a member, walking the loops for one that was not seen before.
 
-    `known` are the segment ids that the guide has; any other is a finding.
+    `known` are the segment ids that the guide has; any other is a finding. `reporting` is whether it reads 2750.
     """
 
-    def __init__(self, known: frozenset[str], element: str) -> None:
+    def __init__(self, known: frozenset[str], element: str, *, reporting: bool = False) -> None:
         self._known = known
+        self._reporting = reporting
         self._element = element
         self._insured = element.join(("NM1", "IL", ""))
         self._usual: Memory[str, Shape | None] = Memory(self._walked_usual)
@@ -106,7 +109,7 @@ class Shapes:
         joined, *who = seen
         kinds = [kind.strip(BLANK) for kind in joined.split(self._element)]
         stop = next((place for place, kind in enumerate(kinds) if place and is_boundary(kind)), len(kinds))
-        walk = _Walk(self._known, who)
+        walk = _Walk(self._known, who, reporting=self._reporting)
         loops = []
         for place, kind in enumerate(kinds[:stop]):
             walk.take(place, kind)
@@ -117,15 +120,17 @@ class Shapes:
 class _Walk:
     """One walk through the loops of a member."""
 
-    def __init__(self, known: frozenset[str], who: Iterable[str]) -> None:
+    def __init__(self, known: frozenset[str], who: Iterable[str], *, reporting: bool) -> None:
         self._known = known
         self._who = iter(who)  # NM101 of each NM1
+        self._reporting = reporting
         self.loop = "2000"
         self._first: dict[str, int] = {}
         self._refs: list[int] = []
         self._dates: list[int] = []
         self._languages: list[int] = []
         self._coverages: list[tuple[int, list[int]]] = []
+        self._reports: list[list[int]] = []
         self._notes: list[Note] = []
         self._left: dict[str, None] = {}  # ids of what is read over: no writer can give it back
 
@@ -139,6 +144,13 @@ class _Walk:
                 self._coverages.append((place, []))
             case "COB" | "LX" | "LS":  # none of these holds anything of the person's own
                 self.loop = {"COB": "2320", "LS": "2700"}.get(kind, "2310" if self.loop in ("2300", "2310") else "2710")
+            case "N1" if self._reporting:  # which no other loop of a member has
+                self.loop = "2750"
+                self._reports.append([place])
+            case "REF" | "DTP" if self.loop == "2750":
+                self._reports[-1].append(place)
+            case "LE" if self.loop == "2750":
+                self.loop = "2700"
             case "REF" if self.loop == "2000":
                 self._refs.append(place)
             case "DTP" if self.loop == "2000":
@@ -160,6 +172,8 @@ class _Walk:
                 self._left[kind] = None
 
     def _name(self, place: int, who: str) -> None:
+        if self.loop == "2750":  # which has no names
+            self.loop = "2700"
         if self.loop not in _NAMES:  # a provider's or an insurer's; another member's has lost its INS
             if who in _INSURED:
                 self._note("x12.nm1.out_of_place", Severity.ERROR, place, "NM1")
@@ -184,4 +198,5 @@ class _Walk:
         refs, dates, languages = tuple(self._refs), _places(self._dates), tuple(self._languages)
         coverages = tuple((place, _places(spans)) for place, spans in self._coverages)
         losses = tuple(Loss(f"x12.not_kept.{kind}", Relationship.UNMATCHED) for kind in self._left)
-        return Shape(nm1, n3, n4, dmg, refs, dates, languages, coverages, tuple(self._notes), losses)
+        reports = tuple(tuple(report) for report in self._reports)
+        return Shape(nm1, n3, n4, dmg, refs, dates, languages, coverages, tuple(self._notes), reports, losses)

@@ -1,4 +1,4 @@
-"""What a member said as DMG03, DMG05 and LUI: equal answers of many members are put together once."""
+"""What a member said as DMG03, DMG05, LUI and 2700: equal answers of many members are put together once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from fhir_equity.adapters.edi834.characters import Characters, Element
+from fhir_equity.adapters.edi834.write_reporting import CategoryWriter
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import Coding, Expressed, Loss, Relationship
 
@@ -17,11 +18,12 @@ _LETTERS = "x12-1109"
 
 
 class Said(Struct, frozen=True, gc=False):
-    """DMG03, DMG05 with all its repeats, and the LUI segments; empty where nothing was said."""
+    """DMG03, DMG05 with all its repeats, the LUI segments and those of loop 2700; empty where nothing was said."""
 
     sex: str = ""
     races: str = ""
     languages: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
     losses: tuple[Loss, ...] = ()
 
 
@@ -43,6 +45,7 @@ class AnswerWriter:
         self._code = Element(characters, self._lose, 1, 30)  # 1271
         self._language = Element(characters, self._lose, 2, 80)  # 67
         self._words = Element(characters, self._lose, 1, 80, cut=True)  # 352
+        self._categories = CategoryWriter(context, characters, marks[0], losses)
         self._said: dict[tuple[Expressed, ...], Said] = {}
 
     def of(self, expressed: tuple[Expressed, ...]) -> Said:
@@ -60,6 +63,7 @@ class AnswerWriter:
         before = len(self._losses)
         sex = races = ""
         languages: list[str] = []
+        reports: list[tuple[str, str]] = []
         for each in expressed:
             if each.topic == _SEX:
                 sex = self._letter["".join([coding.code for coding in each.details[:1]])]
@@ -67,11 +71,13 @@ class AnswerWriter:
                 races = self._races(each.details)
             elif each.topic in self._uses:
                 languages += self._spoken(each, str(self._uses[each.topic]))
+            elif each.topic in self._categories:
+                reports += self._categories.values(each)
             else:
                 self._losses.append(Loss("edi834.no_place", Relationship.UNMATCHED, each.topic))
         losses = tuple(self._losses[before:])
         del self._losses[before:]
-        return Said(sex, races, tuple(languages), losses)
+        return Said(sex, races, tuple(languages), self._categories.loop(reports), losses)
 
     def _races(self, codings: Iterable[Coding]) -> str:
         """DMG05: letters as component 1, CDC codes as 2 and 3; a letter and the code after it may share a repeat."""

@@ -1,4 +1,4 @@
-"""One member as segments: loop 2000, 2100A (2100B on a correction) and 2300."""
+"""One member as segments: loop 2000, 2100A (2100B on a correction), 2300 and 2700."""
 
 from __future__ import annotations
 
@@ -72,6 +72,7 @@ class MemberWriter:
         segments += corrected
         if coverage:
             segments += self._coverages(f"HD{element}{code}{element}{element}{coverage}", enrollment.spans)
+        segments += said.reports
         return segments
 
     def _start(self, enrollment: Enrollment, code: str) -> str:

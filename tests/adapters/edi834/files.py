@@ -11,7 +11,8 @@ from fhir_equity.adapters.source import Source
 from fhir_equity.model import Answer, Finding, Frame, Member, Rejected
 from fhir_equity.tables import Tables
 
-GUIDE = Tables().document("guides/edi834.toml")
+WHOLE = Tables().document("guides/edi834.toml")
+GUIDE = {**WHOLE, "header": {**WHOLE["header"], "parties": {}}}  # the files here name no payer
 CONTEXT = Context(partner="plan", guide=GUIDE, created="2026-01-15T12:30:00")
 VERSION = "005010X220A1"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fhir_equity.adapters.protocol import Context
-from fhir_equity.errors import UnreadableError
+from fhir_equity.errors import TableError, UnreadableError
 from fhir_equity.model import Finding, Member, Severity
-from tests.adapters.edi834.files import ADA, BRUNO, codes, file, isa, join, members, read, segments
+from tests.adapters.edi834.files import ADA, BRUNO, GUIDE, WHOLE, codes, file, isa, join, members, read, segments
 
 
 def _changed(old: str, new: str) -> bytes:
@@ -45,13 +45,43 @@ def test_a_count_may_have_zeros_or_spaces(count: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("quantity", "expected"),
-    [("TO*2", []), ("TO*3", ["x12.qty.total_differs"]), ("ET*3", []), ("TO*x", [])],
+    ("quantities", "expected"),
+    [
+        (["TO*2", "DT*1", "ET*1"], []),
+        (["TO*3"], [("x12.qty.total_differs", "counted 2")]),
+        (["DT*2"], [("x12.qty.dependents_differ", "counted 1")]),
+        (["ET*2"], [("x12.qty.subscribers_differ", "counted 1")]),
+        (
+            ["ET*0", "TO*0", "DT*0"],
+            [
+                ("x12.qty.total_differs", "counted 2"),
+                ("x12.qty.dependents_differ", "counted 1"),
+                ("x12.qty.subscribers_differ", "counted 1"),
+            ],
+        ),
+        (["TO*x", "XX*9"], []),
+    ],
 )
-def test_the_promised_total_is_checked(quantity: str, expected: list[str]) -> None:
-    items = read(join(segments(ADA, BRUNO, header=[f"QTY*{quantity}"])))
-    assert codes(items) == expected
-    assert [item.message for item in items if isinstance(item, Finding)] == ["counted 2"] * len(expected)
+def test_the_promised_totals_are_checked(quantities: list[str], expected: list[tuple[str, str]]) -> None:
+    items = read(join(segments(ADA, BRUNO, header=[f"QTY*{quantity}" for quantity in quantities])))
+    found = [item for item in items if isinstance(item, Finding)]
+    assert [(item.code, item.message) for item in found] == expected
+    assert {item.locator.path for item in found} <= {"SE"}
+
+
+@pytest.mark.parametrize("ins", ["INS*N*19", "INS*N *19", "INS* N*19", "\n INS*N*19", "INS*N"])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_dependent_is_one_however_padded(ins: str, end: str) -> None:
+    quantities = ["QTY*TO*3", "QTY*DT*2", "QTY*ET*1"]
+    assert codes(read(join(segments(ADA, (ins, *BRUNO[1:]), BRUNO, header=quantities), end=end))) == []
+
+
+def test_totals_are_those_of_their_own_set() -> None:
+    first, second = (segments(ADA, BRUNO, header=[f"QTY*DT*{dependents}"]) for dependents in (1, 2))
+    items = read(join([*first[:-2], *second[2:-2], "GE*2*1", first[-1]]))
+    assert [(item.code, item.message) for item in items if isinstance(item, Finding)] == [
+        ("x12.qty.dependents_differ", "counted 1")
+    ]
 
 
 def test_a_rejected_member_counts_for_the_total() -> None:
@@ -82,6 +112,63 @@ def test_the_version_decides_by_exact_match(version: str, code: str | None) -> N
 
 def test_a_transaction_type_in_the_wrong_element_of_bgn() -> None:
     assert codes(read(_changed("BGN*00*1*20260101*1200****4", "BGN*00*1*20260101*1200***2"))) == ["x12.bgn08.shifted"]
+
+
+@pytest.mark.parametrize(
+    ("bgn", "expected"),
+    [
+        ("00*1*20260101*1200****2", []),
+        ("15*1*20260101*1200****RX", []),
+        ("22 *1*20260101*1200****4 ", []),
+        ("01*1*20260101*1200****4", ["x12.bgn01.not_in_code_list"]),
+        ("00*1*20260101*1200****1", ["x12.bgn08.not_in_code_list"]),
+        ("*1*20260101*1200", ["x12.bgn01.not_in_code_list", "x12.bgn08.not_in_code_list"]),
+        ("00*1*20260101*1200***4*2", []),
+        ("00*1*20260101*1200***4*3", ["x12.bgn08.not_in_code_list"]),
+    ],
+)
+def test_what_a_set_is_for_is_checked(bgn: str, expected: list[str]) -> None:
+    items = read(_changed("BGN*00*1*20260101*1200****4", f"BGN*{bgn}"))
+    assert codes(items) == expected
+    found = [item for item in items if isinstance(item, Finding)]
+    assert {(item.severity, item.locator.number) for item in found} <= {(Severity.WARNING, 4)}
+    assert sum(isinstance(item, Member) for item in items) == 2
+
+
+def test_a_partner_s_guide_may_refuse_a_replacement() -> None:
+    header = {**GUIDE["header"], "purposes": {**GUIDE["header"]["purposes"], "RX": "refuse"}}
+    context = Context(guide={**GUIDE, "header": header})
+    replacement = _changed("BGN*00*1*20260101*1200****4", "BGN*00*1*20260101*1200****RX")
+    with pytest.raises(UnreadableError, match=r"^f\.834, segment 4 .*, BGN: BGN08 is RX, which this partner's"):
+        read(replacement, context)
+    assert len(members(file(ADA), context)) == 1
+    assert len(members(replacement)) == 2
+    header["purposes"]["RX"] = "refused"
+    with pytest.raises(TableError, match=r"header\.purposes"):
+        read(replacement, context)
+
+
+@pytest.mark.parametrize(
+    ("header", "version", "expected"),
+    [
+        (["N1*IN*PAYER"], "005010X220A1", []),
+        (["N1*BO*BROKER", "N1*IN"], "005010X220A1", []),
+        ([], "005010X220A1", ["x12.n1.no_payer"]),
+        (["N1*TV*ADMINISTRATOR"], "", ["x12.n1.no_payer"]),
+        ([], "005010X307", ["x12.version.shared_parts_only"]),  # another guide has other parties
+    ],
+)
+def test_the_payer_must_be_named(header: list[str], version: str, expected: list[str]) -> None:
+    items = read(join(segments(ADA, header=header, version=version)), Context(guide=WHOLE))
+    assert codes(items) == expected
+    assert [item.locator.path for item in items if isinstance(item, Finding)] == ["ST"] * len(expected)
+
+
+def test_every_set_names_its_sponsor() -> None:
+    named, nobody = segments(ADA, header=["N1*IN*PAYER"]), segments(BRUNO)
+    parts = [*named[:-2], *(part for part in nobody[2:-2] if part[:2] != "N1"), "GE*2*1", named[-1]]
+    items = read(join(parts).replace(b"SE*8*0001", b"SE*7*0001", 1), Context(guide=WHOLE))
+    assert [code for code in codes(items) if "se01" not in code] == ["x12.n1.no_sponsor", "x12.n1.no_payer"]
 
 
 @pytest.mark.parametrize("kind", ["999", "837", "820"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fhir_equity.adapters.edi834.demographics import ONE_ONLY
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import Member, Severity
+from fhir_equity.tables import Tables
 from tests.adapters.edi834.files import ADA, GUIDE, answer, codings, file, isa, join, members, segments
 
 
@@ -207,3 +209,16 @@ def test_syntax_problems_are_errors_and_habits_are_not() -> None:
 def test_equal_values_are_one_object() -> None:
     first, second = members(file(ADA, ADA))
     assert answer(first, "race_ethnicity").received is answer(second, "race_ethnicity").received
+
+
+@pytest.mark.parametrize(("said", "question"), [({}, ""), ({"question": "form-7"}, "form-7 ")])
+def test_answers_of_a_file_with_one_race_of_each_person_say_so(said: dict[str, str], question: str) -> None:
+    assert GUIDE["race"]["one_only"] is False
+    guide = {**GUIDE, "race": {**GUIDE["race"], "one_only": True, "collected": {"2": "observed"}}}
+    context = Context(guide=guide, attestation=said)
+    plain, coded = members(file(ADA, (*ADA[:3], "DMG*D8*19800131*F**C*****REC*2", "LUI*LE*SPA**7")), context)
+    assert answer(plain, "race_ethnicity").origin.question == f"{question}one race only"
+    assert answer(plain, "sex").origin.question == answer(coded, "language_spoken").origin.question == question.strip()
+    origin = answer(coded, "race_ethnicity").origin
+    assert (origin.question, origin.method) == (f"{question}one race only DMG11 2", "observed")
+    assert ONE_ONLY in Tables().document("policies/survivorship.toml")["one_only"]

@@ -95,6 +95,9 @@ def test_counts_and_control_numbers_are_right_across_cuts(tmp_path: Path, each: 
         (b"SE*12*0012", b"SE*13*0012", "x12.se01.count_differs"),
         (b"SE*12*0011", b"SE*12*0099", "x12.se02.control_number_differs"),
         (b"QTY*TO*2~", b"QTY*TO*3~", "x12.qty.total_differs"),
+        (b"QTY*TO*2~", b"QTY*DT*2~", "x12.qty.dependents_differ"),
+        (b"QTY*TO*2~", b"QTY*ET*2~", "x12.qty.subscribers_differ"),
+        (b"BGN*00*1*", b"BGN*99*1*", "x12.bgn01.not_in_code_list"),
         (b"GE*12*1", b"GE*11*1", "x12.ge01.count_differs"),
         (b"GE*12*1", b"GE*12*2", "x12.ge02.control_number_differs"),
         (b"IEA*1*000000001", b"IEA*2*000000001", "x12.iea01.count_differs"),
@@ -116,6 +119,14 @@ def test_what_the_envelope_finds_does_not_depend_on_the_cut(tmp_path: Path, old:
     assert joined is None or same(items, joined, whole)
     if code not in ("x12.st.missing", "x12.st01.not_834"):  # there a cut may fall outside of a set
         assert joined is not None
+
+
+def test_the_totals_are_right_across_cuts(tmp_path: Path) -> None:
+    path = tmp_path / "f.834"
+    path.write_bytes(join(sets(12, 1)).replace(b"QTY*TO*2~", b"QTY*DT*1~").replace(b"QTY*DT*1~", b"QTY*ET*1~", 6))
+    items, joined, number = in_ranges(path, 3)
+    assert (number, joined) == (3, [])
+    assert items == read(path, Range())
 
 
 def test_ranges_that_do_not_fit_are_told(tmp_path: Path) -> None:
