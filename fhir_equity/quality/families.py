@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from fhir_equity.model import Member
 
-LATEST = 50_000  # subscribers remembered, at least; at most twice as many
+LATEST = 10_000  # subscribers remembered, at least; at most twice as many
 
 
 class Families:

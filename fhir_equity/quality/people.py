@@ -36,6 +36,7 @@ class Profiles:
         self._matter_of = matter_of
         self._first_seen = first_seen
         self._numbers: dict[tuple[object, ...], int] = {}
+        self._events: dict[Event, Event] = {}  # equal events are one object
         self.profiles: list[Profile] = []
 
     def __getstate__(self) -> dict[str, Any]:
@@ -46,7 +47,8 @@ class Profiles:
         key = (source, stratum, *[part for answer in answers for part in (answer.received, answer.origin)])
         found = self._numbers.get(key)
         if found is None:
-            events = events_of(answers, self._matter_of, self._first_seen)
+            of = events_of(answers, self._matter_of, self._first_seen)
+            events = tuple([self._events.setdefault(event, event) for event in of])
             found = self._add(key, Profile(events, tuple(answer.received for answer in answers), stratum, source))
         return found
 
