@@ -1,8 +1,8 @@
-"""Expressed answers as elements of a Patient: the two OMB extensions and communication entries."""
+"""Expressed answers as elements of a Patient: extensions and communication entries."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fhir_equity.adapters.fhir.extensions import US_CORE
 from fhir_equity.adapters.fhir.languages import PREFERENCE_TYPE, SPOKEN, WRITTEN
@@ -54,6 +54,30 @@ def omb_parts(expressed: Expressed, context: Context) -> list[Json]:
         parts += [{"url": url, "valueCoding": coding_of(coding, context)} for coding in codings]
     text = text_of(expressed)
     return [*parts, {"url": "text", "valueString": text}] if text.strip() else parts
+
+
+def simple_extension(
+    expressed: Expressed, place: Mapping[str, str], context: Context, losses: list[Loss]
+) -> Json | None:
+    """An extension with one value of the type that its row in guides/us_core.csv names; None without a code.
+
+    It may occur once: of several codes the first is written and the others are lost.
+    """
+    codings = (*expressed.categories, *expressed.details)
+    if not codings:
+        losses.append(Loss("fhir.extension.no_code", Relationship.UNMATCHED, expressed.topic))
+        return None
+    if len(codings) > 1:
+        losses.append(Loss("fhir.extension.one_only", Relationship.UNMATCHED, expressed.topic))
+    return {"url": place["url"], place["value"]: _VALUES[place["value"]](codings[0], context)}
+
+
+# How one code is written as each type of value.
+_VALUES: dict[str, Callable[[Coding, Context], object]] = {
+    "valueCode": lambda coding, _: coding.code,
+    "valueBoolean": lambda coding, _: coding.code == "true",
+    "valueCoding": lambda coding, context: coding_of(coding, context),
+}
 
 
 def communication_of(expressed: Mapping[str, Expressed], context: Context, losses: list[Loss]) -> list[Json]:
