@@ -79,9 +79,12 @@ def test_the_audit_of_a_partner_s_file(
     run: Run, partner: str, population: int, states: dict[str, int], collector: str
 ) -> None:
     file = FIXTURES / partner / "enrollment.834"
-    done = run("--quiet", "audit", file, "--partner", partner, "--json", "-", "--fail-on", "warning")
+    done = run("--quiet", "audit", file, "--partner", partner, "--json", "-", "--fail-on", "error")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
+    # The guide's twenty codes share two people, one of whom is Mexican and not Hispanic then.
+    warned = ["x12.dmg05.contradiction"] if partner == "cms-ffe" else []
+    assert [found["code"] for found in document["findings"] if found["severity"] == "warning"] == warned
     assert document["population"] == population
     assert document["topics"]["race_ethnicity"]["states"] == states
     assert document["topics"]["race_ethnicity"]["methods"].get("self", 0) == 0  # nobody attested it

@@ -111,7 +111,7 @@ class Raw(Struct, gc=False):
     """The segments of one member, cut at `joint` (the terminator, with the line end where all have the same).
 
     `number` is that of its INS, `offset` where the raw INS starts; `tail` is what had no terminator.
-    `whole` is the text where it was at hand, and then `plain` whether no value is padded or beyond ASCII.
+    `whole` is the text where it was at hand, and then `ascii_only` whether no value has to be decoded.
     """
 
     number: int
@@ -121,7 +121,7 @@ class Raw(Struct, gc=False):
     joint: str
     tail: str = ""
     whole: str = ""
-    plain: bool = False
+    ascii_only: bool = False
 
     def offset_of(self, place: int) -> int:
         """The byte offset of a segment, blanks before it not counted; the INS is at place 0."""

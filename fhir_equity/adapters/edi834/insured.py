@@ -81,8 +81,9 @@ class InsuredReader:
         others: list[tuple[str, str]] = []
         segments, element, kept = raw.segments, self._element, self._kept
         for place in shape.refs:
-            ref = segments[place].split(element, 3)
-            if not raw.plain:
+            segment = segments[place]
+            ref = segment.split(element, 3)
+            if " " in segment or not raw.ascii_only:
                 ref = [text(cell) for cell in ref]
             if len(ref) < 3 or not ref[2]:
                 continue

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fhir_equity.adapters.edi834.dates import iso_date
 from fhir_equity.adapters.edi834.demographics import Cutter
-from fhir_equity.adapters.edi834.envelope import BLANK, Delimiters, Raw, text
+from fhir_equity.adapters.edi834.envelope import BLANK, Delimiters, Raw, decoded, text
 from fhir_equity.adapters.edi834.insured import InsuredReader
 from fhir_equity.adapters.edi834.keys import Person, PersonKeys
 from fhir_equity.adapters.edi834.memory import Memory
@@ -60,14 +60,11 @@ class MemberReader:
         self._insured = self._insurance.insured
         self._cutter = Cutter(marks, context, self._origin)
         self._demographics = self._cutter.demographics
-        self._shapes = Shapes(frozenset(context.guide.get("segments", {}).get("member", [])), marks.element)
+        known = frozenset(context.guide.get("segments", {}).get("member", []))
+        self.shape_of = Shapes(known, marks.element).of
         self._places: Memory[str, Address] = Memory(self._place)
         self._dates: Memory[str, str] = Memory(iso_date, _DAYS)
         self._lost: Memory[tuple[Losses, ...], Losses] = Memory(lambda parts: tuple(dict.fromkeys(sum(parts, ()))))
-
-    def shape_of(self, segments: list[str], kinds: list[str]) -> Shape:
-        """See `Shapes.of`."""
-        return self._shapes.of(segments, kinds)
 
     def read(self, raw: Raw, shape: Shape) -> Member | Rejected:
         """The member that `raw` is; Rejected where it is nobody's or its INS or NM1 cannot be used."""
@@ -79,8 +76,9 @@ class MemberReader:
             return self.rejected(raw, "x12.nm1.missing")
         notes = [*shape.notes, *insured.notes]
         lost = [part for part in (shape.losses, insured.losses) if part]
-        nm1 = segments[shape.nm1].split(self._element)
-        if not raw.plain:
+        named = segments[shape.nm1]
+        nm1 = named.split(self._element)
+        if " " in named or not raw.ascii_only:
             nm1 = [text(cell) for cell in nm1]
         if len(nm1) < len(_NOTHING):
             nm1 += _NOTHING
@@ -175,9 +173,9 @@ class MemberReader:
         if shape.n3 < 0:
             return self._places[segments[shape.n4]] if shape.n4 >= 0 else _NO_ADDRESS
         streets = segments[shape.n3].split(self._element)[1:]
-        if not raw.plain:
-            streets = [text(street) for street in streets]
-        lines = tuple([street for street in streets if street])
+        if not raw.ascii_only:
+            streets = [decoded(street) for street in streets]
+        lines = tuple([line for street in streets if (line := street.strip(" "))])
         if shape.n4 < 0:
             return Address(lines)
         at = self._places[segments[shape.n4]]

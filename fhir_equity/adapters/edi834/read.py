@@ -80,6 +80,7 @@ class _Reader:
     def _run(self, run: _Run, batch: Batch) -> Generator[Read, None, Used]:
         """Members one after the other, cut out in one go; where anything else is among them, segment by segment."""
         read, shape_of, control, element = self._members.read, self._members.shape_of, self._control, run.element
+        ascii_only = batch.text.isascii()
         number, offset = batch.number, batch.offset + run.lead
         *pieces, rest = run.pieces(batch)
         for piece in pieces:
@@ -87,9 +88,10 @@ class _Reader:
             segments = whole.split(run.joint)
             kinds = [segment.partition(element)[0] for segment in segments]
             shape = shape_of(segments, kinds)
-            if shape.stop == len(segments) and run.is_even(piece, segments):
+            if shape.stop == len(segments) and (not run.lead or run.is_even(piece, segments)):
                 control.members += 1
-                yield read(Raw(number, offset, segments, kinds, run.joint, "", whole, run.is_plain(whole)), shape)
+                raw = Raw(number, offset, segments, kinds, run.joint, "", whole, ascii_only)
+                yield read(raw, shape)
                 number += len(segments)
                 offset += len(piece) + run.step
                 continue
@@ -214,7 +216,6 @@ class _Run:
         self.joint = marks.segment + marks.line_end
         self.first = f"INS{marks.element}"
         self.lead = len(marks.line_end)
-        self._before, self._after, self._last = f" {marks.element}", f"{marks.element} ", f" {marks.segment}"
         self.step = len(self.first) + len(self.joint)
 
     def starts(self, batch: Batch) -> bool:
@@ -227,11 +228,7 @@ class _Run:
 
     def is_even(self, piece: str, segments: list[str]) -> bool:
         """Whether every terminator was followed by the usual line end."""
-        return not self.lead or piece.count(self._marks.segment) == len(segments) - 1
-
-    def is_plain(self, whole: str) -> bool:
-        """Whether every value is meant as it stands: none is padded with spaces, none needs decoding."""
-        return whole.isascii() and self._before not in whole and self._after not in whole and self._last not in whole
+        return piece.count(self._marks.segment) == len(segments) - 1
 
     def batch(self, piece: str, number: int, offset: int, *, last: bool | None = None) -> Batch:
         """A piece to be read segment by segment; `last` is given with the piece that ends with its terminator."""
