@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, field
 
 from fhir_equity.adapters import Adapter, adapter_named, adapters
-from fhir_equity.adapters.fhir import patient_from, validate
+from fhir_equity.adapters.fhir import resources_from, validate
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import (
@@ -175,8 +175,8 @@ class _Conversion:
             self._unchanged += 1
             return None
         if self._wish.validate and self._target.name == "fhir":
-            patient, _ = patient_from(record, self._context())
-            self._invalid += bool(validate(patient))
+            resources, _ = resources_from(record, self._context())
+            self._invalid += sum(bool(validate(each, each["resourceType"])) for each in resources)
         self._current = member
         for loss in (*member.losses, *lost):
             self._lose(loss, ledger)

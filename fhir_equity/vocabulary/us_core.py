@@ -16,7 +16,7 @@ from fhir_equity.model import Coding, Concept, Expressed, Loss, Relationship, Re
 from fhir_equity.tables import Row, Tables
 from fhir_equity.vocabulary.codes import CDCREC, Codes
 from fhir_equity.vocabulary.crosswalk import Crosswalks, Step
-from fhir_equity.vocabulary.receiver import Receiver
+from fhir_equity.vocabulary.receiver import GUIDE, Receiver
 from fhir_equity.vocabulary.saying import concepts_of, in_full, inexact, no_code, words_of, worth_saying
 from fhir_equity.vocabulary.schema import HISPANIC, MENA, NOT_HISPANIC, OTHER_RACE, WHITE, Schemas
 
@@ -53,6 +53,7 @@ class UsCore:
         self.places: dict[str, Row] = {row["topic"]: row for row in rows}
         listed = [row for name in _LISTS for row in codes.tables.rows(name) if row[version]]
         self._listed = {(row["topic"], row["system"], row["code"]): row for row in listed}
+        self._observed = codes.tables.document(GUIDE).get("observation", {}).get("topics", {})
         self._receiver = Receiver(codes, regions=all(row["regions"] for row in rows if row["value"] == "communication"))
 
     def __call__(
@@ -64,6 +65,8 @@ class UsCore:
         for matter, resolution in resolutions.items():
             if matter == RACE:
                 expressed += self._race_and_ethnicity(resolution, strategy, losses)
+            elif matter in self._observed and resolution.state is State.ANSWERED:
+                expressed += [self._fitted(each, losses) for each in self._apart(matter, resolution, losses)]
             elif resolution.state is State.ANSWERED:
                 expressed += [self._fitted(each, losses) for each in in_full(matter, resolution, losses)]
             else:
@@ -71,6 +74,18 @@ class UsCore:
         return [
             self._receiver(each, losses) for each in expressed if each.details or each.categories or each.text
         ], losses
+
+    def _apart(self, matter: str, resolution: Resolution, losses: list[Loss]) -> list[Expressed]:
+        """Each of several answers by itself; a wording stays with the one code that says less."""
+        found: list[Expressed] = []
+        for meaning in resolution.meanings:
+            first = next(iter(meaning.concepts), None)
+            if first and meaning.text and len(meaning.concepts) == 1 and first.relationship is not _EQUIVALENT:
+                found.append(_one(resolution, (first.coding,), meaning.text))  # Lesbian, coded as homosexual
+                continue
+            found += [_one(resolution, (each.coding,), each.coding.display) for each in meaning.concepts]
+            found += [_one(resolution, (), meaning.text)] * bool(meaning.text)
+        return worth_saying(list(dict.fromkeys(found)), "plain", matter, losses)
 
     def _fitted(self, said: Expressed, losses: list[Loss]) -> Expressed:
         """The answer in the codes of the version's list; words stay where the value has a place for them."""
@@ -96,12 +111,14 @@ class UsCore:
     def _reason(self, matter: str, resolution: Resolution, losses: list[Loss]) -> list[Expressed]:
         """Why there is no answer, where the list of the topic has a code for it."""
         step = self._absent(matter, resolution.state)
+        if step is None and matter in self._observed:  # an Observation always has a place for the reason
+            step = next(iter(self._crosswalks.outward("state", resolution.state.value, _ABSENT[0])), None)
         if step is None:
             no_code("", resolution, losses)
             return []
         losses += [Loss(step.rule, step.relationship, matter)] * (step.relationship is not _EQUIVALENT)
         coding = self._codes.absent(step.target_system, step.target_code)
-        return [Expressed(matter, resolution.state, details=(coding,), text=self._texts[resolution.state.value])]
+        return [_one(resolution, (coding,), self._texts[resolution.state.value])]
 
     def _absent(self, topic: str, state: State) -> Step | None:
         steps = [step for system in _ABSENT for step in self._crosswalks.outward("state", state.value, system)]
@@ -198,3 +215,8 @@ class UsCore:
     def _table(self, concept: Concept) -> str:
         coding = concept.coding
         return self._codes.cdcrec[coding.code]["table"] if coding.system == CDCREC else ""
+
+
+def _one(resolution: Resolution, details: tuple[Coding, ...], text: str) -> Expressed:
+    on = resolution.winner.origin.collected_on if resolution.winner else ""
+    return Expressed(resolution.matter, resolution.state, details=details, text=text, collected_on=on)

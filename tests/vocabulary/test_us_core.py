@@ -129,6 +129,8 @@ def table() -> str:
         "Interpreter": lambda v: place(v, "interpreter_needed"),
         "Birth sex": lambda v: place(v, "birth_sex"),
         "Recorded sex": lambda v: place(v, "recorded_sex"),
+        "Gender identity on the Patient": lambda v: place(v, "gender_identity"),
+        "Profile of sexual orientation": lambda v: place(v, "sexual_orientation"),
         "`Patient.gender`": gender,
     }
     head = ["| US Core | " + " | ".join(VERSIONS) + " |", "|---|" + "---|" * len(VERSIONS)]

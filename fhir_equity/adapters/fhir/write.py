@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any
 from urllib.parse import quote
 
-from fhir_equity.adapters.fhir.express import OMB_URLS, communication_of, omb_extension, simple_extension
+import msgspec
+
+from fhir_equity.adapters.fhir.express import OMB_URLS, communication_of, extensions_of, omb_extension
 from fhir_equity.adapters.fhir.languages import SPOKEN, WRITTEN
+from fhir_equity.adapters.fhir.observation import observations_of, patient_id, topics_of
 from fhir_equity.adapters.fhir.person import KEY_TYPES, is_date
 from fhir_equity.adapters.fhir.shape import Json, compact
 from fhir_equity.adapters.fhir.values import ABSENT_URL
@@ -32,11 +35,33 @@ IDENTIFIER_USES = ("usual", "official", "temp", "secondary", "old")
 
 
 def write(records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
-    """Write one Patient per line (application/fhir+ndjson), yielding what was lost on the way."""
+    """Write one resource per line (application/fhir+ndjson), yielding what was lost on the way."""
     for outgoing in records:
-        patient, losses = patient_from(outgoing, context)
-        out.write(compact(patient) + b"\n")
+        resources, losses = resources_from(outgoing, context)
+        for resource in resources:
+            out.write(compact(resource) + b"\n")
         yield from losses
+
+
+def resources_from(outgoing: Outgoing, context: Context) -> tuple[list[dict[str, Any]], list[Loss]]:
+    """A Patient with an id, then the Observations about them, and the losses.
+
+    The guide's ``observation`` says which topics are Observations. The Patient has its id whether or
+    not there is an Observation, so that it does not tell.
+    """
+    observed = topics_of(context)
+    kept = [each for each in outgoing.expressed if each.topic not in observed or _on_patient(each.topic, context)]
+    patient, losses = patient_from(msgspec.structs.replace(outgoing, expressed=tuple(kept)), context)
+    subject = patient_id(patient, outgoing.member)
+    apart = [each for each in outgoing.expressed if each.topic in observed]
+    named = {"resourceType": "Patient", "id": subject, **patient}
+    return [named, *observations_of(apart, subject, context)], losses
+
+
+def _on_patient(topic: str, context: Context) -> bool:
+    """Whether the version has an extension of its Patient for a topic."""
+    places: dict[str, dict[str, str]] = context.guide.get("places", {})
+    return places.get(topic, {}).get("place") == "extension"
 
 
 def patient_from(outgoing: Outgoing, context: Context) -> tuple[dict[str, Any], list[Loss]]:
@@ -52,8 +77,8 @@ def patient_from(outgoing: Outgoing, context: Context) -> tuple[dict[str, Any], 
     losses: list[Loss] = []
     places = context.guide.get("places", {})
     extensions = [omb_extension(expressed[topic], context, losses) for topic in OMB_URLS if topic in expressed]
-    others = [topic for topic in expressed if topic not in OMB_URLS and places.get(topic, {}).get("url")]
-    extensions += [simple_extension(expressed[topic], places[topic], context, losses) for topic in others]
+    others = [topic for topic in expressed if topic not in OMB_URLS and _on_patient(topic, context)]
+    extensions += extensions_of((each for each in outgoing.expressed if each.topic in others), context, losses)
     patient = {
         "resourceType": "Patient",
         "meta": {"profile": [PROFILE]},

@@ -285,7 +285,7 @@ def test_what_is_written_reads_back_or_is_a_loss(
 
 def placed(value: str, *codings: Coding) -> tuple[list[dict[str, Any]], list[str]]:
     """The extensions of a Patient with one answer that stands in an extension of this type."""
-    places = {"birth_sex": {"url": "urn:birth", "value": value}}
+    places = {"birth_sex": {"place": "extension", "url": "urn:birth", "value": value, "most": "1"}}
     context = Context(guide={"places": places}, systems={"snomed": "http://snomed.info/sct"})
     patient, losses = patient_from(Outgoing(PLAIN, (FEMALE, says("birth_sex", *codings))), context)
     assert validate(patient) == []
