@@ -11,6 +11,7 @@ import typer
 from fhir_equity.cli.options import counted, say, unreadable, workspace
 from fhir_equity.pipeline.convert import Wish
 from fhir_equity.pipeline.convert import convert as verb
+from fhir_equity.vocabulary import US_CORE
 
 
 class Purpose(StrEnum):
@@ -37,6 +38,7 @@ def convert(
     partner: Annotated[str, typer.Option(help="Whose data this is.")] = "",
     recipient: Annotated[str, typer.Option(help="Apply the release rules of this recipient.")] = "",
     omb: Annotated[Omb, typer.Option(help="How OMB 2024 answers are told to an OMB 1997 receiver.")] = Omb.FAITHFUL,
+    us_core: Annotated[str, typer.Option(help="The version of US Core that Patients are written as.")] = US_CORE,
     purpose: Annotated[Purpose, typer.Option(help="What an 834 is for: BGN08, and INS03 with it.")] = Purpose.GUIDE,
     control_number: Annotated[
         int, typer.Option(min=0, max=999_999_999, help="The first control number of an 834; 0: the next one.")
@@ -51,7 +53,9 @@ def convert(
     ] = False,
 ) -> None:
     """Convert members from one format to another, telling the losses on the way."""
-    wish = Wish(from_, to, partner, recipient, omb.value, include_sensitive, validate, purpose.value, control_number)
+    wish = Wish(
+        from_, to, partner, recipient, omb.value, us_core, include_sensitive, validate, purpose.value, control_number
+    )
     with workspace(context) as opened:
         done = verb(opened, src, dst, wish=wish, losses=losses)
     say(context, f"Wrote {done.members - done.unchanged:,} members.")

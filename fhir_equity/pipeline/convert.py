@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, field
 
 from fhir_equity.adapters import Adapter, adapter_named, adapters
-from fhir_equity.adapters.fhir import patient_from, validate
+from fhir_equity.adapters.fhir import resources_from, validate
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import (
@@ -36,6 +36,7 @@ from fhir_equity.privacy import private_file
 from fhir_equity.quality.people import events_of
 from fhir_equity.quality.rules import findings
 from fhir_equity.release import is_sensitive
+from fhir_equity.vocabulary import US_CORE
 
 if TYPE_CHECKING:  # the store loads SQLAlchemy, which files alone do not need
     from fhir_equity.store import Person
@@ -57,7 +58,7 @@ class Converted(Struct):
 
 
 class Wish(Struct, frozen=True):
-    """How to convert: names of formats (empty = recognised), partner, recipient, OMB strategy.
+    """How to convert: names of formats (empty = recognised), partner, recipient, OMB strategy, US Core version.
 
     `purpose` and `control_number` are for an 834; 0 is the next number.
     """
@@ -67,6 +68,7 @@ class Wish(Struct, frozen=True):
     partner: str = ""
     recipient: str = ""
     omb: Omb = "faithful"
+    us_core: str = US_CORE
     include_sensitive: bool = False
     validate: bool = False
     purpose: Purpose = "as-guide"
@@ -88,6 +90,8 @@ def convert(
         raise UsageError(f"the format {target.name} is read but not written")
     if (wish.purpose != "as-guide" or wish.control_number) and target.name != "edi834":
         raise UsageError("--purpose and --control-number are for an 834")
+    if wish.us_core != US_CORE and target.name != "fhir":
+        raise UsageError("--us-core is for FHIR")
     if wish.recipient:
         workspace.release.require(wish.recipient)
     if str(dst) != "-" and Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
@@ -134,6 +138,9 @@ class _Conversion:
     def _context(self) -> Context:
         context = self._workspace.context(self._partner, self._target.name)
         created = datetime.now(UTC).isoformat(timespec="minutes")
+        if self._target.name == "fhir":
+            places = self._workspace.vocabulary(self._partner).express.version(self._wish.us_core).places
+            context = msgspec.structs.replace(context, guide={**context.guide, "places": places})
         return msgspec.structs.replace(context, created=created)
 
     def _outgoing(self, src: str | Path, ledger: IO[bytes] | None) -> Iterator[Outgoing]:
@@ -168,8 +175,8 @@ class _Conversion:
             self._unchanged += 1
             return None
         if self._wish.validate and self._target.name == "fhir":
-            patient, _ = patient_from(record, self._context())
-            self._invalid += bool(validate(patient))
+            resources, _ = resources_from(record, self._context())
+            self._invalid += sum(bool(validate(each, each["resourceType"])) for each in resources)
         self._current = member
         for loss in (*member.losses, *lost):
             self._lose(loss, ledger)
@@ -191,7 +198,7 @@ class _Conversion:
         released, losses = self._released(member, resolutions)
         express = self._workspace.vocabulary(member.partner).express
         if self._target.name == "fhir":
-            expressed, lost = express.us_core(released, self._wish.omb)
+            expressed, lost = express.us_core(released, self._wish.omb, self._wish.us_core)
         elif self._target.name == "edi834":
             guide = self._workspace.vocabulary(self._partner).tables.document("guides/edi834.toml")
             expressed, lost = express.x12(released, guide["write"]["race"], self._wish.omb)

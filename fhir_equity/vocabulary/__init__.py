@@ -12,13 +12,15 @@ from fhir_equity.tables import Tables
 from fhir_equity.vocabulary.codes import Codes, Topic
 from fhir_equity.vocabulary.crosswalk import Crosswalks
 from fhir_equity.vocabulary.directory import Directory
-from fhir_equity.vocabulary.express import Express, Strategy
+from fhir_equity.vocabulary.express import Express
 from fhir_equity.vocabulary.look import Entry, Link, Look, lookup, translate, view
 from fhir_equity.vocabulary.meaning import Meanings
 from fhir_equity.vocabulary.schema import Schemas, View1997, View2024
 from fhir_equity.vocabulary.translator import Translation
+from fhir_equity.vocabulary.us_core import US_CORE, Strategy
 
 __all__ = [
+    "US_CORE",
     "Codes",
     "Crosswalks",
     "Entry",

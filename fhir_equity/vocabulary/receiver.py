@@ -15,15 +15,15 @@ class Receiver:
     """Fits an answer to the section ``[write]`` of guides/fhir.toml; whatever is lost stays in the text.
 
     `cdcrec_edition` is the edition of CDCREC beyond which the receiver knows no code (``1.0``; empty
-    where it knows all of ours), `regions` whether its languages may have one (US Core 8.0.0 and later:
-    http://terminology.hl7.org/ValueSet/Languages has none). Raises TableError for another edition.
+    where it knows all of ours), `regions` whether its languages may have one. They may have none either
+    where the version of US Core lists none. Raises TableError for another edition.
     """
 
-    def __init__(self, codes: Codes) -> None:
+    def __init__(self, codes: Codes, *, regions: bool = True) -> None:
         self._codes = codes
         write = codes.tables.document(GUIDE).get("write", {})
         self._edition = write.get("cdcrec_edition", "")
-        self._regions = write.get("regions", True)
+        self._regions = regions and write.get("regions", True)
         editions = {row["edition"] for row in codes.cdcrec.values()} | {""}
         if self._edition not in editions:
             raise TableError(f"{GUIDE}: cdcrec_edition is none of {', '.join(sorted(editions - {''}))}")

@@ -82,6 +82,7 @@ CALLS: list[list[str]] = [
     *(["convert", name, f"{name}.ndjson", "--losses", "l.ndjson", "--validate"] for name in FILES),
     ["convert", "good.834", "back.834", "--recipient", "demo-hie"],
     ["convert", "survey.csv", "back.csv", "--include-sensitive"],
+    *(["convert", name, "all.ndjson", "--include-sensitive", "--us-core", "8.0.1", "--validate"] for name in FILES),
     *(
         ["convert", name, "change.834", "--purpose", "change", "--losses", "l.ndjson"]
         for name in ("bad.834", "survey.csv")

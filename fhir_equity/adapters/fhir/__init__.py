@@ -13,12 +13,12 @@ from fhir_equity.adapters.fhir.merge import merge
 from fhir_equity.adapters.fhir.patient import answers_of
 from fhir_equity.adapters.fhir.read import read, read_again
 from fhir_equity.adapters.fhir.validate import validate
-from fhir_equity.adapters.fhir.write import patient_from, write
+from fhir_equity.adapters.fhir.write import patient_from, resources_from, write
 from fhir_equity.adapters.protocol import Adapter, Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Loss, Outgoing, Rejected
 
-__all__ = ["ADAPTER", "answers_of", "merge", "patient_from", "validate"]
+__all__ = ["ADAPTER", "answers_of", "merge", "patient_from", "resources_from", "validate"]
 
 
 class _Fhir:
@@ -49,7 +49,7 @@ class _Fhir:
         return read_again(rejected, context)
 
     def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
-        """Write Patients, one per line: see `fhir_equity.adapters.fhir.write`."""
+        """Write Patients and their Observations, one per line: see `fhir_equity.adapters.fhir.write`."""
         return write(records, out, context)
 
 

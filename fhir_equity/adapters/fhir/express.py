@@ -1,8 +1,8 @@
-"""Expressed answers as elements of a Patient: the two OMB extensions and communication entries."""
+"""Expressed answers as elements of a Patient: extensions and communication entries."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from fhir_equity.adapters.fhir.extensions import US_CORE
 from fhir_equity.adapters.fhir.languages import PREFERENCE_TYPE, SPOKEN, WRITTEN
@@ -54,6 +54,39 @@ def omb_parts(expressed: Expressed, context: Context) -> list[Json]:
         parts += [{"url": url, "valueCoding": coding_of(coding, context)} for coding in codings]
     text = text_of(expressed)
     return [*parts, {"url": "text", "valueString": text}] if text.strip() else parts
+
+
+def concept_of(expressed: Expressed, context: Context) -> Json:
+    """An answer as a CodeableConcept: its codes and its words."""
+    codings = [coding_of(coding, context) for coding in (*expressed.categories, *expressed.details)]
+    words = {"coding": codings, "text": expressed.text}
+    return {name: value for name, value in words.items() if value}
+
+
+def extensions_of(expressed: Iterable[Expressed], context: Context, losses: list[Loss]) -> list[Json]:
+    """Answers as extensions with one value, of the type and as often as their row in guides/us_core.csv says."""
+    places = context.guide.get("places", {})
+    found: dict[str, list[Json]] = {}
+    for each in expressed:
+        place, written = places[each.topic], found.setdefault(each.topic, [])
+        values = [value for value in _values(each, place["value"], context) if value is not None]
+        if not values:
+            losses.append(Loss("fhir.extension.no_code", Relationship.UNMATCHED, each.topic))
+        for value in values:
+            if written and place["most"] == "1":
+                losses.append(Loss("fhir.extension.one_only", Relationship.UNMATCHED, each.topic))
+            else:
+                written.append({"url": place["url"], place["value"]: value})
+    return [extension for written in found.values() for extension in written]
+
+
+def _values(expressed: Expressed, kind: str, context: Context) -> list[object]:
+    if kind == "valueCodeableConcept":
+        return [concept_of(expressed, context) or None]
+    codings = (*expressed.categories, *expressed.details)
+    if kind == "valueCoding":
+        return [coding_of(coding, context) for coding in codings]
+    return [coding.code == "true" if kind == "valueBoolean" else coding.code for coding in codings]
 
 
 def communication_of(expressed: Mapping[str, Expressed], context: Context, losses: list[Loss]) -> list[Json]:

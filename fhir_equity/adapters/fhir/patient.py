@@ -1,15 +1,18 @@
-"""A Patient as parsed JSON becomes a Member; equal answers are read once per run."""
+"""A Patient as parsed JSON, with the Observations about them, becomes a Member; equal answers are read once per run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+import msgspec
+
 from fhir_equity.adapters.fhir.extensions import Kind, Reading, kind_of, raw_of, reading_of, united_reading
 from fhir_equity.adapters.fhir.languages import Languages, languages_of
-from fhir_equity.adapters.fhir.person import address_of, birth_date_of, identifiers_of, key_of, name_of
+from fhir_equity.adapters.fhir.observation import is_about, topic_of, value_in
+from fhir_equity.adapters.fhir.person import address_of, birth_date_of, identifiers_of, is_date, key_of, name_of
 from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, compact, objects_at, text_at
-from fhir_equity.adapters.fhir.values import absent
+from fhir_equity.adapters.fhir.values import Value, absent, united
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import (
     Answer,
@@ -91,6 +94,30 @@ class PatientReader:
             member.findings = tuple(_findings(problems, place))
         return member
 
+    def observed(self, member: Member, observation: Json, place: Locator) -> bool:
+        """Add what an Observation says to the Member of its Patient; False where it is not about them or us."""
+        topic = topic_of(observation, self._context)
+        if not topic or not is_about(observation, member.resource or {}):
+            return False
+        problems = Problems()
+        value = value_in(observation, problems)
+        if value == Value() and not problems:
+            problems.note(f"fhir.{topic}.empty", Severity.WARNING, "there is no value in it")
+        said = {name: each for name, each in observation.items() if name.startswith(("value", "dataAbsent"))}
+        raw = compact(said).decode("utf-8")  # not the ids: equal answers of many people are kept once
+        others = [each for each in member.answers if each.topic == topic]
+        if others:  # several answers, or the same one in an extension too, are one answer of the person
+            before = others[0].received
+            value = united([Value(before.codings, before.text), value])
+            raw = f"{before.raw}\n{raw}"
+        received = Received(topic, "fhir.observation", value.codings, value.text, raw)
+        on = text_at(observation, "effectiveDateTime", "", problems)[:10]
+        origin = msgspec.structs.replace(self._origin, collected_on=on) if is_date(on) else self._origin
+        answer = Answer(received, origin, place.unit, place.number, place.offset, "Observation")
+        member.answers = (*(each for each in member.answers if each.topic != topic), answer)
+        member.findings = (*member.findings, *_findings(problems, place, "Observation"))
+        return True
+
     def _answer(self, received: Received, place: Locator, path: str) -> Answer:
         return Answer(received, self._origin, place.unit, place.number, place.offset, path)
 
@@ -160,9 +187,9 @@ def _below(problems: Iterable[Problem], path: str) -> list[Problem]:
     return [Problem(each.code, each.severity, path + each.path, each.message) for each in problems]
 
 
-def _findings(problems: Iterable[Problem], place: Locator) -> list[Finding]:
-    return [Finding(each.code, each.severity, _at(place, each.path), each.message) for each in problems]
+def _findings(problems: Iterable[Problem], place: Locator, kind: str = "Patient") -> list[Finding]:
+    return [Finding(each.code, each.severity, _at(place, each.path, kind), each.message) for each in problems]
 
 
-def _at(place: Locator, path: str) -> Locator:
-    return Locator(place.artefact, place.unit, place.number, place.offset, f"Patient{path}")
+def _at(place: Locator, path: str, kind: str = "Patient") -> Locator:
+    return Locator(place.artefact, place.unit, place.number, place.offset, f"{kind}{path}")

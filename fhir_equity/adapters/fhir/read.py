@@ -1,10 +1,14 @@
-"""Read FHIR JSON: a resource, a Bundle, or one resource per line, into Members."""
+"""Read FHIR JSON: a resource, a Bundle, or one resource per line, into Members.
+
+An Observation belongs to the Patient it is about where it comes after them and before the next one, as
+we write it.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from fhir_equity.adapters.fhir.layout import MOSTLY, Line, is_resource, is_xml, lines, share_of_lines
 from fhir_equity.adapters.fhir.patient import PatientReader
@@ -12,7 +16,7 @@ from fhir_equity.adapters.fhir.shape import compact, parse
 from fhir_equity.adapters.protocol import Context, Range, Read
 from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError
-from fhir_equity.model import Finding, Locator, Rejected, Severity
+from fhir_equity.model import Finding, Locator, Member, Rejected, Severity
 
 
 def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
@@ -25,7 +29,7 @@ def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
     run = _Run(source.name, context)
     share = 1.0 if part != Range() else share_of_lines(source)
     if share > MOSTLY:
-        yield from run.lines(lines(source, part))
+        yield from run.joined(run.lines(lines(source, part)))
     else:
         raw = b"".join(source.blocks())
         try:
@@ -33,10 +37,10 @@ def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
         except ValueError as error:
             if not share:
                 raise UnreadableError(f"{source.name} is not valid JSON ({error})") from None
-            yield from run.lines(lines(source, part))
+            yield from run.joined(run.lines(lines(source, part)))
         else:
             try:
-                yield from run.document(value, utf8=utf8)
+                yield from run.joined(run.document(value, utf8=utf8))
             except RecursionError:
                 raise UnreadableError(f"{source.name} is nested too deeply to be read") from None
     yield from run.tail(whole=part == Range())
@@ -45,7 +49,15 @@ def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
 def read_again(rejected: Rejected, context: Context) -> Iterator[Read]:
     """Read a rejected line or entry of a Bundle alone."""
     place = rejected.finding.locator
-    yield from _Run(place.artefact, context).record(rejected.raw, place)
+    run = _Run(place.artefact, context)
+    yield from run.joined(run.record(rejected.raw, place))
+
+
+class _Observation(NamedTuple):
+    """An Observation on its way to the Member of its Patient."""
+
+    resource: dict[str, Any]
+    place: Locator
 
 
 class _Run:
@@ -57,13 +69,13 @@ class _Run:
         self._unused: Counter[str] = Counter()
         self._patients = 0
 
-    def lines(self, found: Iterator[Line]) -> Iterator[Read]:
+    def lines(self, found: Iterator[Line]) -> Iterator[Read | _Observation]:
         """Resources one per line (application/fhir+ndjson). A bad line does not stop the others."""
         for line in found:
             if line.raw.strip():
                 yield from self.record(line.raw, Locator(self._artefact, "line", line.number, line.offset))
 
-    def record(self, raw: bytes, place: Locator) -> Iterator[Read]:
+    def record(self, raw: bytes, place: Locator) -> Iterator[Read | _Observation]:
         """One resource that can be read alone."""
         try:
             value, utf8 = parse(raw)
@@ -80,7 +92,7 @@ class _Run:
         except RecursionError:
             yield Rejected(raw, Finding("fhir.json.too_deep", Severity.ERROR, place, "nested too deeply"))
 
-    def document(self, value: Any, *, utf8: bool) -> Iterator[Read]:
+    def document(self, value: Any, *, utf8: bool) -> Iterator[Read | _Observation]:
         """A whole file that is one JSON value: a resource, a Bundle or a list of resources."""
         if not utf8:
             yield _not_utf8(Locator(self._artefact))
@@ -92,6 +104,22 @@ class _Run:
         else:
             raise UnreadableError(f"{self._artefact} is JSON without a FHIR resource")
 
+    def joined(self, found: Iterable[Read | _Observation]) -> Iterator[Read]:
+        """Each Member once the Observations after their Patient have been looked at."""
+        held: Member | None = None
+        for each in found:
+            if isinstance(each, _Observation):
+                if held is None or not self._reader.observed(held, each.resource, each.place):
+                    self._unused["Observation"] += 1
+                continue
+            if held is not None:
+                yield held
+            held = each if isinstance(each, Member) else None
+            if held is None:
+                yield each
+        if held is not None:
+            yield held
+
     def tail(self, *, whole: bool) -> Iterator[Finding]:
         """What was not used, by type, and that there was no Patient if the range is the whole file."""
         place = Locator(self._artefact)
@@ -101,17 +129,21 @@ class _Run:
         if whole and not self._patients:
             yield Finding("fhir.patient.none", Severity.WARNING, place, "there is no Patient in this file")
 
-    def _resource(self, value: dict[str, Any], place: Locator, *, numbered: bool) -> Iterator[Read]:
+    def _resource(self, value: dict[str, Any], place: Locator, *, numbered: bool) -> Iterator[Read | _Observation]:
         name = value["resourceType"]
         if name == "Patient":
             self._patients += 1
             yield self._reader.member(value, place)
+        elif name == "Observation":
+            yield _Observation(value, place)
         elif name == "Bundle":
             yield from self._entries(_bundled(value, place), place, numbered=numbered)
         else:
             self._unused[name if name.isalpha() and name.isascii() else "a resource of no known type"] += 1
 
-    def _entries(self, found: list[tuple[str, Any]], place: Locator, *, numbered: bool) -> Iterator[Read]:
+    def _entries(
+        self, found: list[tuple[str, Any]], place: Locator, *, numbered: bool
+    ) -> Iterator[Read | _Observation]:
         """Resources of a Bundle, nested Bundles opened where they stand (an explicit stack: no depth limit)."""
         stack = found[::-1]
         number = 0

@@ -1,4 +1,4 @@
-"""Write Members as US Core 6.1.0 Patients, telling what a Patient has no place for."""
+"""Write Members as US Core Patients, telling what a Patient has no place for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any
 from urllib.parse import quote
 
-from fhir_equity.adapters.fhir.express import OMB_URLS, communication_of, omb_extension
+import msgspec
+
+from fhir_equity.adapters.fhir.express import OMB_URLS, communication_of, extensions_of, omb_extension
 from fhir_equity.adapters.fhir.languages import SPOKEN, WRITTEN
+from fhir_equity.adapters.fhir.observation import observations_of, patient_id, topics_of
 from fhir_equity.adapters.fhir.person import KEY_TYPES, is_date
 from fhir_equity.adapters.fhir.shape import Json, compact
 from fhir_equity.adapters.fhir.values import ABSENT_URL
@@ -32,35 +35,62 @@ IDENTIFIER_USES = ("usual", "official", "temp", "secondary", "old")
 
 
 def write(records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
-    """Write one Patient per line (application/fhir+ndjson), yielding what was lost on the way."""
+    """Write one resource per line (application/fhir+ndjson), yielding what was lost on the way."""
     for outgoing in records:
-        patient, losses = patient_from(outgoing, context)
-        out.write(compact(patient) + b"\n")
+        resources, losses = resources_from(outgoing, context)
+        for resource in resources:
+            out.write(compact(resource) + b"\n")
         yield from losses
 
 
-def patient_from(outgoing: Outgoing, context: Context) -> tuple[dict[str, Any], list[Loss]]:
-    """A US Core 6.1.0 Patient for a member with what may be written about them, and the losses.
+def resources_from(outgoing: Outgoing, context: Context) -> tuple[list[dict[str, Any]], list[Loss]]:
+    """A Patient with an id, then the Observations about them, and the losses.
 
-    The guide's ``systems`` turns keys of code systems into URIs and its ``identifier_systems``
-    gives identifiers without a system one. https://hl7.org/fhir/us/core/STU6.1/StructureDefinition-us-core-patient.html
+    The guide's ``observation`` says which topics are Observations. The Patient has its id whether or
+    not there is an Observation, so that it does not tell.
+    """
+    observed = topics_of(context)
+    kept = [each for each in outgoing.expressed if each.topic not in observed or _on_patient(each.topic, context)]
+    patient, losses = patient_from(msgspec.structs.replace(outgoing, expressed=tuple(kept)), context)
+    subject = patient_id(patient, outgoing.member)
+    apart = [each for each in outgoing.expressed if each.topic in observed]
+    named = {"resourceType": "Patient", "id": subject, **patient}
+    return [named, *observations_of(apart, subject, context)], losses
+
+
+def _on_patient(topic: str, context: Context) -> bool:
+    """Whether the version has an extension of its Patient for a topic."""
+    places: dict[str, dict[str, str]] = context.guide.get("places", {})
+    return places.get(topic, {}).get("place") == "extension"
+
+
+def patient_from(outgoing: Outgoing, context: Context) -> tuple[dict[str, Any], list[Loss]]:
+    """A US Core Patient for a member with what may be written about them, and the losses.
+
+    The context's ``systems`` turns keys of code systems into URIs, its guide's ``identifier_systems``
+    gives identifiers without a system one, and the guide's ``places`` says by topic what the version
+    to be written has an extension for (the rows of guides/us_core.csv); without it that is race and
+    ethnicity alone. https://hl7.org/fhir/us/core/STU6.1/StructureDefinition-us-core-patient.html
     """
     member = outgoing.member
     expressed = {each.topic: each for each in outgoing.expressed}
     losses: list[Loss] = []
+    places = context.guide.get("places", {})
     extensions = [omb_extension(expressed[topic], context, losses) for topic in OMB_URLS if topic in expressed]
+    others = [topic for topic in expressed if topic not in OMB_URLS and _on_patient(topic, context)]
+    extensions += extensions_of((each for each in outgoing.expressed if each.topic in others), context, losses)
     patient = {
         "resourceType": "Patient",
         "meta": {"profile": [PROFILE]},
         "extension": [each for each in extensions if each],
         "identifier": _identifiers(member, context, losses),
         "name": [_name(member.name)],
-        "gender": _gender(expressed.get("sex"), losses),
+        "gender": _gender(expressed.get("sex"), losses, required=places.get("sex", {}).get("least") != "0"),
         "birthDate": _birth_date(member.birth_date, losses),
         "address": [each for each in (_address(member.address),) if each],
         "communication": communication_of(expressed, context, losses),
     }
-    placed = (*OMB_URLS, "sex", SPOKEN, WRITTEN)
+    placed = (*OMB_URLS, "sex", SPOKEN, WRITTEN, *others)
     losses += [Loss("fhir.no_place", Relationship.UNMATCHED, topic) for topic in expressed if topic not in placed]
     if member.enrollment != Enrollment():
         losses.append(Loss("fhir.patient.no_enrollment", Relationship.UNMATCHED))
@@ -117,12 +147,12 @@ def _name(name: Name) -> Json:
     return words
 
 
-def _gender(sex: Expressed | None, losses: list[Loss]) -> str:
-    """Patient.gender, which US Core 6.1.0 requires (1..1) from a required value set."""
+def _gender(sex: Expressed | None, losses: list[Loss], *, required: bool) -> str:
+    """Patient.gender from its required value set; US Core wants one (1..1) before 8.0.0."""
     codings = (*sex.details, *sex.categories) if sex else ()
     if not codings:
-        losses.append(Loss("fhir.gender.required", Relationship.NARROWER, "sex"))
-        return "unknown"
+        losses += [Loss("fhir.gender.required", Relationship.NARROWER, "sex")] * required
+        return "unknown" if required else ""
     if codings[0].code not in GENDERS:
         losses.append(Loss("fhir.gender.no_code", Relationship.WIDER, "sex"))
         return "unknown"

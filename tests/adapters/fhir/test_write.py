@@ -278,3 +278,45 @@ def test_what_is_written_reads_back_or_is_a_loss(
         assert (received[answer.topic].text == answer.text) == (not rules)
     assert {topic for _, topic in lost} <= chosen
     assert set(received) - {"sex"} <= chosen
+
+
+# Extensions of a version ---------------------------------------------------------------------------
+
+
+def placed(value: str, *codings: Coding) -> tuple[list[dict[str, Any]], list[str]]:
+    """The extensions of a Patient with one answer that stands in an extension of this type."""
+    places = {"birth_sex": {"place": "extension", "url": "urn:birth", "value": value, "most": "1"}}
+    context = Context(guide={"places": places}, systems={"snomed": "http://snomed.info/sct"})
+    patient, losses = patient_from(Outgoing(PLAIN, (FEMALE, says("birth_sex", *codings))), context)
+    assert validate(patient) == []
+    return patient.get("extension", []), [loss.rule for loss in losses]
+
+
+@pytest.mark.parametrize(
+    ("value", "coding", "written"),
+    [
+        ("valueCode", Coding("us-core-birthsex", "F"), "F"),
+        ("valueBoolean", Coding("interpreter", "true"), True),
+        ("valueBoolean", Coding("interpreter", "false"), False),
+        (
+            "valueCoding",
+            Coding("snomed", "1", "One"),
+            {"system": "http://snomed.info/sct", "code": "1", "display": "One"},
+        ),
+    ],
+)
+def test_an_extension_has_the_type_of_its_place(value: str, coding: Coding, written: object) -> None:
+    assert placed(value, coding) == ([{"url": "urn:birth", value: written}], [])
+
+
+def test_an_extension_holds_one_code() -> None:
+    two = (Coding("us-core-birthsex", "F"), Coding("us-core-birthsex", "M"))
+    assert placed("valueCode", *two) == ([{"url": "urn:birth", "valueCode": "F"}], ["fhir.extension.one_only"])
+    assert placed("valueCode") == ([], ["fhir.extension.no_code"])
+
+
+@pytest.mark.parametrize(("least", "gender", "lost"), [("1", "unknown", ["fhir.gender.required"]), ("0", None, [])])
+def test_gender_is_written_where_it_is_required(least: str, gender: str | None, lost: list[str]) -> None:
+    context = Context(guide={"places": {"sex": {"least": least}}})
+    patient, losses = patient_from(Outgoing(PLAIN, ()), context)
+    assert (patient.get("gender"), [loss.rule for loss in losses]) == (gender, lost)
