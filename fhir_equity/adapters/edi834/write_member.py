@@ -46,9 +46,9 @@ class MemberWriter:
         def code(least: int, most: int) -> Element:
             return Element(characters, self._lose, least, most)
 
-        # The lengths of data elements 1035, 1036 (and 1037), 1038 (and 1039), 166, 19, 310; 67, 127, 1069,
+        # The lengths of data elements 1035, 1036, 1037, 1038 (and 1039), 166, 19, 310; 67, 127, 1069,
         # 1205, 156, 116, 26.
-        self._family, self._given, self._affix = words(60), words(35), words(10)
+        self._family, self._given, self._middle, self._affix = words(60), words(35), words(25), words(10)
         self._line, self._city, self._county = words(55), words(30, 2), words(30)
         self._number, self._reference, self._relation = code(2, 80), code(1, 50), code(2, 2)
         self._coverage, self._state, self._postal, self._country = code(2, 3), code(2, 2), code(3, 15), code(2, 3)
@@ -127,7 +127,8 @@ class MemberWriter:
 
     def _name(self, who: str, member: Member, number: str) -> str:
         name, element = member.name, self._element
-        given = [part for part in map(self._given.__getitem__, name.given) if part]
+        others = map(self._middle.__getitem__, name.given[1:])
+        given = [part for part in (*map(self._given.__getitem__, name.given[:1]), *others) if part]
         if len(given) > 2:
             self._lose("edi834.more_given_names")
         first, second = (*given, "", "")[:2]
