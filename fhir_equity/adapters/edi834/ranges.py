@@ -60,7 +60,9 @@ def _next_member(source: Source, after: int, marks: Delimiters) -> int:
     segment, element = (re.escape(mark.encode("latin-1")) for mark in (marks.segment, marks.element))
     blanks = re.escape(BLANK.replace(marks.segment, "").encode())
     window = b"".join(source.part(after, after + BLOCK))
-    found = re.search(segment + b"(?=[" + blanks + b"]*INS" + element + b")", window)
+    member = segment + b"(?=[" + blanks + b"]*INS" + element
+    # At a subscriber if there is one near, so that dependents stay with theirs.
+    found = re.search(member + b"Y)", window) or re.search(member + b")", window)
     return after + found.end() if found else -1
 
 
