@@ -55,12 +55,14 @@ class Context(Struct, frozen=True):
 class Adapter(Protocol):
     """One format. Adapters hold no state; everything a run needs is in its Context.
 
-    `reads` and `writes` say which directions exist; `ending` is the usual file name ending.
+    `writes` says whether there is a writer; `ending` is the usual file name ending; `families` is
+    whether a file has the subscribers that its dependents name (`Enrollment.subscriber_key`).
     """
 
     name: str
     ending: str
     writes: bool
+    families: bool
 
     def recognises(self, head: bytes, name: str) -> bool:
         """Whether the first bytes (up to 64 KiB, decompressed) look like this format."""

@@ -11,7 +11,8 @@ import typer
 
 from fhir_equity.cli.options import workspace, write_json
 from fhir_equity.errors import UsageError
-from fhir_equity.vocabulary.look import Entry, Link, lookup
+from fhir_equity.pipeline.codes_lookup import lookup
+from fhir_equity.vocabulary.look import Entry, Link
 
 
 def lookup_(
@@ -23,7 +24,7 @@ def lookup_(
 ) -> None:
     """What a code means: parents, both OMB views, crosswalks from and to it, editions, partners that differ."""
     with workspace(context) as opened:
-        entries = lookup(opened.vocabulary(partner), code, system)
+        entries = lookup(code, system, partner=partner, workspace=opened)
     if not entries:
         raise UsageError("no table has this code" + (" in this system" if system else ""))
     if json:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Event, Member, Severity
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
-from fhir_equity.pipeline.workers import LINKED, Job, count_together
+from fhir_equity.pipeline.workers import Job, count_together
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.census import STRATA, Census
@@ -80,26 +80,26 @@ class _Count:
         self, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
     ) -> list[dict[str, str | int]]:
         entries = []
-        linked: list[Input] = []
+        families: list[Input] = []
         for number, read in enumerate(inputs(self._workspace, paths, partner, format_, failures), start=1):
-            self._census.begin(number, read.adapter.name, linked=read.adapter.name == LINKED)
-            if read.adapter.name == LINKED:
-                linked.append(read)
+            self._census.begin(number, read.adapter.name, families=read.adapter.families)
+            if read.adapter.families:
+                families.append(read)
             if not self._together(number, read, failures):
                 for item in items(self._workspace, read, failures):
                     self._census.add(item)
             if read.listed:
                 entries.append(read.entry())
-        self._dependents(linked)
+        self._dependents(families)
         return entries
 
-    def _dependents(self, linked: Iterable[Input]) -> None:
+    def _dependents(self, inputs_: Iterable[Input]) -> None:
         """Look once more for the subscribers of dependents who did not come soon after theirs."""
         if not self._census.families.waiting:
             return
         again = (
             item
-            for read in linked
+            for read in inputs_
             for item in items(self._workspace, Input(read.source, read.adapter, read.context), Failures())
         )
         subscribers = (self._census.subscriber(item) for item in again if isinstance(item, Member))

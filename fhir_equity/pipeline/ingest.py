@@ -62,7 +62,7 @@ def _one(run: RunWriter, read: Input, chunks: Iterator[_Chunk]) -> None:
     artefact = 0
     for chunk in chunks:
         if read.listed:
-            artefact = artefact or run.artefact(read.source.name, read.adapter.name)
+            artefact = artefact or run.artefact(read.source.name, read.adapter.name, families=read.adapter.families)
             run.add(artefact, chunk.records, chunk.rejected, chunk.findings, chunk.losses, frames=chunk.frames)
     if artefact:
         source = read.source

@@ -20,8 +20,6 @@ from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.census import Census
 from fhir_equity.settings import Settings
 
-LINKED = "edi834"  # the format whose dependents name their subscriber
-
 
 class Job(Struct):
     """What a worker must know to count a range as this process would; `key` is that of the run's pseudonyms."""
@@ -53,7 +51,7 @@ def count(job: Job, part: Range) -> Counted:
         (source,) = sources([job.path])
         adapter, context = adapter_named(job.format_), workspace.context(job.partner, job.format_)
         counted = Counted(Census(Pseudonyms(job.key), workspace.matter_of, job.as_of, job.by))
-        counted.census.begin(job.number, job.format_, linked=job.format_ == LINKED)
+        counted.census.begin(job.number, job.format_, families=adapter.families)
         try:
             for item in adapter.read(source, part, context):
                 if isinstance(item, Seam):

@@ -37,7 +37,7 @@ class Census:
         self._matter_of = matter_of
         self._formats: list[str] = []
         self._source = 0
-        self._linked = False
+        self._follows = False
         self.families = Families()
         self.people = People()
         self.profiles = Profiles(matter_of, as_of)
@@ -51,10 +51,10 @@ class Census:
             "_matter_of": None,
         }  # neither the key nor what was made with it
 
-    def begin(self, source: int, format_: str, *, linked: bool) -> None:
-        """What comes now is of this input, numbered from 1; `linked` is whether dependents name their subscriber."""
+    def begin(self, source: int, format_: str, *, families: bool) -> None:
+        """What comes now is of this input, numbered from 1; `families`: it has its dependents' subscribers."""
         self._formats += [format_] * (source - len(self._formats))
-        self._source, self._linked = source, linked
+        self._source, self._follows = source, families
         self.families.part()
 
     def add(self, item: object) -> None:
@@ -80,7 +80,7 @@ class Census:
             if len(self._lost) > MOST_LOSSES:
                 self._settle()
         number = self._number(member.partner)
-        if self._linked:
+        if self._follows:
             self.families.add(member, number)
         profile = self.profiles.number(member.answers, self.stratum(member), self._source)
         self.people.add(number(member.key), check_of(member), profile)

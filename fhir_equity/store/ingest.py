@@ -61,11 +61,13 @@ class RunWriter:
         with writing(engine) as connection:
             self.id = insert_one(connection, Run, partner=partner, as_of=as_of, started=now(), software=software)
 
-    def artefact(self, name: str, format_: str) -> int:
-        """Begin an input; returns its id for `add` and `close`."""
+    def artefact(self, name: str, format_: str, *, families: bool = False) -> int:
+        """Begin an input; returns its id for `add` and `close`. `families`: it has its dependents' subscribers."""
         with writing(self._engine) as connection:
             made = insert_one(connection, Artefact, run_id=self.id, name=escaped(name), format=format_)
-        self._watches[made] = Watch(self._partner, made, format_, self._repeats.setdefault(format_, Repeats()))
+        self._watches[made] = Watch(
+            self._partner, made, self._repeats.setdefault(format_, Repeats()), families=families
+        )
         return made
 
     def close(self, artefact: int, *, sha256: str, size: int, members: int, rejected: int) -> None:

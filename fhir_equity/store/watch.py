@@ -12,8 +12,6 @@ from fhir_equity.store.controls import seen_before
 from fhir_equity.store.families import Orphan, orphans, still_orphans
 from fhir_equity.store.repeats import Met, Repeats
 
-FAMILIES = "edi834"  # the format whose dependents name their subscriber
-
 
 class Noticed(Struct):
     """What was noticed in one chunk; it is learnt once the chunk is written."""
@@ -24,12 +22,15 @@ class Noticed(Struct):
 
 
 class Watch:
-    """Follows one artefact. `repeats` are of all artefacts of this format in the run."""
+    """Follows one artefact. `repeats` are of all artefacts of its format in the run.
 
-    def __init__(self, partner: str, artefact: int, format_: str, repeats: Repeats) -> None:
+    `families` is whether an artefact has the subscribers that its dependents name.
+    """
+
+    def __init__(self, partner: str, artefact: int, repeats: Repeats, *, families: bool) -> None:
         self._partner = partner
         self._artefact = artefact
-        self._families = format_ == FAMILIES
+        self._families = families
         self._repeats = repeats
         self._orphans: list[Orphan] = []
 

@@ -60,7 +60,7 @@ def member(key: str, *values: Received, artefact: str = "a.834", born: str = "19
 
 def test_findings_losses_and_values_are_counted() -> None:
     counted = census()
-    counted.begin(1, "edi834", linked=True)
+    counted.begin(1, "edi834", families=True)
     for number in range(3):
         counted.add(member(f"M{number}", BLACK, losses=LOSSES, findings=(PROBLEM,)))
     counted.add(member("M9", WHITE, born="2030-01-01"))
@@ -93,14 +93,14 @@ PEOPLE = st.lists(
 @given(PEOPLE, st.lists(st.integers(0, 12), max_size=3))
 def test_workers_count_what_one_counts(people: list[Member], cuts: list[int]) -> None:
     alone, together = census(("coverage",)), census(("coverage",))
-    alone.begin(1, "edi834", linked=True)
-    together.begin(1, "edi834", linked=True)
+    alone.begin(1, "edi834", families=True)
+    together.begin(1, "edi834", families=True)
     for one in people:
         alone.add(one)
     edges = [0, *sorted(cuts), 12]
     for start, stop in pairwise(edges):
         worker = census(("coverage",))
-        worker.begin(1, "edi834", linked=True)
+        worker.begin(1, "edi834", families=True)
         for one in people[start:stop]:
             worker.add(one)
         together.take(pickle.loads(pickle.dumps(worker)))  # noqa: S301 - our own, as between our own processes
@@ -144,7 +144,7 @@ def test_the_same_person_twice_in_one_file(
     records: list[tuple[str, tuple[Received, ...]]], expected: dict[tuple[str, str], int]
 ) -> None:
     counted = census()
-    counted.begin(1, "edi834", linked=False)
+    counted.begin(1, "edi834", families=False)
     for key, values in records:
         counted.add(member(key, *values))
     told = {code: n for code, n in found(counted).items() if code[0].startswith("member.")}
@@ -163,7 +163,7 @@ def test_the_same_person_twice_in_one_file(
 def test_the_same_person_in_two_files(first: Received, second: Received, formats: tuple[str, str], told: int) -> None:
     counted = census()
     for number, (value, format_) in enumerate(zip((first, second), formats, strict=True), start=1):
-        counted.begin(number, format_, linked=False)
+        counted.begin(number, format_, families=False)
         counted.add(member("M1", value, artefact=f"{number}"))
     assert found(counted)[("member.seen_in_two_files", "warning")] == told
     assert found(counted)[("member.duplicate", "info")] == 0

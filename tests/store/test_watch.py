@@ -54,7 +54,7 @@ def read(record: Callable[..., Any]) -> Read:
         sha256: str = "f00",
         frames: Sequence[Frame] = (),
     ) -> dict[str, int]:
-        artefact = run.artefact("a.834", format_)
+        artefact = run.artefact("a.834", format_, families=format_ == "edi834")
         run.add(artefact, [], frames=frames)
         for start in range(0, len(members), size):
             run.add(artefact, [record(member, "2026-01-01") for member in members[start : start + size]])

@@ -20,6 +20,7 @@ class Edi834:
     name = "edi834"
     ending = ".834"
     writes = True
+    families = True
 
     def recognises(self, head: bytes, name: str) -> bool:
         """Any X12 interchange; one that holds no 834 is refused when it is read, with its number."""

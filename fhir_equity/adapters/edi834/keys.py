@@ -33,11 +33,14 @@ class PersonKeys:
     def __init__(self, person: Mapping[str, Any]) -> None:
         self._recipes = [(tuple(parts), "+".join(parts)) for parts in person.get("key", [])]
         self._packed: str = person.get("packed", "")
-        # Most members are known by their own number: then nothing else has to be looked at.
-        self.number_first = bool(self._recipes) and self._recipes[0][0] == ("NM109",)
+        self._number_first = bool(self._recipes) and self._recipes[0][0] == ("NM109",)
         for parts, rule in self._recipes:
             if not parts or any(part not in _PARTS and not part.startswith("REF*") for part in parts):
                 raise TableError(f"guides/edi834.toml, person.key: {rule or 'an empty recipe'} cannot be used")
+
+    def number_decides(self, number: str, refs: Mapping[str, str], *, subscriber: bool) -> bool:
+        """Whether NM109 is the key, as it mostly is: then nothing else has to be looked at."""
+        return self._number_first and bool(number) and (subscriber or number != refs.get("0F"))
 
     def of(self, person: Person) -> tuple[str, str]:
         """The key and the recipe that made it; both empty where no recipe has all its parts."""

@@ -87,27 +87,13 @@ class MemberReader:
             nm1 = [text(cell) for cell in nm1]
         if len(nm1) < len(_NOTHING):
             nm1 += _NOTHING
-        birth_date, answers = "", []
-        if shape.dmg >= 0:
-            birth_date, rest = self._birth_date(segments[shape.dmg], shape.dmg, notes)
-            said = self._demographics[rest]
-            if said.answers:
-                number, offset = raw.number + shape.dmg, raw.offset_of(shape.dmg)
-                answers = [Answer(what, origin, "segment", number, offset, path) for what, origin, path in said.answers]
-            if said.problems:
-                notes += [Note(p.code, p.severity, shape.dmg, p.path) for p in said.problems]
-            if said.losses:
-                lost.append(said.losses)
-        if shape.languages:
-            self._languages(raw, shape.languages, answers, notes)
-        if shape.reports:
-            self._reports(raw, shape, answers, notes, lost)
+        birth_date, answers = self._said(raw, shape, notes, lost)
         refs = self._insurance.references(raw, shape, notes)
         numbers, identifiers, _ = refs
         subscriber, own = insured.indicator == "Y", nm1[9]
         if own:
             identifiers.append(Identifier("", own, "NM109", "ssn" if nm1[8] == "34" else ""))
-        if self._keys.number_first and own and (subscriber or own != numbers.get("0F")):
+        if self._keys.number_decides(own, numbers, subscriber=subscriber):
             key, rule = own, "NM109"
         else:
             key, rule = self._keys.of(
@@ -150,6 +136,26 @@ class MemberReader:
             place = Locator(self._artefact, "segment", number, offset, note.path, loop, within)
             found.append(Finding(note.code, note.severity, place))
         return tuple(found)
+
+    def _said(self, raw: Raw, shape: Shape, notes: list[Note], lost: list[Losses]) -> tuple[str, list[Answer]]:
+        """The birth date, and what DMG, LUI and the reporting categories answer."""
+        birth_date = ""
+        answers: list[Answer] = []
+        if shape.dmg >= 0:
+            birth_date, rest = self._birth_date(raw.segments[shape.dmg], shape.dmg, notes)
+            said = self._demographics[rest]
+            if said.answers:
+                number, offset = raw.number + shape.dmg, raw.offset_of(shape.dmg)
+                answers = [Answer(what, origin, "segment", number, offset, path) for what, origin, path in said.answers]
+            if said.problems:
+                notes += [Note(p.code, p.severity, shape.dmg, p.path) for p in said.problems]
+            if said.losses:
+                lost.append(said.losses)
+        if shape.languages:
+            self._languages(raw, shape.languages, answers, notes)
+        if shape.reports:
+            self._reports(raw, shape, answers, notes, lost)
+        return birth_date, answers
 
     def _birth_date(self, segment: str, place: int, notes: list[Note]) -> tuple[str, str]:
         """DMG02, with P0102: DMG01 and DMG02 together; and what follows DMG02."""

@@ -27,6 +27,7 @@ class _Fhir:
     name = "fhir"
     ending = ".ndjson"
     writes = True
+    families = False
 
     def recognises(self, head: bytes, name: str) -> bool:
         """Whether the head is FHIR JSON, NDJSON or XML. XML is refused by name when it is read."""

@@ -27,6 +27,7 @@ class SurveyAdapter:
     name = "survey"
     ending = ".csv"
     writes = True
+    families = False
 
     def recognises(self, head: bytes, name: str) -> bool:
         """Whether the first row shows a key and a question; a .csv needs one known heading only.
