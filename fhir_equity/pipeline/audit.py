@@ -168,8 +168,8 @@ class _Count:
         whole: Tally = Counter()
         strata: dict[tuple[tuple[str, str], ...], Tally] = {}
         counting = Counting(self._workspace.vocabulary())
-        for numbers, count in self._census.people.persons().items():
-            profiles = [self._census.profiles.profiles[number] for number in numbers]
+        for numbers, count in self._census.people.persons():
+            profiles = [self._census.profiles[number] for number in numbers]
             places = [profile.stratum for profile in profiles]
             events: list[Event] = [event for profile in profiles for event in profile.events]
             resolutions = self._workspace.resolutions(places[0][0], events)

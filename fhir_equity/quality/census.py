@@ -130,8 +130,8 @@ class Census:
     def findings(self, meaning_of: Callable[[str], Callable[[Received], Meaning]]) -> Counter[tuple[str, str]]:
         """Findings by code and severity, with those of the values: found once for each profile."""
         found = Counter(self._findings)
-        for number, count in self.people.records().items():
-            profile = self.profiles.profiles[number]
+        for number, count in self.people.records():
+            profile = self.profiles[number]
             for received in profile.received:
                 for code, severity in problems(received, meaning_of(profile.stratum[0])):
                     found[(code, severity.value)] += count

@@ -16,8 +16,14 @@ from msgspec import Struct
 
 from fhir_equity.model import Answer, Event, Member, Origin, Received
 
-BUCKETS = 64
+BUCKETS = 256
+_LEFT = (1 << 32) - 1  # what is kept of a key besides its bucket: 40 bits, and the check tells collisions apart
 FULL_DATE = len("YYYY-MM-DD")
+
+
+# The input and the stratum, then values and origins in turn; or no input, the stratum and events.
+_Key = tuple[Any, ...]
+Events = tuple[Event, ...]
 
 
 class Profile(Struct, frozen=True):
@@ -35,9 +41,9 @@ class Profiles:
     def __init__(self, matter_of: Callable[[str], str], first_seen: str) -> None:
         self._matter_of = matter_of
         self._first_seen = first_seen
-        self._numbers: dict[tuple[object, ...], int] = {}
+        self._numbers: dict[_Key, int] = {}
+        self._keys: list[_Key] = []  # all that is kept: a profile is made when it is asked for
         self._events: dict[Event, Event] = {}  # equal events are one object
-        self.profiles: list[Profile] = []
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_matter_of": None}  # it belongs to the workspace
@@ -47,50 +53,63 @@ class Profiles:
         key = (source, stratum, *[part for answer in answers for part in (answer.received, answer.origin)])
         found = self._numbers.get(key)
         if found is None:
-            of = events_of(answers, self._matter_of, self._first_seen)
-            events = tuple([self._events.setdefault(event, event) for event in of])
-            found = self._add(key, Profile(events, tuple(answer.received for answer in answers), stratum, source))
+            found = self._add(key)
         return found
 
     def of_events(self, events: tuple[Event, ...], stratum: tuple[str, ...] = ()) -> int:
         """The number of the profile that stored events make; which rows they came from is left out."""
-        key = (stratum, *[(event.received, event.origin, event.first_seen) for event in events])
+        key = (None, stratum, *[Event(event.received, event.origin, event.first_seen) for event in events])
         found = self._numbers.get(key)
-        return self._add(key, Profile(events, (), stratum)) if found is None else found
+        return self._add(key) if found is None else found
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._keys)
+
+    def __getitem__(self, number: int) -> Profile:
+        """The profile with this number."""
+        source, stratum, *said = self._keys[number]
+        if source is None:
+            return Profile(tuple(said), (), stratum)
+        pairs = [*zip(said[::2], said[1::2], strict=True)]
+        events = _events(pairs, self._matter_of, self._first_seen)
+        one = tuple([self._events.setdefault(event, event) for event in events])
+        return Profile(one, tuple(received for received, _ in pairs), stratum, source)
 
     def take(self, other: Profiles) -> list[int]:
         """Take over the profiles of another; gives the number here of each number there."""
-        return [
-            found if (found := self._numbers.get(key)) is not None else self._add(key, profile)
-            for key, profile in zip(other._numbers, other.profiles, strict=True)
-        ]
+        return [found if (found := self._numbers.get(key)) is not None else self._add(key) for key in other._keys]
 
-    def _add(self, key: tuple[object, ...], profile: Profile) -> int:
-        number = self._numbers[key] = len(self.profiles)
-        self.profiles.append(profile)
+    def _add(self, key: _Key) -> int:
+        number = self._numbers[key] = len(self._keys)
+        self._keys.append(key)
         return number
 
 
 def events_of(answers: Iterable[Answer], matter_of: Callable[[str], str], first_seen: str) -> tuple[Event, ...]:
     """The answers of one record as events: one for each matter and origin."""
+    return _events([(answer.received, answer.origin) for answer in answers], matter_of, first_seen)
+
+
+def _events(said: Iterable[tuple[Received, Origin]], matter_of: Callable[[str], str], first_seen: str) -> Events:
     grouped: dict[tuple[str, Origin], dict[Received, None]] = {}
-    for answer in answers:
-        grouped.setdefault((matter_of(answer.topic), answer.origin), {})[answer.received] = None
+    for received, origin in said:
+        grouped.setdefault((matter_of(received.topic), origin), {})[received] = None
     return tuple(Event(tuple(received), origin, first_seen) for (_, origin), received in grouped.items())
 
 
 class People:
-    """Records by person. `add` costs 16 bytes a record; `persons` goes through one bucket at a time."""
+    """Records by person. `add` costs 12 bytes a record; `persons` goes through one bucket at a time."""
 
     def __init__(self) -> None:
-        self._keys = [array("Q") for _ in range(BUCKETS)]
+        self._keys = [array("I") for _ in range(BUCKETS)]
         self._checks = [array("I") for _ in range(BUCKETS)]
         self._profiles = [array("I") for _ in range(BUCKETS)]
 
     def add(self, key: int, check: int, profile: int) -> None:
         """One record: the 64-bit pseudonym of the person's key, `check_of` the member, a profile."""
         bucket = key % BUCKETS
-        self._keys[bucket].append(key)
+        self._keys[bucket].append(key // BUCKETS & _LEFT)
         self._checks[bucket].append(check)
         self._profiles[bucket].append(profile)
 
@@ -118,35 +137,50 @@ class People:
                     if len(profiles) > 1:
                         yield profiles
 
-    def records(self) -> Counter[int]:
-        """How many records have which profile."""
-        counted: Counter[int] = Counter()
+    def records(self) -> Iterator[tuple[int, int]]:
+        """Each profile with how many records have it."""
+        counted = array("Q")
         for profiles in self._profiles:
-            counted.update(profiles)
-        return counted
+            _count(counted, profiles)
+        return ((number, count) for number, count in enumerate(counted) if count)
 
-    def persons(self) -> Counter[tuple[int, ...]]:
-        """How many people have which set of profiles (numbers ascending, each once)."""
-        counted: Counter[tuple[int, ...]] = Counter()
+    def persons(self) -> Iterator[tuple[tuple[int, ...], int]]:
+        """Each set of profiles (numbers ascending, each once) with how many people have it."""
+        alone = array("Q")  # of almost everybody there is one record
+        several: Counter[tuple[int, ...]] = Counter()
         for bucket in range(BUCKETS):
-            counted.update(self._bucket(bucket))
-        return counted
+            once, more = self._bucket(bucket)
+            _count(alone, once)
+            _count(alone, (numbers[0] for numbers in more if len(numbers) == 1))
+            several.update(numbers for numbers in more if len(numbers) > 1)
+        yield from (((number,), count) for number, count in enumerate(alone) if count)
+        yield from several.items()
 
-    def _bucket(self, bucket: int) -> Iterator[tuple[int, ...]]:
+    def _bucket(self, bucket: int) -> tuple[Sequence[int], list[tuple[int, ...]]]:
+        """The profiles of those who come once, and of each of the others all."""
         keys, profiles = self._keys[bucket], self._profiles[bucket]
         seen = Counter(keys)
-        if len(seen) == len(keys):  # nobody comes twice
-            yield from zip(profiles, strict=True)
-            return
+        if len(seen) == len(keys):
+            return profiles, []
+        once: list[int] = []
         found: dict[int, dict[int, set[int]]] = {}
         for key, check, profile in zip(keys, self._checks[bucket], profiles, strict=True):
             if seen[key] == 1:
-                yield (profile,)
+                once.append(profile)
             else:
                 found.setdefault(key, {}).setdefault(check, set()).add(profile)
-        for by_check in found.values():
-            for person in _apart(by_check):
-                yield tuple(sorted(set().union(*(by_check[check] for check in person))))
+        persons = [(by_check, person) for by_check in found.values() for person in _apart(by_check)]
+        return once, [
+            tuple(sorted(set().union(*(by_check[check] for check in person)))) for by_check, person in persons
+        ]
+
+
+def _count(counted: array[int], numbers: Iterable[int]) -> None:
+    """Count small numbers in eight bytes each."""
+    for number, count in Counter(numbers).items():
+        if number >= len(counted):
+            counted.extend([0] * (number + 1 - len(counted)))
+        counted[number] += count
 
 
 def _apart(checks: Iterable[int]) -> list[set[int]]:

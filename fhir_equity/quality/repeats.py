@@ -21,16 +21,16 @@ def repeats(
     once then, so that the order of the files changes nothing.
     """
     found: Counter[tuple[str, str]] = Counter()
-    said = [_said(profile, matter_of) for profile in profiles.profiles]
     for records in people.repeated():
         known: dict[int, Said] = {}  # by input
         for number in records:
-            source = profiles.profiles[number].source
+            profile = profiles[number]
+            source, said = profile.source, _said(profile, matter_of)
             before = known.get(source)
             if before is not None and source:
-                severity = Severity.WARNING if _differ(before, said[number]) else Severity.INFO
+                severity = Severity.WARNING if _differ(before, said) else Severity.INFO
                 found[("member.duplicate", severity.value)] += 1
-            known[source] = {**(before or {}), **said[number]}
+            known[source] = {**(before or {}), **said}
         first: dict[str, Said] = {}  # by format, what the first file that speaks of a matter says
         for source, says in known.items():
             if source and _differ(first.setdefault(formats[source - 1], {}), says):

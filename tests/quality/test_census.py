@@ -110,9 +110,9 @@ def test_workers_count_what_one_counts(people: list[Member], cuts: list[int]) ->
     assert together.families.alone(subscribers) == alone.families.alone(subscribers)
 
     def persons(counted: Census) -> Counter[tuple[tuple[Received, ...], ...]]:
-        profiles = counted.profiles.profiles
+        profiles = counted.profiles
         told = Counter[tuple[tuple[Received, ...], ...]]()
-        for numbers, count in counted.people.persons().items():
+        for numbers, count in counted.people.persons():
             told[tuple(sorted((profiles[n].received for n in numbers), key=str))] += count
         return told
 

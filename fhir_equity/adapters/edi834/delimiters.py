@@ -42,7 +42,9 @@ def delimiters(isa: str, name: str) -> Delimiters:
         raise UnreadableError(f"{name} ends inside its first segment (ISA)")
     component, segment = isa[place + 1], isa[place + 2]
     ambiguous = len({element, component, segment}) < 3 or segment in isa[: place + 1]  # the ISA would end there
-    if ambiguous or any(mark.isalnum() for mark in (element, component, segment)):
+    # Spaces and line ends stand between segments, where nobody could tell them from an empty one.
+    blank = element in " \r\n" or component in " \r\n"
+    if ambiguous or blank or any(mark.isalnum() for mark in (element, component, segment)):
         raise UnreadableError(f"{name} names no usable delimiters in its first segment (ISA)")
     isa11 = isa.split(element, 12)[11]
     # ISA11 was "U" (standards id) until 4010 and still is in many 00501 files: no separator then.

@@ -201,8 +201,7 @@ class _Reader:
             yield from self._cut_off(place.number, place.offset)
             yield Finding("x12.text_after_iea", Severity.ERROR, place)
         elif not self._control.ended:
-            first, *others = tail.text.rstrip(BLANK).split(self._marks.element)  # which may be a blank itself
-            yield from self._unended(tail, [first.strip(BLANK), *others], place)
+            yield from self._unended(tail, left.rstrip(BLANK).split(self._marks.element), place)
         elif left.strip(BLANK + self._marks.segment):
             yield Finding("x12.text_after_iea", Severity.ERROR, place)
         elif left:

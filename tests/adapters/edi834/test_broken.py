@@ -139,11 +139,3 @@ def test_a_long_segment_with_an_end_is_read() -> None:
     long = "N3*" + "X" * (Batch.longest - 200)
     (member,) = members(file((*ADA[:3], long, ADA[3])))
     assert len(member.address.lines[0]) == Batch.longest - 200
-
-
-def test_a_blank_as_element_separator_is_no_line_end_where_the_file_breaks_off() -> None:
-    cut = file(ADA, BRUNO, marks="\n:^~").partition(b"INS\nN")[0]
-    whole, ends = read(cut + b"INS\nN\n18"), read(cut + b"\nINS\nN\n18")
-    assert [item.finding.code for item in whole if isinstance(item, Rejected)] == ["x12.member.truncated"]
-    assert not [item for item in ends if isinstance(item, Rejected) and item.raw.startswith(b"INS\nN")]
-    assert codes(ends)[-1] == codes(whole)[-1] == "x12.truncated"

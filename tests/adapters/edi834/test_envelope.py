@@ -133,6 +133,8 @@ def test_the_digest_and_size_are_of_the_whole_source() -> None:
         (isa() + "*", "no usable delimiters"),
         (isa()[:-1] + "A~", "no usable delimiters"),
         (isa() + "G", "no usable delimiters"),
+        *((isa().replace("*", blank) + "~", "no usable delimiters") for blank in " \r\n"),
+        *((isa()[:-1] + blank + "~", "no usable delimiters") for blank in " \r\n"),
     ],
 )
 def test_an_isa_without_usable_delimiters_is_refused(isa_text: str, reason: str) -> None:
