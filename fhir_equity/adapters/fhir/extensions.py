@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, compact, objects_at
@@ -126,13 +128,11 @@ def _value(kind: Kind, extension: Json, problems: Problems) -> Value:
     return united([*coded, *texts, *reasons])
 
 
-def united_reading(kind: Kind, readings: list[Reading], raw: str) -> Reading:
-    """Several extensions about one topic as one answer; a finding where only one is allowed."""
-    value = united([Value(reading.received.codings, reading.received.text) for reading in readings])
-    problems = Problems()
-    if not kind.many:
-        problems.note(f"fhir.{kind.topic}.repeated", Severity.WARNING, "the extension may occur once only")
-    return Reading(Received(kind.topic, kind.element, value.codings, value.text, raw), tuple(problems))
+def united_received(several: Sequence[Received]) -> Received:
+    """Several extensions about one topic as one; the element is that of the first."""
+    value = united([Value(received.codings, received.text) for received in several])
+    raw = "[" + ",".join(received.raw for received in several) + "]"
+    return Received(several[0].topic, several[0].element, value.codings, value.text, raw)
 
 
 def raw_of(extension: Json) -> str:

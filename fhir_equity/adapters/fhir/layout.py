@@ -71,16 +71,17 @@ def lines(source: Source, part: Range) -> Iterator[Line]:
             number += block.count(b"\n", 0, skipped)
             offset += skipped
             block = block[skipped:]
-        pieces = block.split(b"\n")
-        for piece in pieces[:-1]:
-            raw = b"".join((*rest, piece))
+        *whole_lines, last = block.split(b"\n")
+        if whole_lines:
+            whole_lines[0] = b"".join((*rest, whole_lines[0]))
             rest = []
+        for raw in whole_lines:
             number += 1
             yield Line(number, offset, raw)
             offset += len(raw) + 1
             if 0 <= part.stop <= offset:
                 return
-        rest.append(pieces[-1])
+        rest.append(last)
     if raw := b"".join(rest):
         yield Line(number + 1, offset, raw)
 

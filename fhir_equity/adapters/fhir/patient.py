@@ -1,4 +1,4 @@
-"""A Patient as parsed JSON, with the Observations about them, becomes a Member; equal answers are read once per run."""
+"""A Patient, with the Observations about them, becomes a Member; what is equal byte for byte is read once per run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
-from fhir_equity.adapters.fhir.extensions import Kind, Reading, kind_of, raw_of, reading_of, united_reading
+from fhir_equity.adapters.fhir.elements import Patient, decoded, patient_at
+from fhir_equity.adapters.fhir.extensions import kind_of, raw_of, reading_of, united_received
 from fhir_equity.adapters.fhir.languages import Languages, languages_of
 from fhir_equity.adapters.fhir.observation import is_about, topic_of, value_in
 from fhir_equity.adapters.fhir.person import address_of, birth_date_of, identifiers_of, is_date, key_of, name_of
-from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, compact, objects_at, text_at
+from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, below, compact, loaded, text_at
 from fhir_equity.adapters.fhir.values import Value, absent, united
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import (
@@ -38,6 +40,14 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
+class _Extension(Struct, frozen=True):
+    """An extension of a Patient, understood: what it answers, if anything, and what is wrong with it."""
+
+    received: Received | None = None
+    many: bool = False
+    problems: tuple[Problem, ...] = ()
+
+
 def answers_of(resource: dict[str, Any], source_name: str, context: Context, number: int = 0) -> Member:
     """Read one Patient in hand, as `read` would: what a server answered, for example.
 
@@ -61,38 +71,46 @@ class PatientReader:
             standard=attestation.get("standard", ""),
             question=attestation.get("question", ""),
         )
-        self._readings: dict[str, Reading] = {}
+        self._extensions: dict[bytes, _Extension] = {}
+        self._united: dict[tuple[Received, ...], Received] = {}
         self._languages: dict[bytes, Languages] = {}
-        self._genders: dict[tuple[Coding, ...], Received] = {}
+        self._genders: dict[tuple[str, bytes], tuple[Received | None, tuple[Problem, ...]]] = {}
+
+    def line(self, raw: bytes, place: Locator) -> Member | None:
+        """The Member of a Patient from its JSON, where that is as FHIR has it; None where `member` must look."""
+        patient = decoded(raw)
+        return None if patient is None else self._member(patient, raw, Problems(), place)
 
     def member(self, patient: Json, place: Locator) -> Member:
-        """The Member of a Patient. `place` locates the resource; paths are added to it."""
+        """The Member of a Patient of any shape. `place` locates the resource; paths are added to it."""
         problems = Problems()
+        return self._member(patient_at(patient, problems), compact(patient), problems, place)
+
+    def _member(self, patient: Patient, record: bytes, problems: Problems, place: Locator) -> Member:
         identifiers = identifiers_of(patient, problems)
-        key, rule = key_of(identifiers, text_at(patient, "id", "", problems), self._context.guide)
+        key, rule = key_of(identifiers, patient.id, self._context.guide)
         if not key:
             key, rule = f"{place.artefact}#{place.number}", "fhir.position"
             problems.note("fhir.patient.no_identity", Severity.WARNING, "neither an identifier nor an id")
-        member = Member(
+        answers = self._extension_answers(patient, place, problems)
+        answers += self._gender(patient, place, problems)
+        losses = self._add_languages(patient, answers, place, problems)
+        return Member(
             partner=self._context.partner,
             key=key,
             key_rule=rule,
             identifiers=identifiers,
             name=name_of(patient, problems),
             birth_date=birth_date_of(patient, problems),
-            address=address_of(patient, problems),
-            resource=patient,
+            address=address_of(patient),
+            answers=tuple(answers),
+            findings=tuple(_findings(problems, place)) if problems else (),
+            losses=losses,
+            record=record,
             unit=place.unit,
             number=place.number,
             offset=place.offset,
         )
-        answers = self._extension_answers(patient, place, problems)
-        answers += self._gender(patient, place, problems)
-        self._add_languages(member, answers, place, problems)
-        member.answers = tuple(answers)
-        if problems:
-            member.findings = tuple(_findings(problems, place))
-        return member
 
     def observed(self, member: Member, observation: Json, place: Locator) -> bool:
         """Add what an Observation says to the Member of its Patient; False where it is not about them or us."""
@@ -121,59 +139,86 @@ class PatientReader:
     def _answer(self, received: Received, place: Locator, path: str) -> Answer:
         return Answer(received, self._origin, place.unit, place.number, place.offset, path)
 
-    def _extension_answers(self, patient: Json, place: Locator, problems: Problems) -> list[Answer]:
-        groups: dict[str, list[tuple[int, Kind, Json]]] = {}
-        for number, extension in objects_at(patient, "extension", "", problems):
-            kind = kind_of(extension)
-            if kind is not None:
-                groups.setdefault(kind.topic, []).append((number, kind, extension))
-            elif not isinstance(extension.get("url"), str):
-                problems.malformed(f".extension[{number}].url")
-        return [self._group_answer(group, place, problems) for group in groups.values()]
+    def _extension_answers(self, patient: Patient, place: Locator, problems: Problems) -> list[Answer]:
+        answers: dict[str, Answer] = {}
+        repeated: dict[str, list[_Extension]] = {}
+        for number, item in enumerate(patient.extension):
+            raw = bytes(item)
+            found = self._extensions.get(raw) or _remember(self._extensions, raw, _extension(raw))
+            if found.problems:
+                problems += below(found.problems, f".extension[{number}]")
+            received = found.received
+            if received is None:
+                continue
+            if received.topic in answers:
+                repeated.setdefault(received.topic, []).append(found)
+            else:
+                answers[received.topic] = self._answer(received, place, f"Patient.extension[{number}]")
+        for topic, more in repeated.items():
+            answers[topic] = self._together(answers[topic], more, place, problems)
+        return list(answers.values())
 
-    def _group_answer(self, group: list[tuple[int, Kind, Json]], place: Locator, problems: Problems) -> Answer:
-        readings = [self._reading(kind, extension) for _, kind, extension in group]
-        for (number, _, _), reading in zip(group, readings, strict=True):
-            problems += _below(reading.problems, f".extension[{number}]")
-        first, kind, _ = group[0]
-        path = f".extension[{first}]"
-        reading = readings[0]
-        if len(group) > 1:
-            raw = "[" + ",".join(each.received.raw for each in readings) + "]"
-            reading = self._readings.get(raw) or _remember(self._readings, raw, united_reading(kind, readings, raw))
-            problems += _below(reading.problems, path)
-        return self._answer(reading.received, place, f"Patient{path}")
+    def _together(self, first: Answer, more: list[_Extension], place: Locator, problems: Problems) -> Answer:
+        """Several extensions about one topic as one answer; a finding where only one is allowed."""
+        several = (first.received, *(each.received for each in more if each.received is not None))
+        received = self._united.get(several) or _remember(self._united, several, united_received(several))
+        if not all(each.many for each in more):
+            path = first.path.removeprefix("Patient")
+            problems.note(f"fhir.{first.topic}.repeated", Severity.WARNING, "the extension may occur once only", path)
+        return self._answer(received, place, first.path)
 
-    def _reading(self, kind: Kind, extension: Json) -> Reading:
-        raw = raw_of(extension)
-        return self._readings.get(raw) or _remember(self._readings, raw, reading_of(kind, extension, raw))
-
-    def _gender(self, patient: Json, place: Locator, problems: Problems) -> list[Answer]:
-        code = text_at(patient, "gender", "", problems)
-        codings: tuple[Coding, ...] = (Coding("administrative-gender", code),) if code else ()
-        if "_gender" in patient:
-            codings += absent(patient, "gender", "", problems)
-        if not codings:
-            return []
-        received = self._genders.get(codings)
+    def _gender(self, patient: Patient, place: Locator, problems: Problems) -> list[Answer]:
+        beside = bytes(patient.beside_gender)
+        key = (patient.gender, beside)
+        received, noted = self._genders.get(key) or _remember(self._genders, key, _gender(patient.gender, beside))
+        problems += noted
         if received is None:
-            raw = code or codings[0].code
-            received = _remember(self._genders, codings, Received("sex", "fhir.gender", codings, "", raw))
+            return []
         return [self._answer(received, place, "Patient.gender")]
 
-    def _add_languages(self, member: Member, answers: list[Answer], place: Locator, problems: Problems) -> None:
-        patient = member.resource or {}
-        if "communication" not in patient:
-            return
-        raw = compact(patient["communication"])
-        found = self._languages.get(raw) or _remember(self._languages, raw, languages_of(patient))
+    def _add_languages(
+        self, patient: Patient, answers: list[Answer], place: Locator, problems: Problems
+    ) -> tuple[Loss, ...]:
+        raw = bytes(patient.communication)
+        if not raw:
+            return ()
+        found = self._languages.get(raw)
+        if found is None:
+            found = _remember(self._languages, raw, languages_of({"communication": loaded(raw)}))
         for received, number in found.received:
             answers.append(self._answer(received, place, f"Patient.communication[{number}]"))
-        member.losses = tuple(
+        problems += found.problems
+        if not found.passed:
+            return ()
+        return tuple(
             Loss(PASSED, Relationship.NARROWER, topic, _at(place, f".communication[{number}]"))
             for topic, number in found.passed
         )
-        problems += found.problems
+
+
+def _extension(raw: bytes) -> _Extension:
+    """Understand one extension. Paths of problems are below it."""
+    problems = Problems()
+    extension = loaded(raw)
+    if not isinstance(extension, dict):
+        problems.malformed("")
+        return _Extension(problems=tuple(problems))
+    kind = kind_of(extension)
+    if kind is None:
+        if not isinstance(extension.get("url"), str):
+            problems.malformed(".url")
+        return _Extension(problems=tuple(problems))
+    reading = reading_of(kind, extension, raw_of(extension))
+    return _Extension(reading.received, kind.many, reading.problems)
+
+
+def _gender(code: str, beside: bytes) -> tuple[Received | None, tuple[Problem, ...]]:
+    problems = Problems()
+    codings: tuple[Coding, ...] = (Coding("administrative-gender", code),) if code else ()
+    if beside:
+        codings += absent({"_gender": loaded(beside)}, "gender", "", problems)
+    received = Received("sex", "fhir.gender", codings, "", code or codings[0].code) if codings else None
+    return received, tuple(problems)
 
 
 def _remember(cache: dict[K, V], key: K, value: V) -> V:
@@ -181,10 +226,6 @@ def _remember(cache: dict[K, V], key: K, value: V) -> V:
         cache.clear()
     cache[key] = value
     return value
-
-
-def _below(problems: Iterable[Problem], path: str) -> list[Problem]:
-    return [Problem(each.code, each.severity, path + each.path, each.message) for each in problems]
 
 
 def _findings(problems: Iterable[Problem], place: Locator, kind: str = "Patient") -> list[Finding]:

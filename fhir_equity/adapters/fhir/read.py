@@ -72,8 +72,13 @@ class _Run:
     def lines(self, found: Iterator[Line]) -> Iterator[Read | _Observation]:
         """Resources one per line (application/fhir+ndjson). A bad line does not stop the others."""
         for line in found:
-            if line.raw.strip():
-                yield from self.record(line.raw, Locator(self._artefact, "line", line.number, line.offset))
+            place = Locator(self._artefact, "line", line.number, line.offset)
+            member = self._reader.line(line.raw, place)
+            if member is not None:
+                self._patients += 1
+                yield member
+            elif line.raw.strip():
+                yield from self.record(line.raw, place)
 
     def record(self, raw: bytes, place: Locator) -> Iterator[Read | _Observation]:
         """One resource that can be read alone."""

@@ -214,7 +214,7 @@ def test_the_cache_starts_afresh_before_it_grows_with_the_file(monkeypatch: pyte
         resource = {"id": "a", "gender": str(number), "extension": [extension], "communication": language}
         texts = [each.received.text for each in reader.member(resource, Locator("x")).answers]
         assert texts == [str(number), "", str(number)]
-    sizes = [len(cache) for cache in (reader._readings, reader._languages, reader._genders)]
+    sizes = [len(cache) for cache in (reader._extensions, reader._languages, reader._genders)]
     assert max(sizes) <= 3
 
 
