@@ -86,6 +86,16 @@ def lines(source: Source, part: Range) -> Iterator[Line]:
         yield Line(number + 1, offset, raw)
 
 
+def mentions(source: Source, word: bytes) -> bool:
+    """Whether some bytes occur anywhere in a source."""
+    end = b""
+    for block in source.part(0, -1):
+        if word in block or word in end + block[: len(word)]:
+            return True
+        end = block[-len(word) :]
+    return False
+
+
 def share_of_lines(source: Source) -> float:
     """How much of the head is lines that are resources: 1 where the first is whole and more follow.
 

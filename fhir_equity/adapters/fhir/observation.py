@@ -36,11 +36,13 @@ def topic_of(observation: Json, context: Context) -> str:
 
 
 def is_about(observation: Json, patient: Json) -> bool:
-    """Whether the subject of an Observation is this Patient, by a relative or an absolute reference."""
+    """Whether the subject of an Observation is this Patient, by a relative or an absolute reference or a URN."""
     subject = observation.get("subject")
     reference = subject.get("reference") if isinstance(subject, dict) else None
     name = patient.get("id")
-    return isinstance(reference, str) and isinstance(name, str) and f"/{reference}".endswith(f"/Patient/{name}")
+    if not isinstance(reference, str) or not isinstance(name, str):
+        return False
+    return reference == f"urn:uuid:{name}" or f"/{reference}".endswith(f"/Patient/{name}")
 
 
 def value_in(observation: Json, problems: Problems) -> Value:

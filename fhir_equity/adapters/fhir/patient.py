@@ -112,11 +112,20 @@ class PatientReader:
             offset=place.offset,
         )
 
+    def wants(self, resource: Json) -> bool:
+        """Whether a resource that is no Patient says something of ours about one."""
+        return resource["resourceType"] == "Observation" and bool(topic_of(resource, self._context))
+
     def observed(self, member: Member, observation: Json, place: Locator) -> bool:
         """Add what an Observation says to the Member of its Patient; False where it is not about them or us."""
-        topic = topic_of(observation, self._context)
-        if not topic or not is_about(observation, member.resource or {}):
+        if not self.wants(observation) or not is_about(observation, member.resource or {}):
             return False
+        self.add(member, observation, place)
+        return True
+
+    def add(self, member: Member, observation: Json, place: Locator) -> None:
+        """Add what an Observation about a Member says."""
+        topic = topic_of(observation, self._context)
         problems = Problems()
         value = value_in(observation, problems)
         if value == Value() and not problems:
@@ -134,7 +143,6 @@ class PatientReader:
         answer = Answer(received, origin, place.unit, place.number, place.offset, "Observation")
         member.answers = (*(each for each in member.answers if each.topic != topic), answer)
         member.findings = (*member.findings, *_findings(problems, place, "Observation"))
-        return True
 
     def _answer(self, received: Received, place: Locator, path: str) -> Answer:
         return Answer(received, self._origin, place.unit, place.number, place.offset, path)
