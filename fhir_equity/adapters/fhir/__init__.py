@@ -1,4 +1,4 @@
-"""FHIR R4 Patients (US Core): read from resources, Bundles and NDJSON, written as NDJSON, merged, validated.
+"""FHIR R4 Patients (US Core): read from resources, Bundles, NDJSON and XML, written as NDJSON, merged, validated.
 
 The definitions of codes are in `fhir_equity.adapters.fhir.terminology`.
 """
@@ -30,7 +30,7 @@ class _Fhir:
     families = False
 
     def recognises(self, head: bytes, name: str) -> bool:
-        """Whether the head is FHIR JSON, NDJSON or XML. XML is refused by name when it is read."""
+        """Whether the head is FHIR JSON, NDJSON or XML."""
         return layout.recognises(head)
 
     def split(self, source: Source, pieces: int) -> list[Range]:

@@ -17,6 +17,8 @@ from msgspec import Raw, Struct, field
 from fhir_equity.adapters.fhir.shape import Json, Problems, compact
 
 T = TypeVar("T", bound=Struct)
+# What is not there; compared by identity.
+NOTHING = Raw()
 
 
 class Period(Struct, gc=False, frozen=True):
@@ -31,7 +33,7 @@ class Identified(Struct, gc=False, frozen=True):
     system: str = ""
     value: str = ""
     use: str = ""
-    type: Raw = Raw()
+    type: Raw = NOTHING
 
 
 class HumanName(Struct, gc=False, frozen=True):
@@ -59,6 +61,13 @@ class PostalAddress(Struct, gc=False, frozen=True):
     period: Period = Period()
 
 
+class Meta(Struct, gc=False, frozen=True):
+    """What a resource says about itself: where it comes from and its labels."""
+
+    source: str = ""
+    security: Raw = NOTHING
+
+
 class Patient(Struct, gc=False, frozen=True):
     """A Patient of any version from DSTU2 to R5."""
 
@@ -69,9 +78,13 @@ class Patient(Struct, gc=False, frozen=True):
     address: tuple[PostalAddress, ...] = ()
     birth_date: str = field(default="", name="birthDate")
     gender: str = ""
-    beside_gender: Raw = field(default=Raw(), name="_gender")
+    beside_gender: Raw = field(default=NOTHING, name="_gender")
     extension: tuple[Raw, ...] = ()
-    communication: Raw = Raw()
+    communication: Raw = NOTHING
+    meta: Meta = Meta()
+    contained: Raw = NOTHING
+    animal: Raw = NOTHING  # DSTU2 and STU3
+    modifier_extension: Raw = field(default=NOTHING, name="modifierExtension")
 
 
 _DECODER = msgspec.json.Decoder(Patient)

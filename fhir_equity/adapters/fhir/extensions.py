@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, compact, objects_at
+from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, compact, loaded, object_at, objects_at
 from fhir_equity.adapters.fhir.values import ABSENT_URL, Value, absent_reason, united, value_of
 from fhir_equity.model import Received, Severity
 
@@ -14,10 +14,12 @@ US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/"
 CORE = "http://hl7.org/fhir/StructureDefinition/"
 _ARGONAUT = "http://fhir.org/guides/argonaut/StructureDefinition/"
 _ECR = "http://hl7.org/fhir/us/ecr/StructureDefinition/"
+# A security label of one element (FHIR Data Segmentation for Privacy).
+INLINE_LABEL = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
 _OMB = ("ombCategory", "detailed", "text")
 _TRIBES = ("tribalAffiliation", "TribeName")
 # Parts that are part of the definition and kept in `raw` only.
-_BESIDE = ("isEnrolled", "EnrolledTribeMember", "period", "comment")
+_BESIDE = ("isEnrolled", "EnrolledTribeMember", "period", "comment", INLINE_LABEL)
 
 
 class Kind(Struct, frozen=True):
@@ -72,6 +74,15 @@ KINDS = (
     ),
 )
 _BY_URL = {kind.url: kind for kind in KINDS}
+
+
+class Extension(Struct, frozen=True):
+    """An extension of a Patient, understood: what it answers, if anything, its labels and what is wrong with it."""
+
+    received: Received | None = None
+    many: bool = False
+    labels: tuple[Json, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 class Reading(Struct, frozen=True):
@@ -138,3 +149,26 @@ def united_received(several: Sequence[Received]) -> Received:
 def raw_of(extension: Json) -> str:
     """The extension as compact JSON, which is both what was received and the key of its Reading."""
     return compact(extension).decode("utf-8")
+
+
+def extension_from(raw: bytes) -> Extension:
+    """Understand one extension from its JSON. Paths of problems are below it."""
+    problems = Problems()
+    extension = loaded(raw)
+    if not isinstance(extension, dict):
+        problems.malformed("")
+        return Extension(problems=tuple(problems))
+    kind = kind_of(extension)
+    if kind is None:
+        if not isinstance(extension.get("url"), str):
+            problems.malformed(".url")
+        return Extension(problems=tuple(problems))
+    reading = reading_of(kind, extension, raw_of(extension))
+    return Extension(reading.received, kind.many, _labels(extension), reading.problems)
+
+
+def _labels(extension: Json) -> tuple[Json, ...]:
+    """The security labels that an extension carries itself."""
+    parts = objects_at(extension, "extension", "", Problems())
+    found = [object_at(part, "valueCoding", "", Problems()) for _, part in parts if part.get("url") == INLINE_LABEL]
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""Read FHIR JSON: a resource, a Bundle, or one resource per line, into Members.
+"""Read FHIR: a resource or a Bundle, in JSON or XML, or one JSON resource per line, into Members.
 
 An Observation belongs to the Patient it is about, wherever in the file it stands. Files with Observations are
 looked through once before they are read (see `fhir_equity.adapters.fhir.waiting`).
@@ -15,6 +15,7 @@ from fhir_equity.adapters.fhir.layout import MOSTLY, Line, is_resource, is_xml, 
 from fhir_equity.adapters.fhir.patient import PatientReader
 from fhir_equity.adapters.fhir.shape import Json, parse
 from fhir_equity.adapters.fhir.waiting import Waiting
+from fhir_equity.adapters.fhir.xml import value_from
 from fhir_equity.adapters.protocol import Context, Range, Read
 from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError
@@ -27,11 +28,13 @@ BESIDE = b'"Observation"'
 def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
     """Read a range of a source: Members, Rejected and Findings, in constant memory for lines.
 
-    Raises UnreadableError for FHIR XML and for a document that is no JSON or no FHIR.
+    Raises UnreadableError for a document that is no JSON or XML, or no FHIR.
     """
-    if is_xml(source.head()):
-        raise UnreadableError(f"{source.name} is FHIR XML, which this version does not read; send FHIR JSON")
     run = _Run(source.name, context)
+    if is_xml(source.head()):
+        yield from run.document(value_from(b"".join(source.blocks()), source.name), utf8=True)
+        yield from run.tail(whole=True)
+        return
     share = 1.0 if part != Range() else share_of_lines(source)
     if share > MOSTLY:
         yield from run.lines(source, part)
