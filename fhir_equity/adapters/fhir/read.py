@@ -21,8 +21,9 @@ from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Locator, Member, Rejected, Severity
 
-# What may belong to a Patient elsewhere in the file.
-BESIDE = b'"Observation"'
+# What may belong to a Patient elsewhere in the file, and how it is found in bytes.
+TYPES = ("Patient", "Observation")
+_BESIDE = b'"Observation"'
 
 
 def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
@@ -30,7 +31,7 @@ def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
 
     Raises UnreadableError for a document that is no JSON or XML, or no FHIR.
     """
-    run = _Run(source.name, context)
+    run = Run(source.name, context, waiting_in(source.name, context))
     if is_xml(source.head()):
         yield from run.document(value_from(b"".join(source.blocks()), source.name), utf8=True)
         yield from run.tail(whole=True)
@@ -57,24 +58,33 @@ def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
 def read_again(rejected: Rejected, context: Context) -> Iterator[Read]:
     """Read a rejected line or entry of a Bundle alone."""
     place = rejected.finding.locator
-    run = _Run(place.artefact, context)
+    run = Run(place.artefact, context, waiting_in(place.artefact, context))
     yield from run.joined(run.record(rejected.raw, place))
 
 
-class _Run:
+def waiting_in(artefact: str, context: Context) -> Waiting:
+    """Nothing yet; for one source, or for all the files of an export."""
+    return Waiting(artefact, PatientReader(artefact, context).wants)
+
+
+class Run:
     """One reading of one range: what was met besides Patients is counted for the end."""
 
-    def __init__(self, artefact: str, context: Context) -> None:
+    def __init__(self, artefact: str, context: Context, waiting: Waiting) -> None:
         self._artefact = artefact
         self._reader = PatientReader(artefact, context)
-        self._waiting = Waiting(artefact, self._reader.wants)
+        self._waiting = waiting
         self._unused: Counter[str] = Counter()
-        self._patients = 0
+        self.patients = 0
 
     def lines(self, source: Source, part: Range) -> Iterator[Read]:
         """Resources one per line (application/fhir+ndjson). A bad line does not stop the others."""
-        if part == Range() and mentions(source, BESIDE):
-            self._waiting.look(self._beside(lines(source, part)))
+        if part == Range():
+            self._waiting.look(self.beside(source))
+        yield from self.whole(source, part)
+
+    def whole(self, source: Source, part: Range = Range()) -> Iterator[Read]:  # noqa: B008 - immutable
+        """The second look at lines."""
         yield from self.joined(self._records(lines(source, part)))
 
     def _records(self, found: Iterator[Line]) -> Iterator[Read | Found]:
@@ -83,18 +93,18 @@ class _Run:
             place = Locator(self._artefact, "line", line.number, line.offset)
             member = self._reader.line(line.raw, place)
             if member is not None:
-                self._patients += 1
+                self.patients += 1
                 if some and self._waiting:
                     self._add_waiting(member, member.resource or {}, "")
                 yield member
             elif line.raw.strip():
                 yield from self.record(line.raw, place)
 
-    def _beside(self, found: Iterator[Line]) -> Iterator[Found]:
+    def beside(self, source: Source) -> Iterator[Found]:
         """What a first look needs of lines: what may stand beside a Patient, each after the Patient before it."""
         before: Line | None = None
-        for line in found:
-            if BESIDE not in line.raw:
+        for line in lines(source, Range()) if mentions(source, _BESIDE) else ():
+            if _BESIDE not in line.raw:
                 before = line
                 continue
             for each in filter(None, (before, line)):
@@ -154,21 +164,26 @@ class _Run:
             yield held
 
     def tail(self, *, whole: bool) -> Iterator[Finding]:
-        """What was not used, by type, and that there was no Patient if the range is the whole file."""
+        """What waited in vain, was not used, and that there was no Patient if the range is the whole file."""
         yield from self._waiting.findings()
-        place = Locator(self._artefact)
+        yield from self.unused()
+        if whole and not self.patients:
+            place = Locator(self._artefact)
+            yield Finding("fhir.patient.none", Severity.WARNING, place, "there is no Patient in this file")
+
+    def unused(self) -> Iterator[Finding]:
+        """What was not used, by type."""
         for name, count in sorted(self._unused.items()):
             if count:
+                place = Locator(self._artefact)
                 yield Finding("fhir.resource.not_used", Severity.INFO, place, f"{name} is not read: {count}")
-        if whole and not self._patients:
-            yield Finding("fhir.patient.none", Severity.WARNING, place, "there is no Patient in this file")
 
     def _resources(self, value: Any, place: Locator, *, numbered: bool) -> Iterator[Read | Found]:
         for each in resources(value, place, numbered=numbered):
             if isinstance(each, Rejected):
                 yield each
             elif each.resource["resourceType"] == "Patient":
-                self._patients += 1
+                self.patients += 1
                 member = self._reader.member(each.resource, each.place)
                 self._add_waiting(member, each.resource, each.full_url)
                 yield member

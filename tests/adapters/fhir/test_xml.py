@@ -17,7 +17,6 @@ from fhir_equity.model import Finding, Member, Rejected
 from fhir_equity.tables import Tables
 from tests.adapters.fhir.test_tolerance import FULL
 
-pytest.importorskip("lxml.etree", reason="lxml (extra xml) is not installed")
 CONTEXT = Context(guide=Tables().document("guides/fhir.toml"))
 OBSERVATION: dict[str, Any] = {
     "resourceType": "Observation",
