@@ -77,6 +77,7 @@ class Patient(Struct, gc=False, frozen=True):
     name: tuple[HumanName, ...] = ()
     address: tuple[PostalAddress, ...] = ()
     birth_date: str = field(default="", name="birthDate")
+    beside_birth_date: Raw = field(default=NOTHING, name="_birthDate")
     gender: str = ""
     beside_gender: Raw = field(default=NOTHING, name="_gender")
     extension: tuple[Raw, ...] = ()

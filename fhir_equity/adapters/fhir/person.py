@@ -8,7 +8,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
-from fhir_equity.adapters.fhir.elements import HumanName, Patient, PostalAddress
+from fhir_equity.adapters.fhir.elements import NOTHING, HumanName, Patient, PostalAddress
 from fhir_equity.adapters.fhir.shape import Problem, Problems, below, loaded
 from fhir_equity.adapters.fhir.values import concept
 from fhir_equity.model import Address, Identifier, Name, Severity
@@ -33,6 +33,8 @@ def identifiers_of(patient: Patient, problems: Problems) -> tuple[Identifier, ..
         if each.value and not each.value.isspace():
             use = "ssn" if ssn or each.system.strip() in SSN_SYSTEMS else each.use
             found.append(Identifier(each.system, each.value, kind, use))
+        else:  # masked, or of an assigner who is known and a value that is not
+            problems.note("fhir.identifier.no_value", Severity.INFO, "not used", f".identifier[{number}]")
     return tuple(found)
 
 
@@ -119,6 +121,8 @@ def birth_date_of(patient: Patient, problems: Problems) -> str:
     """Patient.birthDate as sent; a finding where it is no FHIR date."""
     if patient.birth_date and not is_date(patient.birth_date):
         problems.note("fhir.birth_date.invalid", Severity.WARNING, "not a FHIR date", ".birthDate")
+    elif not patient.birth_date and patient.beside_birth_date is not NOTHING:
+        problems.note("fhir.birth_date.absent", Severity.INFO, "extensions stand in its place", "._birthDate")
     return patient.birth_date
 
 

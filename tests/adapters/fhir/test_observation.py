@@ -239,6 +239,27 @@ def test_a_patient_of_a_bundle_is_known_by_the_url_of_its_entry() -> None:
     assert findings == []
 
 
+@given(st.permutations(range(6)), st.booleans())
+def test_the_order_of_a_file_changes_nothing(order: list[int], bundled: bool) -> None:
+    people = [{"resourceType": "Patient", "id": f"p{n}"} for n in range(3)]
+    code = {"coding": [{"system": LOINC, "code": "90778-2"}]}
+    asides = [
+        {
+            "resourceType": "Observation",
+            "status": "final",
+            "code": code,
+            "subject": {"reference": f"Patient/p{n}"},
+            "valueString": f"word {n}",
+        }
+        for n in range(3)
+    ]
+    lines = [[*people, *asides][n] for n in order]
+    entries = [{"resource": each} for each in lines]
+    members, findings = read({"resourceType": "Bundle", "entry": entries}) if bundled else read(*lines)
+    said = {member.key: [answer.received.text for answer in member.answers] for member in members}
+    assert (said, findings) == ({f"Patient/p{n}": [f"word {n}"] for n in range(3)}, [])
+
+
 def test_so_many_wait_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "MOST", 2)
     patient, observation = written(said("pronouns", text="xe"))
