@@ -241,9 +241,9 @@ def test_a_patient_of_a_bundle_is_known_by_the_url_of_its_entry() -> None:
 
 @given(st.permutations(range(6)), st.booleans())
 def test_the_order_of_a_file_changes_nothing(order: list[int], bundled: bool) -> None:
-    people = [{"resourceType": "Patient", "id": f"p{n}"} for n in range(3)]
+    people: list[dict[str, Any]] = [{"resourceType": "Patient", "id": f"p{n}"} for n in range(3)]
     code = {"coding": [{"system": LOINC, "code": "90778-2"}]}
-    asides = [
+    asides: list[dict[str, Any]] = [
         {
             "resourceType": "Observation",
             "status": "final",
