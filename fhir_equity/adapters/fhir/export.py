@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fhir_equity.adapters.fhir.read import TYPES, Run, waiting_in
 from fhir_equity.adapters.manifest import Manifest, place_of
-from fhir_equity.adapters.protocol import Context, Read
+from fhir_equity.adapters.protocol import Context, Range, Read
 from fhir_equity.adapters.source import Source, sources
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Locator, Severity
@@ -37,7 +37,7 @@ def read_export(source: Source, manifest: Manifest, context: Context) -> Iterato
     patients = 0
     for file in read:
         run = Run(file.name, context, waiting)
-        yield from run.whole(file)
+        yield from run.whole(file, Range())
         yield from run.unused()
         patients += run.patients
     yield from waiting.findings()

@@ -122,8 +122,8 @@ class PatientReader:
         for statement in statements(observation, self._context):
             if origin is None:
                 problems.note(f"fhir.{statement.topic}.imputed", *IMPUTED, statement.path)
-            elif "modifierExtension" in observation:
-                problems.note(f"fhir.{statement.topic}.modified", *MODIFIED, ".modifierExtension")
+            elif "modifierExtension" in observation or "modifierExtension" in statement.holder:
+                problems.note(f"fhir.{statement.topic}.modified", *MODIFIED, f"{statement.path}.modifierExtension")
             else:
                 self._state(member, statement, origin, place, problems)
         member.findings = (*member.findings, *_findings(problems, place, "Observation"))

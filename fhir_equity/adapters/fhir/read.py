@@ -83,18 +83,18 @@ class Run:
             self._waiting.look(self.beside(source))
         yield from self.whole(source, part)
 
-    def whole(self, source: Source, part: Range = Range()) -> Iterator[Read]:  # noqa: B008 - immutable
+    def whole(self, source: Source, part: Range) -> Iterator[Read]:
         """The second look at lines."""
         yield from self.joined(self._records(lines(source, part)))
 
     def _records(self, found: Iterator[Line]) -> Iterator[Read | Found]:
-        some = bool(self._waiting)
+        waiting = bool(self._waiting)
         for line in found:
             place = Locator(self._artefact, "line", line.number, line.offset)
             member = self._reader.line(line.raw, place)
             if member is not None:
                 self.patients += 1
-                if some and self._waiting:
+                if waiting and self._waiting:
                     self._add_waiting(member, member.resource or {}, "")
                 yield member
             elif line.raw.strip():
