@@ -40,10 +40,10 @@ class HumanName(Struct, gc=False, frozen=True):
     """A HumanName; DSTU2 has a list of family names."""
 
     use: str = ""
-    family: str | tuple[str | None, ...] = ""
-    given: tuple[str | None, ...] = ()
-    prefix: tuple[str | None, ...] = ()
-    suffix: tuple[str | None, ...] = ()
+    family: str | tuple[str, ...] = ""
+    given: tuple[str, ...] = ()
+    prefix: tuple[str, ...] = ()
+    suffix: tuple[str, ...] = ()
     text: str = ""
     period: Period = Period()
 
@@ -52,7 +52,7 @@ class PostalAddress(Struct, gc=False, frozen=True):
     """An Address; the county is `district`."""
 
     use: str = ""
-    line: tuple[str | None, ...] = ()
+    line: tuple[str, ...] = ()
     city: str = ""
     district: str = ""
     state: str = ""
@@ -125,12 +125,11 @@ def _struct(kind: type[T], value: Json, path: str, problems: Problems) -> T:
 def _value(expected: Any, value: Any, path: str, problems: Problems) -> Any:
     """The value as the type that is expected, or None where it is of another one."""
     if get_origin(expected) in (Union, UnionType):
-        kinds = [kind for kind in get_args(expected) if kind is not type(None)]
-        expected = kinds[-1] if isinstance(value, list) else kinds[0]
+        expected = get_args(expected)[isinstance(value, list)]
     if get_origin(expected) is tuple and isinstance(value, list):
         items = [(f"{path}[{number}]", each) for number, each in enumerate(value)]
         (inner, _) = get_args(expected)
-        if type(None) in get_args(inner):
+        if inner is str:  # a null is a place that only has extensions (R4 JSON, 2.6.2)
             items = [(at, each) for at, each in items if each is not None]
         read = [_value(inner, each, at, problems) for at, each in items]
         return tuple(each for each in read if each is not None)

@@ -19,6 +19,8 @@ GRAIN = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 _XML = re.compile(rb"<[^>]*xmlns\s*=\s*[\"']http://hl7\.org/fhir[\"']")
 _TYPED = re.compile(rb'"resourceType"\s*:\s*"')
+_OTHER = re.compile(rb'resourceType"\s*:\s*"(?!Patient")[A-Za-z]+"')
+_SEAM = 64
 _PATIENT_FIRST = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"Patient"')
 
 
@@ -86,13 +88,13 @@ def lines(source: Source, part: Range) -> Iterator[Line]:
         yield Line(number + 1, offset, raw)
 
 
-def mentions(source: Source, word: bytes) -> bool:
-    """Whether some bytes occur anywhere in a source."""
+def has_others(source: Source) -> bool:
+    """Whether there may be resources of another type than Patient anywhere in a source."""
     end = b""
     for block in source.part(0, -1):
-        if word in block or word in end + block[: len(word)]:
+        if _OTHER.search(block) or _OTHER.search(end + block[:_SEAM]):
             return True
-        end = block[-len(word) :]
+        end = block[-_SEAM:]
     return False
 
 

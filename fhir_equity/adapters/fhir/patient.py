@@ -186,9 +186,8 @@ class PatientReader:
         return _answer(received, first.origin, place, first.path)
 
     def _gender(self, patient: Patient, origin: Origin, place: Locator, problems: Problems) -> list[Answer]:
-        beside = bytes(patient.beside_gender)
-        key = (patient.gender, beside)
-        received, noted = self._genders.get(key) or _remember(self._genders, key, _gender(patient.gender, beside))
+        key = (patient.gender, bytes(patient.beside_gender))
+        received, noted = self._genders.get(key) or _remember(self._genders, key, _gender(*key))
         problems += noted
         if received is None:
             return []

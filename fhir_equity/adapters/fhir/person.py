@@ -27,28 +27,29 @@ def identifiers_of(patient: Patient, problems: Problems) -> tuple[Identifier, ..
     """Every identifier that has a value; `kind` is its type code, else its type's text."""
     found = []
     for number, each in enumerate(patient.identifier):
-        kind, ssn, noted = _kind(bytes(each.type))
+        kind, ssn, noted = _kind(each.system, bytes(each.type))
         if noted:
             problems += below(noted, f".identifier[{number}].type")
-        if each.value and not each.value.isspace():
-            use = "ssn" if ssn or each.system.strip() in SSN_SYSTEMS else each.use
-            found.append(Identifier(each.system, each.value, kind, use))
+        if each.value.strip():
+            found.append(Identifier(each.system, each.value, kind, "ssn" if ssn else each.use))
         else:  # masked, or of an assigner who is known and a value that is not
             problems.note("fhir.identifier.no_value", Severity.INFO, "not used", f".identifier[{number}]")
     return tuple(found)
 
 
 @lru_cache(maxsize=1024)
-def _kind(raw: bytes) -> tuple[str, bool, tuple[Problem, ...]]:
-    """What an identifier's type calls it, whether that is a social security number, and what is wrong with the type."""
+def _kind(system: str, raw: bytes) -> tuple[str, bool, tuple[Problem, ...]]:
+    """What an identifier's type calls it, whether it is a social security number, and what is wrong with the type."""
     problems = Problems()
+    ssn = system.strip() in SSN_SYSTEMS
     value = loaded(raw) if raw else {}
     if not isinstance(value, dict):
         problems.malformed("")
-        return "", False, tuple(problems)
+        return "", ssn, tuple(problems)
     said = concept(value, "", problems)
     words = [word for word in (*(each.code.strip() for each in said.codings), said.text) if word]
-    return next(iter(words), ""), any(word.casefold() in SSN_TYPES for word in words), tuple(problems)
+    ssn = ssn or any(word.casefold() in SSN_TYPES for word in words)
+    return next(iter(words), ""), ssn, tuple(problems)
 
 
 def key_of(identifiers: Sequence[Identifier], resource_id: str, guide: Mapping[str, Any]) -> tuple[str, str]:
@@ -78,21 +79,11 @@ def name_of(patient: Patient, problems: Problems) -> Name:
     if not patient.name:
         return Name()
     chosen = patient.name[0] if len(patient.name) == 1 else min(patient.name, key=_name_rank)
-    family = chosen.family if isinstance(chosen.family, str) else _words(chosen.family)
-    given = _present(chosen.given)
-    if not family and not given and chosen.text:
+    family = chosen.family if isinstance(chosen.family, str) else " ".join(chosen.family)
+    if not family and not chosen.given and chosen.text:
         path = f".name[{patient.name.index(chosen)}]"
         problems.note("fhir.name.text_only", Severity.WARNING, "the name has no family or given part", path)
-    return Name(family, given, _words(chosen.prefix), _words(chosen.suffix))
-
-
-def _present(parts: tuple[str | None, ...]) -> tuple[str, ...]:
-    """The strings of a list. A null is a place that only has extensions (R4 JSON, 2.6.2)."""
-    return tuple([each for each in parts if each is not None])
-
-
-def _words(parts: tuple[str | None, ...]) -> str:
-    return " ".join(_present(parts)) if parts else ""
+    return Name(family, chosen.given, " ".join(chosen.prefix), " ".join(chosen.suffix))
 
 
 def _name_rank(name: HumanName) -> int:
@@ -106,9 +97,7 @@ def address_of(patient: Patient) -> Address:
     if not patient.address:
         return Address()
     chosen = patient.address[0] if len(patient.address) == 1 else min(patient.address, key=_address_rank)
-    return Address(
-        _present(chosen.line), chosen.city, chosen.state, chosen.postal_code, chosen.country, chosen.district
-    )
+    return Address(chosen.line, chosen.city, chosen.state, chosen.postal_code, chosen.country, chosen.district)
 
 
 def _address_rank(address: PostalAddress) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fhir_equity.adapters.fhir.bundle import Found, no_resource, resources
-from fhir_equity.adapters.fhir.layout import MOSTLY, Line, is_resource, is_xml, lines, mentions, share_of_lines
+from fhir_equity.adapters.fhir.layout import MOSTLY, Line, has_others, is_resource, is_xml, lines, share_of_lines
 from fhir_equity.adapters.fhir.patient import PatientReader
 from fhir_equity.adapters.fhir.shape import Json, parse
 from fhir_equity.adapters.fhir.waiting import Waiting
@@ -21,9 +21,9 @@ from fhir_equity.adapters.source import Source
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Locator, Member, Rejected, Severity
 
-# What may belong to a Patient elsewhere in the file, and how it is found in bytes.
+# What is read, and the words by which the bytes of what may stand beside a Patient are found.
 TYPES = ("Patient", "Observation")
-_BESIDE = b'"Observation"'
+_BESIDE = tuple(f'"{name}"'.encode() for name in TYPES[1:])
 
 
 def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
@@ -103,8 +103,8 @@ class Run:
     def beside(self, source: Source) -> Iterator[Found]:
         """What a first look needs of lines: what may stand beside a Patient, each after the Patient before it."""
         before: Line | None = None
-        for line in lines(source, Range()) if mentions(source, _BESIDE) else ():
-            if _BESIDE not in line.raw:
+        for line in lines(source, Range()) if has_others(source) else ():
+            if not any(word in line.raw for word in _BESIDE):
                 before = line
                 continue
             for each in filter(None, (before, line)):
@@ -187,7 +187,7 @@ class Run:
                 member = self._reader.member(each.resource, each.place)
                 self._add_waiting(member, each.resource, each.full_url)
                 yield member
-            elif each.resource["resourceType"] == "Observation":
+            elif each.resource["resourceType"] in TYPES:
                 yield each
             else:
                 name = each.resource["resourceType"]
