@@ -9,6 +9,7 @@ through one process; pydantic validates at the borders (settings, tables, JSON i
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from msgspec import Struct
@@ -221,12 +222,18 @@ class Member(Struct, gc=False):
     answers: tuple[Answer, ...] = ()
     findings: tuple[Finding, ...] = ()
     losses: tuple[Loss, ...] = ()
-    # The record as it came where a writer may return it (a FHIR Patient); None otherwise.
-    resource: dict[str, Any] | None = None
+    # The record as it came, as JSON, where a writer may return it (a FHIR Patient); empty otherwise.
+    record: bytes = b""
     # Where the record starts in its artefact, as in Locator.
     unit: str = ""
     number: int = 0
     offset: int = -1
+
+    @property
+    def resource(self) -> dict[str, Any] | None:
+        """The record, parsed anew each time: most readers never look at it."""
+        found: dict[str, Any] | None = json.loads(self.record) if self.record else None
+        return found
 
 
 class Concept(Struct, frozen=True, gc=False, cache_hash=True):

@@ -32,6 +32,7 @@ WITHOUT_MEANING = ("adapters", "store", "engine")
 # A library, and the only places that may import it.
 FENCES = {
     "fhir": ("adapters/fhir/",),
+    "lxml": ("adapters/fhir/",),
     "httpx": ("sync/",),
     "stamina": ("sync/",),
     "requests": ("sync/",),
@@ -55,7 +56,7 @@ FENCES = {
 }
 HEAVY = (
     *("fhir", "sqlalchemy", "sqlmodel", "httpx", "starlette", "uvicorn", "jinja2", "altair", "vl_convert"),
-    *("typer", "click", "rich", "stamina", "pyspark", "pyarrow", "scipy"),
+    *("typer", "click", "rich", "stamina", "pyspark", "pyarrow", "scipy", "lxml"),
 )
 
 

@@ -53,8 +53,11 @@ def exists(system: str, code: str) -> bool:
 
 
 # Codes that crosswalks name at the source and that no code table of ours holds: the two sex codes
-# of X12 1068, SNOMED's yes and no, withdrawn languages, and what senders put in a foreign system.
+# of X12 1068, SNOMED's yes and no, withdrawn languages, LOINC's answers to the questions of PRAPARE, and what senders
+# put in a foreign system.
 KNOWN_SOURCES = {
+    *(("loinc", f"LA{number}") for number in ("6156-9", "14045-1", "30187-1", "14042-8", "4457-3", "4-4", "46-8")),
+    *(("loinc", f"LA{number}") for number in ("33-6", "32-8", "43-5", "30122-8")),
     *(("x12-1068", code) for code in "FMU"),
     *(("snomed", code) for code in ("373066001", "373067005", "UNK", "unknown", "asked-declined")),
     *(("us-core-birthsex", code) for code in ("UNK", "ASKU", "OTH", "asked-declined")),

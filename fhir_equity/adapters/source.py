@@ -15,6 +15,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any, cast
 
+from fhir_equity.adapters.manifest import listed_in
 from fhir_equity.errors import UnreadableError
 
 HEAD = 64 * 1024
@@ -97,6 +98,8 @@ class Source:
 def sources(paths: Iterable[str | Path]) -> list[Source]:
     """Turn paths into sources: a file, every file below a folder, a .gz, each entry of a .zip, ``-``.
 
+    A folder with the manifest of an export is one source for it and for the files that it lists.
+
     Names that start with a dot are passed over in folders and zip files. Raises UsageError for a
     path that does not exist.
     """
@@ -107,8 +110,10 @@ def sources(paths: Iterable[str | Path]) -> list[Source]:
             continue
         path = Path(given)
         if path.is_dir():
-            for file in sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path).parts)):
-                found.extend(_file(file))
+            files = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path).parts))
+            listed = {place for file in files for place in listed_in(file)}  # read with their manifest
+            for file in files:
+                found.extend(_file(file) if file not in listed else [])
         elif path.is_file():
             found.extend(_file(path))
         elif path.exists():  # a pipe

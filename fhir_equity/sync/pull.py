@@ -93,7 +93,7 @@ def _about(ours: Member, theirs: Member, answers: list[Answer]) -> Member:
         address=ours.address,
         enrollment=ours.enrollment,
         answers=tuple(answers),
-        resource=None,
+        record=b"",
     )
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from fhir_equity.adapters.edi834 import ADAPTER
+from fhir_equity.adapters.fhir import ADAPTER as FHIR
 from fhir_equity.adapters.protocol import Range
 from fhir_equity.adapters.source import sources
 from fhir_equity.model import Member
 from fhir_equity.pipeline.workspace import Workspace
-from tests.benchmarks import bench_audit, bench_memory, bench_peers, bench_vocabulary, bench_write
+from tests.benchmarks import bench_audit, bench_fhir, bench_memory, bench_peers, bench_vocabulary, bench_write
+from tests.benchmarks import generate_fhir as patients
 from tests.benchmarks.generate_834 import file_of, generate, write
 
 
@@ -127,4 +129,39 @@ def test_the_peak_of_an_audit_and_what_a_member_adds(tmp_path: Path) -> None:
     assert told.splitlines() == [
         "peak of audit: 60 MB at 1,000 members (at most 100)",
         "60 MB at 3,000: 25.0 bytes for each member beyond (at most 16)",
+    ]
+
+
+def test_the_same_patients_every_time(tmp_path: Path) -> None:
+    content = patients.file_of(400, tmp_path).read_bytes()
+    assert hashlib.sha256(content).hexdigest()[:16] == "023ed9f4ce0f5b3d"
+    assert 1550 < len(content) / 400 < 1650
+    assert 350 < content.count(b'"communication":') < 375
+    assert 5 < content.count(b'"as I say it: ') < 25
+
+
+def test_every_patient_is_read_at_once_and_nothing_is_found(tmp_path: Path) -> None:
+    path = patients.file_of(300, tmp_path)
+    people = list(FHIR.read(sources([path])[0], Range(), bench_fhir.context()))
+    assert all(isinstance(person, Member) and not person.findings and not person.losses for person in people)
+    assert len({person.key for person in people if isinstance(person, Member)}) == 300
+    assert {len(person.answers) for person in people if isinstance(person, Member)} == {4, 5}
+    assert bench_fhir.peak(path) > 30e6
+    with pytest.raises(ValueError, match=r"^reading ended with 1$"):
+        bench_fhir.peak(tmp_path / "none")
+
+
+def test_the_floor_and_the_peer_of_reading_patients(tmp_path: Path) -> None:
+    path = patients.file_of(120, tmp_path)
+    seconds = bench_fhir.measure(path, 120, rounds=2)
+    assert [len(spent) for spent in seconds.values()] == [2, 2, 2]
+    with pytest.raises(ValueError, match=r"^orjson.loads: 120 of 121 Patients$"):
+        bench_fhir.measure(path, 121, rounds=1)
+    told = {bench_fhir.FLOOR: [1e-6, 2e-6], bench_fhir.OURS: [2e-6, 6e-6], bench_fhir.PEER: [60e-6, 60e-6]}
+    assert [line.split() for line in bench_fhir.report(told, 120).splitlines()[1:]] == [
+        ["orjson.loads", "1.50", "us"],
+        ["read", "to", "Members", "4.00", "us"],
+        ["fhir.resources", "R4B", "60.00", "us"],
+        ["reading", "is", "2.50", "x", "orjson.loads", "(at", "most", "3)"],
+        ["fhir.resources", "R4B", "is", "20", "x", "reading", "(at", "least", "20)"],
     ]

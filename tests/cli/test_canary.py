@@ -32,6 +32,23 @@ PATIENT = {
     "extension": [{"url": "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race", "valueString": "CANARYRACE"}],
     "communication": [{"language": {"text": "CANARYWORD"}, "preferred": "CANARYWORD"}],
 }
+XML = """<Patient xmlns="http://hl7.org/fhir"><extension url="http://hl7.org/fhir/us/core/StructureDefinition/us-core-race">
+<extension url="text"><valueString value="CANARYRACE"/></extension></extension><identifier><value value="CANARYID77"/>
+</identifier><name><family value="CANARYNAME"/></name><birthDate value="1903-11-04"/></Patient>"""
+ASIDE = {
+    "resourceType": "Observation",
+    "code": {"coding": [{"system": "http://loinc.org", "code": "76690-7"}]},
+    "subject": {"reference": "Patient/CANARYID77"},
+    "valueString": "CANARYWORD",
+}
+MANIFEST = {
+    "transactionTime": "CANARYWORD",
+    "output": [
+        {"type": "Patient", "url": "https://CANARYNAME/Patient.ndjson"},
+        {"type": "CANARYWORD", "url": "https://h/CANARYID77.ndjson"},
+    ],
+    "deleted": [{"type": "Bundle", "url": "CANARYNAME"}],
+}
 SURVEY = "member_id,first_name,last_name,birth_date,survey_date,race_ethnicity,language_spoken,gender_identity\n"
 SURVEY += "CANARYID77,CANARYGIVEN,CANARYNAME,11/04/1903,CANARYWORD,CANARYRACE,CANARYWORD,CANARYWORD\n"
 SURVEY += "CANARYID77,CANARYGIVEN,CANARYNAME\n,,CANARYNAME,,,CANARYRACE,,\n"
@@ -64,7 +81,14 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         "survey.csv": SURVEY,
         "no-key.csv": "first_name,race_ethnicity\nCANARYGIVEN,CANARYRACE\n",
         "text.txt": "CANARYNAME is CANARYRACE\n",
+        "patient.xml": XML,
+        "broken.xml": XML.replace("</name>", "<CANARYWORD>"),
+        "unfit.xml": XML.replace("birthDate", "CANARYWORD"),
+        "aside.ndjson": f"{json.dumps(ASIDE)}\n{json.dumps(ASIDE)}\n",
+        "bulk/Patient.ndjson": json.dumps(PATIENT) + "\n",
+        "bulk/manifest.json": json.dumps(MANIFEST),
     }
+    (tmp_path / "bulk").mkdir()
     for name, content in files.items():
         (tmp_path / name).write_text(content)
     with running(tmp_path / "hie.db") as url:
@@ -74,6 +98,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 FILES = ["good.834", "bad.834", "cut.834", "patient.json", "lines.ndjson", "broken.json", "survey.csv", "no-key.csv"]
+FILES += ["patient.xml", "broken.xml", "unfit.xml", "aside.ndjson", "bulk"]
 CALLS: list[list[str]] = [
     ["audit", *FILES, "text.txt", "--by", "state"],
     *(["audit", name] for name in FILES),

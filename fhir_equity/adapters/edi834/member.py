@@ -114,7 +114,7 @@ class MemberReader:
             tuple(answers),
             self._findings(raw, shape, notes) if notes else (),
             self._lost[tuple(lost)] if lost else (),
-            None,
+            b"",
             "segment",
             raw.number,
             raw.offset if raw.whole else raw.offset_of(0),

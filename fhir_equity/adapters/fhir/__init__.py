@@ -1,4 +1,4 @@
-"""FHIR R4 Patients (US Core): read from resources, Bundles and NDJSON, written as NDJSON, merged, validated.
+"""FHIR R4 Patients (US Core): read from resources, Bundles, NDJSON and XML, written as NDJSON, merged, validated.
 
 The definitions of codes are in `fhir_equity.adapters.fhir.terminology`.
 """
@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
 from fhir_equity.adapters.fhir import layout
+from fhir_equity.adapters.fhir.export import read_export
 from fhir_equity.adapters.fhir.merge import merge
 from fhir_equity.adapters.fhir.patient import answers_of
 from fhir_equity.adapters.fhir.read import read, read_again
 from fhir_equity.adapters.fhir.validate import validate
 from fhir_equity.adapters.fhir.write import patient_from, resources_from, write
+from fhir_equity.adapters.manifest import MOST, is_manifest, manifest_in
 from fhir_equity.adapters.protocol import Adapter, Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Loss, Outgoing, Rejected
@@ -30,16 +32,17 @@ class _Fhir:
     families = False
 
     def recognises(self, head: bytes, name: str) -> bool:
-        """Whether the head is FHIR JSON, NDJSON or XML. XML is refused by name when it is read."""
-        return layout.recognises(head)
+        """Whether the head is FHIR JSON, NDJSON or XML, or the manifest of a Bulk Data export."""
+        return layout.recognises(head) or is_manifest(head)
 
     def split(self, source: Source, pieces: int) -> list[Range]:
         """Cut NDJSON at line starts; a document stays whole."""
         return layout.cut(source, pieces)
 
     def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
-        """Read a range: see `fhir_equity.adapters.fhir.read`."""
-        return read(source, part, context)
+        """Read a range: see `fhir_equity.adapters.fhir.read`; of a manifest, its export."""
+        manifest = manifest_in(b"".join(source.part(0, MOST))) if is_manifest(source.head()) else None
+        return read(source, part, context) if manifest is None else read_export(source, manifest, context)
 
     def join(self, seams: Sequence[Seam]) -> list[Read] | None:
         """Nothing: a range leaves nothing open."""

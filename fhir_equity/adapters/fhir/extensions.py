@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
-from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, compact, objects_at
+from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, compact, loaded, object_at, objects_at
 from fhir_equity.adapters.fhir.values import ABSENT_URL, Value, absent_reason, united, value_of
 from fhir_equity.model import Received, Severity
 
@@ -12,10 +14,12 @@ US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/"
 CORE = "http://hl7.org/fhir/StructureDefinition/"
 _ARGONAUT = "http://fhir.org/guides/argonaut/StructureDefinition/"
 _ECR = "http://hl7.org/fhir/us/ecr/StructureDefinition/"
+# A security label of one element (FHIR Data Segmentation for Privacy).
+INLINE_LABEL = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
 _OMB = ("ombCategory", "detailed", "text")
 _TRIBES = ("tribalAffiliation", "TribeName")
 # Parts that are part of the definition and kept in `raw` only.
-_BESIDE = ("isEnrolled", "EnrolledTribeMember", "period", "comment")
+_BESIDE = ("isEnrolled", "EnrolledTribeMember", "period", "comment", INLINE_LABEL)
 
 
 class Kind(Struct, frozen=True):
@@ -72,6 +76,15 @@ KINDS = (
 _BY_URL = {kind.url: kind for kind in KINDS}
 
 
+class Extension(Struct, frozen=True):
+    """An extension of a Patient, understood: what it answers, if anything, its labels and what is wrong with it."""
+
+    received: Received | None = None
+    many: bool = False
+    labels: tuple[Json, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
 class Reading(Struct, frozen=True):
     """What one element said, ready to be interned: equal JSON gives the same Reading."""
 
@@ -126,15 +139,36 @@ def _value(kind: Kind, extension: Json, problems: Problems) -> Value:
     return united([*coded, *texts, *reasons])
 
 
-def united_reading(kind: Kind, readings: list[Reading], raw: str) -> Reading:
-    """Several extensions about one topic as one answer; a finding where only one is allowed."""
-    value = united([Value(reading.received.codings, reading.received.text) for reading in readings])
-    problems = Problems()
-    if not kind.many:
-        problems.note(f"fhir.{kind.topic}.repeated", Severity.WARNING, "the extension may occur once only")
-    return Reading(Received(kind.topic, kind.element, value.codings, value.text, raw), tuple(problems))
+def united_received(several: Sequence[Received]) -> Received:
+    """Several extensions about one topic as one; the element is that of the first."""
+    value = united([Value(received.codings, received.text) for received in several])
+    raw = "[" + ",".join(received.raw for received in several) + "]"
+    return Received(several[0].topic, several[0].element, value.codings, value.text, raw)
 
 
 def raw_of(extension: Json) -> str:
     """The extension as compact JSON, which is both what was received and the key of its Reading."""
     return compact(extension).decode("utf-8")
+
+
+def extension_from(raw: bytes) -> Extension:
+    """Understand one extension from its JSON. Paths of problems are below it."""
+    problems = Problems()
+    extension = loaded(raw)
+    if not isinstance(extension, dict):
+        problems.malformed("")
+        return Extension(problems=tuple(problems))
+    kind = kind_of(extension)
+    if kind is None:
+        if not isinstance(extension.get("url"), str):
+            problems.malformed(".url")
+        return Extension(problems=tuple(problems))
+    reading = reading_of(kind, extension, raw_of(extension))
+    return Extension(reading.received, kind.many, _labels(extension), reading.problems)
+
+
+def _labels(extension: Json) -> tuple[Json, ...]:
+    """The security labels that an extension carries itself."""
+    parts = objects_at(extension, "extension", "", Problems())
+    found = [object_at(part, "valueCoding", "", Problems()) for _, part in parts if part.get("url") == INLINE_LABEL]
+    return tuple(found)

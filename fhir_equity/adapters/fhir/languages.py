@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, compact, object_at, objects_at
@@ -9,8 +11,11 @@ from fhir_equity.adapters.fhir.values import Value, concept, united
 from fhir_equity.model import Received, Severity
 
 PREFERENCE_TYPE = "http://hl7.org/fhir/StructureDefinition/patient-preferenceType"
+PROFICIENCY = "http://hl7.org/fhir/StructureDefinition/patient-proficiency"
 SPOKEN, WRITTEN = "language_spoken", "language_written"
 ELEMENT = "fhir.communication"
+# HL7 v3 LanguageAbilityMode: expressed and received, spoken and written.
+_MODES = ((SPOKEN, {"ESP", "RSP"}), (WRITTEN, {"EWR", "RWR"}))
 
 
 class Entry(Struct, frozen=True):
@@ -78,15 +83,27 @@ def _entry(number: int, item: Json, problems: Problems) -> Entry:
 
 
 def _topics(item: Json, path: str, problems: Problems) -> tuple[str, ...]:
-    """What the entry is about (extension patient-preferenceType); speech where nothing is said."""
+    """What the entry is for: patient-preferenceType, else patient-proficiency; speech where nothing is said."""
     codes = _preference_types(item, path, problems)
     if "_preferred" in item:
         holder = object_at(item, "_preferred", path, problems)
         codes += _preference_types(holder, f"{path}._preferred", problems)
     topics = tuple(topic for code, topic in (("verbal", SPOKEN), ("written", WRITTEN)) if code in codes)
-    if codes and not topics:
+    if not codes:
+        modes = set(_proficient(item, path, problems))
+        topics = tuple(topic for topic, known in _MODES if modes & known)
+    elif not topics:
         problems.note("fhir.communication.preference_type", Severity.WARNING, "neither verbal nor written", path)
     return topics or (SPOKEN,)
+
+
+def _proficient(item: Json, path: str, problems: Problems) -> Iterator[str]:
+    """The modes of patient-proficiency. How good somebody is at it stays in the record."""
+    for number, extension in objects_at(item, "extension", path, problems):
+        if extension.get("url") == PROFICIENCY:
+            for _, part in objects_at(extension, "extension", f"{path}.extension[{number}]", problems):
+                if part.get("url") == "type":
+                    yield str(object_at(part, "valueCoding", path, problems).get("code"))
 
 
 def _preference_types(holder: Json, path: str, problems: Problems) -> list[str]:

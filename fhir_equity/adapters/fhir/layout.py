@@ -19,6 +19,8 @@ GRAIN = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 _XML = re.compile(rb"<[^>]*xmlns\s*=\s*[\"']http://hl7\.org/fhir[\"']")
 _TYPED = re.compile(rb'"resourceType"\s*:\s*"')
+_OTHER = re.compile(rb'resourceType"\s*:\s*"(?!Patient")[A-Za-z]+"')
+_SEAM = 64
 _PATIENT_FIRST = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"Patient"')
 
 
@@ -71,18 +73,29 @@ def lines(source: Source, part: Range) -> Iterator[Line]:
             number += block.count(b"\n", 0, skipped)
             offset += skipped
             block = block[skipped:]
-        pieces = block.split(b"\n")
-        for piece in pieces[:-1]:
-            raw = b"".join((*rest, piece))
+        *whole_lines, last = block.split(b"\n")
+        if whole_lines:
+            whole_lines[0] = b"".join((*rest, whole_lines[0]))
             rest = []
+        for raw in whole_lines:
             number += 1
             yield Line(number, offset, raw)
             offset += len(raw) + 1
             if 0 <= part.stop <= offset:
                 return
-        rest.append(pieces[-1])
+        rest.append(last)
     if raw := b"".join(rest):
         yield Line(number + 1, offset, raw)
+
+
+def has_others(source: Source) -> bool:
+    """Whether there may be resources of another type than Patient anywhere in a source."""
+    end = b""
+    for block in source.part(0, -1):
+        if _OTHER.search(block) or _OTHER.search(end + block[:_SEAM]):
+            return True
+        end = block[-_SEAM:]
+    return False
 
 
 def share_of_lines(source: Source) -> float:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
 from fhir_equity.adapters.fhir.express import concept_of
 from fhir_equity.adapters.fhir.person import is_date
-from fhir_equity.adapters.fhir.shape import Json, Problems, object_at
+from fhir_equity.adapters.fhir.shape import Json, Problems, object_at, objects_at
 from fhir_equity.adapters.fhir.values import ABSENT_SYSTEM, Value, concept, united, value_of
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import Expressed, Member
@@ -26,27 +26,47 @@ def topics_of(context: Context) -> dict[str, dict[str, str]]:
     return topics
 
 
-def topic_of(observation: Json, context: Context) -> str:
-    """Which topic an Observation answers, by its LOINC code; empty for all others and for what was withdrawn."""
+class Statement(NamedTuple):
+    """One answer in an Observation: its topic, the element that has the value, and its path below Observation."""
+
+    topic: str
+    holder: Json
+    path: str = ""
+
+
+def statements(observation: Json, context: Context) -> list[Statement]:
+    """What an Observation or its components answer (``[reading.observations]`` of the guide); nothing if withdrawn."""
     if observation.get("status") in _WITHDRAWN:
-        return ""
-    codings = concept(object_at(observation, "code", "", Problems()), "", Problems()).codings
-    codes = {coding.code for coding in codings if coding.system == LOINC}
-    return next((topic for topic, row in topics_of(context).items() if row["code"] in codes), "")
+        return []
+    known: dict[str, str] = context.guide.get("reading", {}).get("observations", {})
+    problems = Problems()
+    parts = [("", observation)]
+    if "component" in observation:
+        parts += [(f".component[{n}]", each) for n, each in objects_at(observation, "component", "", problems)]
+    found = [Statement(_topic(holder, known, problems), holder, path) for path, holder in parts]
+    return [each for each in found if each.topic]
+
+
+def _topic(holder: Json, known: dict[str, str], problems: Problems) -> str:
+    codings = concept(object_at(holder, "code", "", problems), "", problems).codings
+    return next(filter(None, (known.get(f"{each.system}|{each.code}") for each in codings)), "")
 
 
 def is_about(observation: Json, patient: Json) -> bool:
-    """Whether the subject of an Observation is this Patient, by a relative or an absolute reference."""
+    """Whether the subject of an Observation is this Patient, by a relative or an absolute reference or a URN."""
     subject = observation.get("subject")
     reference = subject.get("reference") if isinstance(subject, dict) else None
     name = patient.get("id")
-    return isinstance(reference, str) and isinstance(name, str) and f"/{reference}".endswith(f"/Patient/{name}")
+    if not isinstance(reference, str) or not isinstance(name, str):
+        return False
+    return reference == f"urn:uuid:{name}" or f"/{reference}".endswith(f"/Patient/{name}")
 
 
-def value_in(observation: Json, problems: Problems) -> Value:
-    """What an Observation says, or why it does not. Paths of problems are below Observation."""
-    reason = concept(object_at(observation, "dataAbsentReason", "", problems), ".dataAbsentReason", problems)
-    return united([value_of(observation, "", "", problems), reason])
+def value_in(statement: Statement, problems: Problems) -> Value:
+    """What a statement says, or why it does not. Paths of problems are below Observation."""
+    holder, path = statement.holder, statement.path
+    reason = object_at(holder, "dataAbsentReason", path, problems)
+    return united([value_of(holder, path, "", problems), concept(reason, f"{path}.dataAbsentReason", problems)])
 
 
 def patient_id(patient: Json, member: Member) -> str:

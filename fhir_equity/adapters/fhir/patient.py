@@ -1,28 +1,26 @@
-"""A Patient as parsed JSON, with the Observations about them, becomes a Member; equal answers are read once per run."""
+"""A Patient, with the Observations about them, becomes a Member; what is equal byte for byte is read once per run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-import msgspec
-
-from fhir_equity.adapters.fhir.extensions import Kind, Reading, kind_of, raw_of, reading_of, united_reading
+from fhir_equity.adapters.fhir.elements import NOTHING, Meta, Patient, decoded, patient_at
+from fhir_equity.adapters.fhir.extensions import Extension, extension_from, united_received
 from fhir_equity.adapters.fhir.languages import Languages, languages_of
-from fhir_equity.adapters.fhir.observation import is_about, topic_of, value_in
-from fhir_equity.adapters.fhir.person import address_of, birth_date_of, identifiers_of, is_date, key_of, name_of
-from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, compact, objects_at, text_at
+from fhir_equity.adapters.fhir.observation import Statement, is_about, statements, value_in
+from fhir_equity.adapters.fhir.origins import Origins
+from fhir_equity.adapters.fhir.person import address_of, birth_date_of, identifiers_of, key_of, name_of
+from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, below, compact, loaded
 from fhir_equity.adapters.fhir.values import Value, absent, united
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import (
     Answer,
     Coding,
-    Collector,
     Finding,
     Locator,
     Loss,
     Member,
-    Method,
     Origin,
     Received,
     Relationship,
@@ -33,6 +31,10 @@ from fhir_equity.model import (
 MOST = 50_000
 # The loss of an entry of Patient.communication that another one is preferred to.
 PASSED = "fhir.communication.not_preferred"
+
+# A severity and a message.
+IMPUTED = (Severity.WARNING, "a machine asserted it: it is not taken for an answer")
+MODIFIED = (Severity.WARNING, "a modifier extension may change what it means")
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -51,129 +53,192 @@ class PatientReader:
     """Reads the Patients of one artefact, sharing one Origin and every Received that is equal."""
 
     def __init__(self, artefact: str, context: Context) -> None:
-        attestation = context.attestation
         self._context = context
-        self._origin = Origin(
-            partner=context.partner,
-            artefact=artefact,
-            collector=attestation.get("collector", Collector.OTHER.value),
-            method=attestation.get("method", Method.UNSTATED.value),
-            standard=attestation.get("standard", ""),
-            question=attestation.get("question", ""),
-        )
-        self._readings: dict[str, Reading] = {}
+        self._origins = Origins(artefact, context)
+        self._labelled: dict[tuple[str, bytes], Origin | None] = {}
+        self._extensions: dict[bytes, Extension] = {}
+        self._united: dict[tuple[Received, ...], Received] = {}
         self._languages: dict[bytes, Languages] = {}
-        self._genders: dict[tuple[Coding, ...], Received] = {}
+        self._genders: dict[tuple[str, bytes], tuple[Received | None, tuple[Problem, ...]]] = {}
+
+    def line(self, raw: bytes, place: Locator) -> Member | None:
+        """The Member of a Patient from its JSON, where that is as FHIR has it; None where `member` must look."""
+        patient = decoded(raw)
+        return None if patient is None else self._member(patient, raw, Problems(), place)
 
     def member(self, patient: Json, place: Locator) -> Member:
-        """The Member of a Patient. `place` locates the resource; paths are added to it."""
+        """The Member of a Patient of any shape. `place` locates the resource; paths are added to it."""
         problems = Problems()
+        return self._member(patient_at(patient, problems), compact(patient), problems, place)
+
+    def _member(self, patient: Patient, record: bytes, problems: Problems, place: Locator) -> Member:
         identifiers = identifiers_of(patient, problems)
-        key, rule = key_of(identifiers, text_at(patient, "id", "", problems), self._context.guide)
+        key, rule = key_of(identifiers, patient.id, self._context.guide)
         if not key:
             key, rule = f"{place.artefact}#{place.number}", "fhir.position"
             problems.note("fhir.patient.no_identity", Severity.WARNING, "neither an identifier nor an id")
-        member = Member(
+        origin = self._origin(patient.meta)
+        answers: list[Answer] = []
+        losses: tuple[Loss, ...] = ()
+        if origin is None:
+            problems.note("fhir.patient.imputed", *IMPUTED, ".meta.security")
+        else:
+            answers = self._extension_answers(patient, origin, place, problems)
+            answers += self._gender(patient, origin, place, problems)
+            losses = self._add_languages(patient, answers, origin, place, problems)
+        _report(patient, problems)
+        return Member(
             partner=self._context.partner,
             key=key,
             key_rule=rule,
             identifiers=identifiers,
             name=name_of(patient, problems),
             birth_date=birth_date_of(patient, problems),
-            address=address_of(patient, problems),
-            resource=patient,
+            address=address_of(patient),
+            answers=tuple(answers),
+            findings=tuple(_findings(problems, place)) if problems else (),
+            losses=losses,
+            record=record,
             unit=place.unit,
             number=place.number,
             offset=place.offset,
         )
-        answers = self._extension_answers(patient, place, problems)
-        answers += self._gender(patient, place, problems)
-        self._add_languages(member, answers, place, problems)
-        member.answers = tuple(answers)
-        if problems:
-            member.findings = tuple(_findings(problems, place))
-        return member
+
+    def wants(self, resource: Json) -> bool:
+        """Whether a resource that is no Patient says something of ours about one."""
+        return resource["resourceType"] == "Observation" and bool(statements(resource, self._context))
 
     def observed(self, member: Member, observation: Json, place: Locator) -> bool:
         """Add what an Observation says to the Member of its Patient; False where it is not about them or us."""
-        topic = topic_of(observation, self._context)
-        if not topic or not is_about(observation, member.resource or {}):
+        if not self.wants(observation) or not is_about(observation, member.resource or {}):
             return False
-        problems = Problems()
-        value = value_in(observation, problems)
-        if value == Value() and not problems:
-            problems.note(f"fhir.{topic}.empty", Severity.WARNING, "there is no value in it")
-        said = {name: each for name, each in observation.items() if name.startswith(("value", "dataAbsent"))}
-        raw = compact(said).decode("utf-8")  # not the ids: equal answers of many people are kept once
-        others = [each for each in member.answers if each.topic == topic]
-        if others:  # several answers, or the same one in an extension too, are one answer of the person
-            before = others[0].received
-            value = united([Value(before.codings, before.text), value])
-            raw = f"{before.raw}\n{raw}"
-        received = Received(topic, "fhir.observation", value.codings, value.text, raw)
-        on = text_at(observation, "effectiveDateTime", "", problems)[:10]
-        origin = msgspec.structs.replace(self._origin, collected_on=on) if is_date(on) else self._origin
-        answer = Answer(received, origin, place.unit, place.number, place.offset, "Observation")
-        member.answers = (*(each for each in member.answers if each.topic != topic), answer)
-        member.findings = (*member.findings, *_findings(problems, place, "Observation"))
+        self.add(member, observation, place)
         return True
 
-    def _answer(self, received: Received, place: Locator, path: str) -> Answer:
-        return Answer(received, self._origin, place.unit, place.number, place.offset, path)
+    def add(self, member: Member, observation: Json, place: Locator) -> None:
+        """Add what an Observation about a Member says."""
+        problems = Problems()
+        origin = self._origins.of_observation(observation, problems)
+        for statement in statements(observation, self._context):
+            if origin is None:
+                problems.note(f"fhir.{statement.topic}.imputed", *IMPUTED, statement.path)
+            elif "modifierExtension" in observation or "modifierExtension" in statement.holder:
+                problems.note(f"fhir.{statement.topic}.modified", *MODIFIED, f"{statement.path}.modifierExtension")
+            else:
+                self._state(member, statement, origin, place, problems)
+        member.findings = (*member.findings, *_findings(problems, place, "Observation"))
 
-    def _extension_answers(self, patient: Json, place: Locator, problems: Problems) -> list[Answer]:
-        groups: dict[str, list[tuple[int, Kind, Json]]] = {}
-        for number, extension in objects_at(patient, "extension", "", problems):
-            kind = kind_of(extension)
-            if kind is not None:
-                groups.setdefault(kind.topic, []).append((number, kind, extension))
-            elif not isinstance(extension.get("url"), str):
-                problems.malformed(f".extension[{number}].url")
-        return [self._group_answer(group, place, problems) for group in groups.values()]
+    def _state(self, member: Member, statement: Statement, origin: Origin, place: Locator, problems: Problems) -> None:
+        """Several statements on a topic, or one in an extension and an Observation, are one answer of the person."""
+        topic, holder, path = statement
+        before = len(problems)
+        value = value_in(statement, problems)
+        if value == Value() and len(problems) == before:
+            problems.note(f"fhir.{topic}.empty", Severity.WARNING, "there is no value in it", path)
+        said = {name: each for name, each in holder.items() if name.startswith(("value", "dataAbsent"))}
+        raw = compact(said).decode("utf-8")  # not the ids: equal answers of many people are kept once
+        others = [each.received for each in member.answers if each.topic == topic]
+        for other in others:
+            value = united([Value(other.codings, other.text), value])
+            raw = f"{other.raw}\n{raw}"
+        received = Received(topic, "fhir.observation", value.codings, value.text, raw)
+        answer = _answer(received, origin, place, f"Observation{path}")
+        member.answers = (*(each for each in member.answers if each.topic != topic), answer)
 
-    def _group_answer(self, group: list[tuple[int, Kind, Json]], place: Locator, problems: Problems) -> Answer:
-        readings = [self._reading(kind, extension) for _, kind, extension in group]
-        for (number, _, _), reading in zip(group, readings, strict=True):
-            problems += _below(reading.problems, f".extension[{number}]")
-        first, kind, _ = group[0]
-        path = f".extension[{first}]"
-        reading = readings[0]
-        if len(group) > 1:
-            raw = "[" + ",".join(each.received.raw for each in readings) + "]"
-            reading = self._readings.get(raw) or _remember(self._readings, raw, united_reading(kind, readings, raw))
-            problems += _below(reading.problems, path)
-        return self._answer(reading.received, place, f"Patient{path}")
+    def _origin(self, meta: Meta) -> Origin | None:
+        if not meta.source and meta.security is NOTHING:
+            return self._origins.attested
+        source = self._origins.source_of(meta.source)
+        key = (source, bytes(meta.security))
+        if key not in self._labelled:
+            _remember(self._labelled, key, self._origins.of_resource(source, _labels(key[1])))
+        return self._labelled[key]
 
-    def _reading(self, kind: Kind, extension: Json) -> Reading:
-        raw = raw_of(extension)
-        return self._readings.get(raw) or _remember(self._readings, raw, reading_of(kind, extension, raw))
+    def _extension_answers(self, patient: Patient, origin: Origin, place: Locator, problems: Problems) -> list[Answer]:
+        answers: dict[str, Answer] = {}
+        repeated: dict[str, list[Extension]] = {}
+        for number, item in enumerate(patient.extension):
+            raw = bytes(item)
+            found = self._extensions.get(raw) or _remember(self._extensions, raw, extension_from(raw))
+            if found.problems:
+                problems += below(found.problems, f".extension[{number}]")
+            received = found.received
+            if received is None:
+                continue
+            told = self._origins.labelled(origin, found.labels) if found.labels else origin
+            if told is None:
+                problems.note(f"fhir.{received.topic}.imputed", *IMPUTED, f".extension[{number}]")
+            elif received.topic in answers:
+                repeated.setdefault(received.topic, []).append(found)
+            else:
+                answers[received.topic] = _answer(received, told, place, f"Patient.extension[{number}]")
+        for topic, more in repeated.items():
+            answers[topic] = self._together(answers[topic], more, place, problems)
+        return list(answers.values())
 
-    def _gender(self, patient: Json, place: Locator, problems: Problems) -> list[Answer]:
-        code = text_at(patient, "gender", "", problems)
-        codings: tuple[Coding, ...] = (Coding("administrative-gender", code),) if code else ()
-        if "_gender" in patient:
-            codings += absent(patient, "gender", "", problems)
-        if not codings:
-            return []
-        received = self._genders.get(codings)
+    def _together(self, first: Answer, more: list[Extension], place: Locator, problems: Problems) -> Answer:
+        """Several extensions about one topic as one answer; a finding where only one is allowed."""
+        several = (first.received, *(each.received for each in more if each.received is not None))
+        received = self._united.get(several) or _remember(self._united, several, united_received(several))
+        if not all(each.many for each in more):
+            path = first.path.removeprefix("Patient")
+            problems.note(f"fhir.{first.topic}.repeated", Severity.WARNING, "the extension may occur once only", path)
+        return _answer(received, first.origin, place, first.path)
+
+    def _gender(self, patient: Patient, origin: Origin, place: Locator, problems: Problems) -> list[Answer]:
+        key = (patient.gender, bytes(patient.beside_gender))
+        received, noted = self._genders.get(key) or _remember(self._genders, key, _gender(*key))
+        problems += noted
         if received is None:
-            raw = code or codings[0].code
-            received = _remember(self._genders, codings, Received("sex", "fhir.gender", codings, "", raw))
-        return [self._answer(received, place, "Patient.gender")]
+            return []
+        return [_answer(received, origin, place, "Patient.gender")]
 
-    def _add_languages(self, member: Member, answers: list[Answer], place: Locator, problems: Problems) -> None:
-        patient = member.resource or {}
-        if "communication" not in patient:
-            return
-        raw = compact(patient["communication"])
-        found = self._languages.get(raw) or _remember(self._languages, raw, languages_of(patient))
+    def _add_languages(
+        self, patient: Patient, answers: list[Answer], origin: Origin, place: Locator, problems: Problems
+    ) -> tuple[Loss, ...]:
+        raw = bytes(patient.communication)
+        if not raw:
+            return ()
+        found = self._languages.get(raw)
+        if found is None:
+            found = _remember(self._languages, raw, languages_of({"communication": loaded(raw)}))
         for received, number in found.received:
-            answers.append(self._answer(received, place, f"Patient.communication[{number}]"))
-        member.losses = tuple(
+            answers.append(_answer(received, origin, place, f"Patient.communication[{number}]"))
+        problems += found.problems
+        if not found.passed:
+            return ()
+        return tuple(
             Loss(PASSED, Relationship.NARROWER, topic, _at(place, f".communication[{number}]"))
             for topic, number in found.passed
         )
-        problems += found.problems
+
+
+def _answer(received: Received, origin: Origin, place: Locator, path: str) -> Answer:
+    return Answer(received, origin, place.unit, place.number, place.offset, path)
+
+
+def _labels(security: bytes) -> list[Json]:
+    value = loaded(security) if security else []
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _report(patient: Patient, problems: Problems) -> None:
+    """Say what of a Patient is not read though it may matter."""
+    if patient.modifier_extension is not NOTHING:
+        problems.note("fhir.patient.modified", *MODIFIED, ".modifierExtension")
+    if patient.contained is not NOTHING:
+        problems.note("fhir.patient.contained", Severity.INFO, "what is contained is not read", ".contained")
+    if patient.animal is not NOTHING:
+        problems.note("fhir.patient.animal", Severity.WARNING, "an animal, read like a person", ".animal")
+
+
+def _gender(code: str, beside: bytes) -> tuple[Received | None, tuple[Problem, ...]]:
+    problems = Problems()
+    codings: tuple[Coding, ...] = (Coding("administrative-gender", code),) if code else ()
+    if beside:
+        codings += absent({"_gender": loaded(beside)}, "gender", "", problems)
+    received = Received("sex", "fhir.gender", codings, "", code or codings[0].code) if codings else None
+    return received, tuple(problems)
 
 
 def _remember(cache: dict[K, V], key: K, value: V) -> V:
@@ -181,10 +246,6 @@ def _remember(cache: dict[K, V], key: K, value: V) -> V:
         cache.clear()
     cache[key] = value
     return value
-
-
-def _below(problems: Iterable[Problem], path: str) -> list[Problem]:
-    return [Problem(each.code, each.severity, path + each.path, each.message) for each in problems]
 
 
 def _findings(problems: Iterable[Problem], place: Locator, kind: str = "Patient") -> list[Finding]:

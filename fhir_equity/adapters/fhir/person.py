@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
-from fhir_equity.adapters.fhir.shape import Json, Problems, object_at, objects_at, text_at, texts_at
+from fhir_equity.adapters.fhir.elements import NOTHING, HumanName, Patient, PostalAddress
+from fhir_equity.adapters.fhir.shape import Problem, Problems, below, loaded
+from fhir_equity.adapters.fhir.values import concept
 from fhir_equity.model import Address, Identifier, Name, Severity
 
 SSN_SYSTEMS = ("http://hl7.org/fhir/sid/us-ssn", "urn:oid:2.16.840.1.113883.4.1")
@@ -20,32 +23,33 @@ _PAST_USES = ("old", "maiden", "anonymous")
 _DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-\d\d)?)?")
 
 
-def identifiers_of(patient: Json, problems: Problems) -> tuple[Identifier, ...]:
+def identifiers_of(patient: Patient, problems: Problems) -> tuple[Identifier, ...]:
     """Every identifier that has a value; `kind` is its type code, else its type's text."""
     found = []
-    for number, item in objects_at(patient, "identifier", "", problems):
-        path = f".identifier[{number}]"
-        value = text_at(item, "value", path, problems)
-        system = text_at(item, "system", path, problems)
-        use = text_at(item, "use", path, problems)
-        kinds = _kinds(item, path, problems) if "type" in item else []
-        if system.strip() in SSN_SYSTEMS or any(kind.casefold() in SSN_TYPES for kind in kinds):
-            use = "ssn"
-        if value.strip():
-            found.append(Identifier(system, value, kinds[0] if kinds else "", use))
+    for number, each in enumerate(patient.identifier):
+        kind, ssn, noted = _kind(each.system, bytes(each.type))
+        if noted:
+            problems += below(noted, f".identifier[{number}].type")
+        if each.value.strip():
+            found.append(Identifier(each.system, each.value, kind, "ssn" if ssn else each.use))
+        else:  # masked, or of an assigner who is known and a value that is not
+            problems.note("fhir.identifier.no_value", Severity.INFO, "not used", f".identifier[{number}]")
     return tuple(found)
 
 
-def _kinds(item: Json, path: str, problems: Problems) -> list[str]:
-    holder = object_at(item, "type", path, problems)
-    path += ".type"
-    words = []
-    for number, each in objects_at(holder, "coding", path, problems):
-        if word := text_at(each, "code", f"{path}.coding[{number}]", problems).strip():
-            words.append(word)
-    if word := text_at(holder, "text", path, problems):
-        words.append(word)
-    return words
+@lru_cache(maxsize=1024)
+def _kind(system: str, raw: bytes) -> tuple[str, bool, tuple[Problem, ...]]:
+    """What an identifier's type calls it, whether it is a social security number, and what is wrong with the type."""
+    problems = Problems()
+    ssn = system.strip() in SSN_SYSTEMS
+    value = loaded(raw) if raw else {}
+    if not isinstance(value, dict):
+        problems.malformed("")
+        return "", ssn, tuple(problems)
+    said = concept(value, "", problems)
+    words = [word for word in (*(each.code.strip() for each in said.codings), said.text) if word]
+    ssn = ssn or any(word.casefold() in SSN_TYPES for word in words)
+    return next(iter(words), ""), ssn, tuple(problems)
 
 
 def key_of(identifiers: Sequence[Identifier], resource_id: str, guide: Mapping[str, Any]) -> tuple[str, str]:
@@ -54,7 +58,9 @@ def key_of(identifiers: Sequence[Identifier], resource_id: str, guide: Mapping[s
     The guide's `key_systems`, then the types of `key_types`, then any identifier that is no social
     security number, then the resource id. One that is no longer in use (`use` old) comes last.
     """
-    usable = sorted((each for each in identifiers if each.use != "ssn"), key=lambda each: each.use == "old")
+    usable = [each for each in identifiers if each.use != "ssn"]
+    if "old" in [each.use for each in usable]:
+        usable.sort(key=lambda each: each.use == "old")
     for system in guide.get("key_systems", ()):
         for each in usable:
             if each.system == system:
@@ -68,61 +74,45 @@ def key_of(identifiers: Sequence[Identifier], resource_id: str, guide: Mapping[s
     return (f"Patient/{resource_id}", "fhir.id") if resource_id else ("", "")
 
 
-def name_of(patient: Json, problems: Problems) -> Name:
+def name_of(patient: Patient, problems: Problems) -> Name:
     """The name in use: official, then usual, then another that has not ended."""
-    names = objects_at(patient, "name", "", problems)
-    if not names:
+    if not patient.name:
         return Name()
-    number, item = min(names, key=lambda each: _name_rank(each[1]))
-    path = f".name[{number}]"
-    # DSTU2 has a list of family names.
-    several = isinstance(item.get("family"), list)
-    name = Name(
-        " ".join(texts_at(item, "family", path, problems)) if several else text_at(item, "family", path, problems),
-        texts_at(item, "given", path, problems),
-        " ".join(texts_at(item, "prefix", path, problems)),
-        " ".join(texts_at(item, "suffix", path, problems)),
-    )
-    if not name.family and not name.given and item.get("text"):
+    chosen = patient.name[0] if len(patient.name) == 1 else min(patient.name, key=_name_rank)
+    family = chosen.family if isinstance(chosen.family, str) else " ".join(chosen.family)
+    if not family and not chosen.given and chosen.text:
+        path = f".name[{patient.name.index(chosen)}]"
         problems.note("fhir.name.text_only", Severity.WARNING, "the name has no family or given part", path)
-    return name
+    return Name(family, chosen.given, " ".join(chosen.prefix), " ".join(chosen.suffix))
 
 
-def _name_rank(item: Json) -> int:
-    use = item.get("use")
-    if use in _PAST_USES or _ended(item):
+def _name_rank(name: HumanName) -> int:
+    if name.use in _PAST_USES or name.period.end:
         return len(_NAME_USES) + 1
-    return _NAME_USES.index(use) if use in _NAME_USES else len(_NAME_USES)
+    return _NAME_USES.index(name.use) if name.use in _NAME_USES else len(_NAME_USES)
 
 
-def address_of(patient: Json, problems: Problems) -> Address:
+def address_of(patient: Patient) -> Address:
     """The address in use: home, then another that has not ended. The county is `district`."""
-    addresses = objects_at(patient, "address", "", problems)
-    if not addresses:
+    if not patient.address:
         return Address()
-    number, item = min(addresses, key=lambda each: _address_rank(each[1]))
-    path = f".address[{number}]"
-    words = (text_at(item, name, path, problems) for name in ("city", "state", "postalCode", "country", "district"))
-    return Address(texts_at(item, "line", path, problems), *words)
+    chosen = patient.address[0] if len(patient.address) == 1 else min(patient.address, key=_address_rank)
+    return Address(chosen.line, chosen.city, chosen.state, chosen.postal_code, chosen.country, chosen.district)
 
 
-def _address_rank(item: Json) -> int:
-    if item.get("use") == "old" or _ended(item):
+def _address_rank(address: PostalAddress) -> int:
+    if address.use == "old" or address.period.end:
         return 2
-    return 0 if item.get("use") == "home" else 1
+    return 0 if address.use == "home" else 1
 
 
-def _ended(item: Json) -> bool:
-    period = item.get("period")
-    return isinstance(period, dict) and "end" in period
-
-
-def birth_date_of(patient: Json, problems: Problems) -> str:
+def birth_date_of(patient: Patient, problems: Problems) -> str:
     """Patient.birthDate as sent; a finding where it is no FHIR date."""
-    value = text_at(patient, "birthDate", "", problems)
-    if value and not is_date(value):
+    if patient.birth_date and not is_date(patient.birth_date):
         problems.note("fhir.birth_date.invalid", Severity.WARNING, "not a FHIR date", ".birthDate")
-    return value
+    elif not patient.birth_date and patient.beside_birth_date is not NOTHING:
+        problems.note("fhir.birth_date.absent", Severity.INFO, "extensions stand in its place", "._birthDate")
+    return patient.birth_date
 
 
 def is_date(value: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -33,6 +34,11 @@ class Problems(list[Problem]):
     def note(self, code: str, severity: Severity, message: str, path: str = "") -> None:
         """Note anything else."""
         self.append(Problem(code, severity, path, message))
+
+
+def below(problems: Iterable[Problem], path: str) -> list[Problem]:
+    """The problems of an element that stands at `path`."""
+    return [Problem(each.code, each.severity, path + each.path, each.message) for each in problems]
 
 
 def text_at(holder: Json, name: str, path: str, problems: Problems) -> str:
@@ -93,6 +99,14 @@ def compact(value: object) -> bytes:
         return orjson.dumps(value)
     except TypeError:
         return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def loaded(raw: bytes) -> Any:
+    """What `compact` wrote, or bytes that were found to be JSON before."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return json.loads(raw)
 
 
 def parse(raw: bytes) -> tuple[Any, bool]:

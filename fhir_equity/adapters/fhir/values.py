@@ -34,15 +34,16 @@ def value_of(extension: Json, path: str, code_system: str, problems: Problems) -
 
     `code_system` is the system of a bare code, which FHIR leaves to the binding.
     """
-    found = [_typed(extension, name, path, code_system, problems) for name in VALUES if name in extension]
-    found += [
-        Value(_absent(object_at(extension, f"_{name}", path, problems), f"{path}._{name}", problems))
-        for name in VALUES
-        if f"_{name}" in extension
-    ]
-    if any(name.startswith("value") and name not in VALUES for name in extension):
-        problems.malformed(f"{path}.value[x]")
-    return united(found) if found else Value()
+    found = []
+    reasons = []
+    for name in extension:
+        if name in VALUES:
+            found.append(_typed(extension, name, path, code_system, problems))
+        elif name.startswith("value"):
+            problems.malformed(f"{path}.value[x]")
+        elif name.startswith("_") and name[1:] in VALUES:
+            reasons.append(Value(_absent(object_at(extension, name, path, problems), f"{path}.{name}", problems)))
+    return united(found + reasons) if found or reasons else Value()
 
 
 def _typed(extension: Json, name: str, path: str, code_system: str, problems: Problems) -> Value:

@@ -33,6 +33,27 @@ def read(*entries: dict[str, Any]) -> Member:
     return answers_of({"resourceType": "Patient", "id": "a", "communication": list(entries)}, "x", Context())
 
 
+def proficient(code: str, *modes: str, preferred_for: tuple[str, ...] = ()) -> dict[str, Any]:
+    found = entry(code, modes=preferred_for, inside=False)
+    parts = [{"url": "type", "valueCoding": {"code": mode}} for mode in modes]
+    level = {"url": "level", "valueCoding": {"code": "E"}}
+    url = "http://hl7.org/fhir/StructureDefinition/patient-proficiency"
+    found["extension"] = [*found.get("extension", []), {"url": url, "extension": [level, *parts]}]
+    return found
+
+
+def test_proficiency_says_what_a_language_is_for_where_nothing_else_does() -> None:
+    assert languages(read(proficient("es", "ESP", "RSP"), proficient("en", "RWR"))) == {
+        "language_spoken": ["es"],
+        "language_written": ["en"],
+    }
+    assert languages(read(proficient("es", "RSP", "EWR"))) == {"language_spoken": ["es"], "language_written": ["es"]}
+    assert languages(read(proficient("es", "EWR", preferred_for=("verbal",)))) == {"language_spoken": ["es"]}
+    for modes in ((), ("ESGN",)):
+        found = read(proficient("es", *modes))
+        assert (languages(found), found.findings) == ({"language_spoken": ["es"]}, ())
+
+
 def languages(member: Member) -> dict[str, list[str]]:
     return {each.topic: [coding.code for coding in each.received.codings] for each in member.answers}
 

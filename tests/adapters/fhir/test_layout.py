@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -130,3 +131,21 @@ def test_documents_and_mixed_lines_stay_whole(raw: bytes) -> None:
 )
 def test_share_of_lines(raw: bytes, share: float) -> None:
     assert layout.share_of_lines(source(raw)) == share
+
+
+class _Cut(Source):
+    """A source whose blocks end where a test wants."""
+
+    def __init__(self, raw: bytes, size: int) -> None:
+        super().__init__("x.ndjson", lambda: io.BytesIO(raw))
+        self._size = size
+
+    def part(self, start: int, stop: int, size: int = 0) -> Iterator[bytes]:
+        return super().part(start, stop, self._size)
+
+
+@given(st.integers(64, 90), st.integers(0, 80))
+def test_other_resources_are_seen_wherever_blocks_end(size: int, before: int) -> None:
+    patients = b" " * before + b'{"resourceType" : "Patient","id":"a"}\n' * 4
+    assert not layout.has_others(_Cut(patients, size))
+    assert layout.has_others(_Cut(patients + b'{"resourceType" : "Observation"}', size))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_equity.adapters.fhir import ADAPTER, resources_from, validate
+from fhir_equity.adapters.fhir import ADAPTER, resources_from, validate, waiting
 from fhir_equity.adapters.protocol import Context, Range
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import (
@@ -38,6 +38,7 @@ VOCABULARY = Vocabulary()
 TOPICS = ("sexual_orientation", "gender_identity", "pronouns")
 VERSIONS = versions(VOCABULARY.tables)
 MEMBER = Member("acme", "k", identifiers=(Identifier("urn:x", "1"),), name=Name("Ruiz", ("Ana",)))
+LOINC = "http://loinc.org"
 SUBJECT = "d8c1ae0b-ad6a-59a5-a60f-2d3cbd9b1b4c"
 
 
@@ -181,7 +182,7 @@ def test_what_was_said_reads_back(version: str, answer: tuple[str, list[Coding]]
     assert set(again.text.split("; ")) == set(meaning.text.split("; "))
 
 
-def test_only_the_observations_of_the_patient_before_are_theirs() -> None:
+def test_an_observation_is_read_wherever_it_stands() -> None:
     patient, observation = written(said("sexual_orientation", BI, text="Bisexual", on="2026-01-02"))
     (member,), _ = read(patient, observation)
     (answer,) = (each for each in member.answers if each.topic == "sexual_orientation")
@@ -189,20 +190,87 @@ def test_only_the_observations_of_the_patient_before_are_theirs() -> None:
     assert (answer.origin.collected_on, answer.number, answer.path) == ("2026-01-02", 2, "Observation")
     assert SUBJECT not in answer.received.raw
     assert patient["id"] not in answer.received.raw
-    other = {**patient, "id": SUBJECT}
+    other = {**patient, "id": SUBJECT, "identifier": [{"system": "urn:x", "value": "2"}]}
+    absolute = observation | {"subject": {"reference": f"https://hie.example/fhir/Patient/{patient['id']}/_history/2"}}
+    logical = observation | {"subject": {"identifier": {"system": "urn:x", "value": "1"}}}
     for lines in (
         (observation, patient),
+        (observation, other, patient),
         (patient, other, observation),
-        (patient, observation | {"status": "entered-in-error"}),
-        (patient, observation | {"subject": {"reference": f"Patient/{SUBJECT}"}}),
-        (patient, observation | {"code": {"coding": [{"system": "http://loinc.org", "code": "8302-2"}]}}),
+        (patient, observation, other),
+        (other, absolute, patient),
+        (other, logical, patient),
+        (other, patient, other, observation),
+    ):
+        members, findings = read(*lines)
+        assert [m.resource for m in members] == [each for each in lines if each["resourceType"] == "Patient"]
+        about = [(m.resource or {})["id"] for m in members if "sexual_orientation" in [a.topic for a in m.answers]]
+        assert (about, findings) == ([patient["id"]], [])
+        bundle = {"resourceType": "Bundle", "entry": [{"resource": each} for each in lines]}
+        assert [each.answers[0].topic for each in read(bundle)[0]] == [each.answers[0].topic for each in members]
+
+
+def test_observations_that_are_not_read_are_counted_and_those_without_a_patient_are_named() -> None:
+    patient, observation = written(said("sexual_orientation", BI, text="Bisexual"))
+    for lines, codes in (
+        ((patient, observation | {"status": "entered-in-error"}), ["fhir.resource.not_used"]),
+        (
+            (patient, observation | {"code": {"coding": [{"system": LOINC, "code": "8302-2"}]}}),
+            ["fhir.resource.not_used"],
+        ),
+        ((patient, observation | {"subject": {"reference": f"Patient/{SUBJECT}"}}), ["fhir.observation.no_patient"]),
+        ((patient, observation | {"subject": "x"}), ["fhir.observation.no_patient"]),
+        ((observation,), ["fhir.observation.no_patient", "fhir.patient.none"]),
     ):
         members, findings = read(*lines)
         assert [a for m in members for a in m.answers if a.topic == "sexual_orientation"] == []
-        assert findings == ["fhir.resource.not_used"]
-    absolute = observation | {"subject": {"reference": f"https://hie.example/Patient/{patient['id']}"}}
-    (member,), findings = read(patient, absolute)
-    assert ([a.topic for a in member.answers if a.topic in TOPICS], findings) == (["sexual_orientation"], [])
+        assert findings == codes
+
+
+def test_a_patient_of_a_bundle_is_known_by_the_url_of_its_entry() -> None:
+    patient, observation = written(said("pronouns", text="xe"))
+    del patient["id"], observation["id"]
+    observation["subject"] = {"reference": "urn:uuid:8a1"}
+    entries = [{"resource": observation}, {"fullUrl": "urn:uuid:8a1", "resource": patient}]
+    (member,), findings = read({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert [(a.received.text, a.number, a.path) for a in member.answers if a.topic == "pronouns"] == [
+        ("xe", 1, "Observation")
+    ]
+    assert findings == []
+
+
+@given(st.permutations(range(6)), st.booleans())
+def test_the_order_of_a_file_changes_nothing(order: list[int], bundled: bool) -> None:
+    people: list[dict[str, Any]] = [{"resourceType": "Patient", "id": f"p{n}"} for n in range(3)]
+    code = {"coding": [{"system": LOINC, "code": "90778-2"}]}
+    asides: list[dict[str, Any]] = [
+        {
+            "resourceType": "Observation",
+            "status": "final",
+            "code": code,
+            "subject": {"reference": f"Patient/p{n}"},
+            "valueString": f"word {n}",
+        }
+        for n in range(3)
+    ]
+    lines = [[*people, *asides][n] for n in order]
+    entries = [{"resource": each} for each in lines]
+    members, findings = read({"resourceType": "Bundle", "entry": entries}) if bundled else read(*lines)
+    said = {member.key: [answer.received.text for answer in member.answers] for member in members}
+    assert (said, findings) == ({f"Patient/p{n}": [f"word {n}"] for n in range(3)}, [])
+
+
+def test_so_many_wait_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "MOST", 2)
+    patient, observation = written(said("pronouns", text="xe"))
+    others = [{**patient, "id": f"p{n}"} for n in range(4)]
+    asides = [{**observation, "subject": {"reference": f"Patient/p{n}"}} for n in range(4)]
+    members, findings = read(*asides, *others)
+    assert [[a.topic for a in m.answers if a.topic == "pronouns"] for m in members] == [["pronouns"]] * 2 + [[]] * 2
+    assert findings == ["fhir.observation.too_many"]
+    beside = [each for pair in zip(others, asides, strict=True) for each in pair]
+    assert read(*beside)[1] == []
+    assert all("pronouns" in [a.topic for a in m.answers] for m in read(*beside)[0])
 
 
 def test_an_observation_that_says_nothing_is_a_finding() -> None:

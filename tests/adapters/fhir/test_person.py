@@ -109,6 +109,17 @@ def test_birth_dates(value: str) -> None:
     assert (member(birthDate=value).birth_date, member(birthDate=value).findings) == (value, ())
 
 
+def test_what_stands_in_the_place_of_a_value_is_told() -> None:
+    masked = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/rendered-value", "valueString": "xx-1"}]}
+    found = member(_birthDate=masked, identifier=[{"system": "urn:x", "_value": masked}, MB])
+    assert (found.birth_date, found.identifiers) == ("", (Identifier("urn:p", "2", "MB"),))
+    assert codes(found) == [
+        ("fhir.identifier.no_value", "Patient.identifier[0]"),
+        ("fhir.birth_date.absent", "Patient._birthDate"),
+    ]
+    assert codes(member(birthDate="1980", _birthDate=masked)) == []
+
+
 @pytest.mark.parametrize("value", ["1980-02-30", "19800229", "80", "1980-13", "1980-02-29T00:00:00Z"])
 def test_a_birth_date_that_is_none_is_kept_with_a_finding(value: str) -> None:
     found = member(birthDate=value)
