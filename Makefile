@@ -27,6 +27,7 @@ lint: $(VENV)/dev.done ## Check style and types only
 bench: $(VENV)/dev.done ## Measure auditing and writing a generated 834 beside its floor, and look-ups beside a dictionary
 	$(BIN)/python -m tests.benchmarks.bench_audit
 	$(BIN)/python -m tests.benchmarks.bench_write
+	$(BIN)/python -m tests.benchmarks.bench_fhir_write
 	$(BIN)/python -m tests.benchmarks.bench_vocabulary
 
 bench-peers: $(VENV)/dev.done ## Measure reading beside linuxforhealth-x12 and pyx12, and the memory of a million members (minutes)

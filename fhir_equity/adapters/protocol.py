@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import IO, Any, Protocol
@@ -10,6 +11,7 @@ from msgspec import Struct, field
 
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Finding, Frame, Loss, Member, Outgoing, Rejected
+from fhir_equity.privacy import KEY_BYTES, Pseudonyms
 
 
 class Range(Struct, frozen=True):
@@ -50,6 +52,7 @@ class Context(Struct, frozen=True):
     as_of: str = ""
     created: str = ""
     control: Iterator[int] = field(default_factory=lambda: count(1))
+    pseudonyms: Pseudonyms = field(default_factory=lambda: Pseudonyms(secrets.token_bytes(KEY_BYTES)))
 
 
 class Adapter(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from fhir_equity.adapters.fhir.extensions import US_CORE
@@ -66,22 +67,30 @@ def concept_of(expressed: Expressed, context: Context) -> Json:
 def extensions_of(expressed: Iterable[Expressed], context: Context, losses: list[Loss]) -> list[Json]:
     """Answers as extensions with one value, of the type and as often as their row in guides/us_core.csv says."""
     places = context.guide.get("places", {})
-    found: dict[str, list[Json]] = {}
+    written: Counter[str] = Counter()
+    found: list[Json] = []
     for each in expressed:
-        place, written = places[each.topic], found.setdefault(each.topic, [])
+        place = places[each.topic]
         values = [value for value in _values(each, place["value"], context) if value is not None]
         if not values:
             losses.append(Loss("fhir.extension.no_code", Relationship.UNMATCHED, each.topic))
         for value in values:
-            if written and place["most"] == "1":
+            if written[each.topic] and place["most"] == "1":
                 losses.append(Loss("fhir.extension.one_only", Relationship.UNMATCHED, each.topic))
             else:
-                written.append({"url": place["url"], place["value"]: value})
-    return [extension for written in found.values() for extension in written]
+                written[each.topic] += 1
+                found.append(_extension(place["url"], place["value"], value))
+    return found
+
+
+def _extension(url: str, kind: str, value: object) -> Json:
+    """A simple extension, or for a kind like ``value.valueCodeableConcept`` one with a part of that URL."""
+    part, _, type_ = kind.rpartition(".")
+    return {"url": url, "extension": [{"url": part, type_: value}]} if part else {"url": url, type_: value}
 
 
 def _values(expressed: Expressed, kind: str, context: Context) -> list[object]:
-    if kind == "valueCodeableConcept":
+    if kind.endswith("valueCodeableConcept"):
         return [concept_of(expressed, context) or None]
     codings = (*expressed.categories, *expressed.details)
     if kind == "valueCoding":
@@ -89,18 +98,18 @@ def _values(expressed: Expressed, kind: str, context: Context) -> list[object]:
     return [coding.code == "true" if kind == "valueBoolean" else coding.code for coding in codings]
 
 
-def communication_of(expressed: Mapping[str, Expressed], context: Context, losses: list[Loss]) -> list[Json]:
-    """Patient.communication: one preferred entry per language and question.
+def communication_of(expressed: Mapping[str, Expressed], context: Context, losses: list[Loss]) -> dict[str, list[Json]]:
+    """Patient.communication by topic: one preferred entry per language and question.
 
     Where both questions have answers each entry says which it is about, also when the language is
     the same: an entry that says nothing is about speech. R4, Patient.communication: several modes
     need several entries.
     """
-    found: list[Json] = []
-    for topic, _ in MODES:
-        if topic in expressed:
-            found += entries_for(expressed[topic], context, losses, marked=marked(topic, expressed))
-    return found
+    return {
+        topic: entries_for(expressed[topic], context, losses, marked=marked(topic, expressed))
+        for topic, _ in MODES
+        if topic in expressed
+    }
 
 
 def marked(topic: str, expressed: Mapping[str, Expressed]) -> bool:

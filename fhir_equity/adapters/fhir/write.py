@@ -1,178 +1,191 @@
-"""Write Members as US Core Patients, telling what a Patient has no place for."""
+"""Write Members as Patients of one version of US Core, with Observations and Provenance beside them.
+
+Telling what has no place is part of it. Equal answers are written once per run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import IO, Any
-from urllib.parse import quote
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
-import msgspec
+from msgspec import Struct
 
 from fhir_equity.adapters.fhir.express import OMB_URLS, communication_of, extensions_of, omb_extension
 from fhir_equity.adapters.fhir.languages import SPOKEN, WRITTEN
-from fhir_equity.adapters.fhir.observation import observations_of, patient_id, topics_of
-from fhir_equity.adapters.fhir.person import KEY_TYPES, is_date
-from fhir_equity.adapters.fhir.shape import Json, compact
-from fhir_equity.adapters.fhir.values import ABSENT_URL
+from fhir_equity.adapters.fhir.shape import Json
+from fhir_equity.adapters.fhir.write_observations import is_observed, named, observation_of, sensitivity_of
+from fhir_equity.adapters.fhir.write_person import Identifiers, address_json, birth_date_text, gender_code, name_json
+from fhir_equity.adapters.fhir.write_provenance import Provenances, elements
 from fhir_equity.adapters.protocol import Context
-from fhir_equity.model import (
-    Address,
-    Enrollment,
-    Expressed,
-    Identifier,
-    Loss,
-    Member,
-    Name,
-    Outgoing,
-    Relationship,
-)
+from fhir_equity.model import Enrollment, Expressed, Loss, Member, Origin, Outgoing, Relationship
 
 PROFILE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient"
-IDENTIFIER_TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
-# Required bindings of R4: Patient.gender and Identifier.use.
-GENDERS = ("male", "female", "other", "unknown")
-IDENTIFIER_USES = ("usual", "official", "temp", "secondary", "old")
+MOST = 50_000  # answers remembered before the memory starts afresh
+_LANGUAGES = (SPOKEN, WRITTEN)
+
+# What refers to a resource of a kind by its id: a relative reference, or within a transaction a URN.
+Reference = Callable[[str, str], str]
 
 
-def write(records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
-    """Write one resource per line (application/fhir+ndjson), yielding what was lost on the way."""
-    for outgoing in records:
-        resources, losses = resources_from(outgoing, context)
-        for resource in resources:
-            out.write(compact(resource) + b"\n")
-        yield from losses
+def relative(kind: str, name: str) -> str:
+    """A reference from one resource of a server or of a file to another."""
+    return f"{kind}/{name}"
 
 
-def resources_from(outgoing: Outgoing, context: Context) -> tuple[list[dict[str, Any]], list[Loss]]:
-    """A Patient with an id, then the Observations about them, and the losses.
+class _Said(Struct, frozen=True, gc=False):
+    """What answers are on a Patient, what stands beside it, and what was lost; shared by all who gave them."""
 
-    The guide's ``observation`` says which topics are Observations. The Patient has its id whether or
-    not there is an Observation, so that it does not tell.
+    elements: Json
+    observations: tuple[tuple[Expressed, Json], ...]
+    told: tuple[tuple[Origin, tuple[str, ...]], ...]  # the ids of elements, by the origin of their answers
+    losses: tuple[Loss, ...]
+
+
+class Writer:
+    """Writes the members of one run.
+
+    The context's ``systems`` turns keys of code systems into URIs, its guide's ``identifier_systems`` gives
+    identifiers without a system one, and the guide's ``places`` and ``profile`` say what the version to be written
+    has a place for (the rows of guides/us_core.csv) and claims; without them that is race and ethnicity alone.
+    https://hl7.org/fhir/us/core/STU6.1/StructureDefinition-us-core-patient.html
     """
-    observed = topics_of(context)
-    kept = [each for each in outgoing.expressed if each.topic not in observed or _on_patient(each.topic, context)]
-    patient, losses = patient_from(msgspec.structs.replace(outgoing, expressed=tuple(kept)), context)
-    subject = patient_id(patient, outgoing.member)
-    apart = [each for each in outgoing.expressed if each.topic in observed]
-    named = {"resourceType": "Patient", "id": subject, **patient}
-    return [named, *observations_of(apart, subject, context)], losses
+
+    def __init__(self, context: Context, reference: Reference = relative) -> None:
+        self._context, self._reference = context, reference
+        self._places = context.guide.get("places", {})
+        profile = context.guide.get("profile", PROFILE)
+        self._meta = {"meta": {"profile": [profile]}} if profile else {}
+        self._gender_required = self._places.get("sex", {}).get("least") != "0"
+        self._identifiers = Identifiers(context)
+        self._provenances = Provenances(context)
+        self._said: dict[tuple[tuple[Expressed, ...], bool], _Said] = {}
+
+    def patient(self, outgoing: Outgoing) -> tuple[dict[str, Any], list[Loss]]:
+        """A Patient without an id, for a server to give it one, and the losses.
+
+        What would stand beside it has no place.
+        """
+        said = self._answers(outgoing.expressed, alone=True)
+        losses = list(said.losses)
+        return {"resourceType": "Patient", **self._body(outgoing.member, said, losses)}, losses
+
+    def resources(self, outgoing: Outgoing) -> tuple[list[dict[str, Any]], list[Loss]]:
+        """A Patient with an id, the Observations about them, who told it, and the losses.
+
+        Ids are keyed: the same for the same first identifier, whatever else is said, and they tell neither who it
+        is nor what was answered. The Patient has one whether or not there is an Observation.
+        """
+        said = self._answers(outgoing.expressed, alone=False)
+        losses = list(said.losses)
+        body = self._body(outgoing.member, said, losses)
+        name = self._name(body, outgoing.member)
+        found: list[dict[str, Any]] = [{"resourceType": "Patient", "id": name, **body}]
+        if said.observations or said.told:
+            found += self._beside(said, name)
+        return found, losses
+
+    def _name(self, body: Json, member: Member) -> str:
+        identifiers = body.get("identifier")
+        if identifiers:
+            return self._context.pseudonyms.uuid("Patient", identifiers[0]["system"], identifiers[0]["value"])
+        return self._context.pseudonyms.uuid("Patient", member.partner, member.key)
+
+    def _body(self, member: Member, said: _Said, losses: list[Loss]) -> Json:
+        address, elements = address_json(member.address), said.elements
+        patient = {
+            **self._meta,
+            "extension": elements["extension"],
+            "identifier": self._identifiers(member, losses),
+            "name": [name_json(member.name)],
+            "gender": elements["gender"],
+            "birthDate": birth_date_text(member.birth_date, losses),
+            "address": [address] if address else None,
+            "communication": elements["communication"],
+        }
+        if member.enrollment != _NOT_ENROLLED:
+            losses.append(_NO_ENROLLMENT)
+        return {name: value for name, value in patient.items() if value}
+
+    def _beside(self, said: _Said, name: str) -> list[Json]:
+        """Observations, then the Provenance of elements of the Patient, then that of Observations."""
+        uuid, subject = self._context.pseudonyms.uuid, self._reference("Patient", name)
+        found: list[Json] = []
+        targets: dict[tuple[Origin, str], list[Json]] = {}
+        seen: Counter[str] = Counter()
+        for expressed, observation in said.observations:
+            seen[expressed.topic] += 1
+            own = uuid("Observation", name, expressed.topic, str(seen[expressed.topic]))
+            found.append(named(observation, own, subject))
+            if self._provenances.tells(expressed.origin):
+                target = {"reference": self._reference("Observation", own)}
+                targets.setdefault((expressed.origin, expressed.topic), []).append(target)
+        for number, (origin, ids) in enumerate(said.told, start=1):
+            own = uuid("Provenance", name, "Patient", str(number))
+            found.append(self._provenances.about(origin, elements(subject, ids), own, subject, []))
+        for number, ((origin, topic), about) in enumerate(targets.items(), start=1):
+            own, labels = uuid("Provenance", name, topic, str(number)), sensitivity_of(topic, self._context)
+            found.append(self._provenances.about(origin, about, own, subject, labels))
+        return found
+
+    def _answers(self, expressed: tuple[Expressed, ...], *, alone: bool) -> _Said:
+        found = self._said.get((expressed, alone))
+        if found is None:
+            if len(self._said) >= MOST:
+                self._said.clear()
+            found = self._said[(expressed, alone)] = self._express(expressed, alone=alone)
+        return found
+
+    def _express(self, expressed: tuple[Expressed, ...], *, alone: bool) -> _Said:
+        losses: list[Loss] = []
+        context = self._context
+        apart = [each for each in expressed if not alone and is_observed(each.topic, context)]
+        by_topic = {each.topic: each for each in expressed}
+        groups = {topic: [omb_extension(by_topic[topic], context, losses)] for topic in OMB_URLS if topic in by_topic}
+        others = [each for each in expressed if each.topic not in OMB_URLS and self._is_extension(each.topic)]
+        for topic in dict.fromkeys(each.topic for each in others):
+            groups[topic] = [*extensions_of((each for each in others if each.topic == topic), context, losses)]
+        extensions = {topic: [each for each in found if each] for topic, found in groups.items()}
+        languages = communication_of(by_topic, context, losses)
+        gender = gender_code(by_topic.get("sex"), losses, required=self._gender_required)
+        placed = {*groups, "sex", *_LANGUAGES, *(each.topic for each in apart)}
+        losses += [Loss("fhir.no_place", Relationship.UNMATCHED, topic) for topic in by_topic if topic not in placed]
+        written = {**extensions, **languages}
+        said = {
+            "extension": [extension for found in extensions.values() for extension in found],
+            "gender": gender,
+            "communication": [entry for found in languages.values() for entry in found],
+        }
+        told = () if alone else self._told(by_topic, written)
+        return _Said(said, tuple((each, observation_of(each, context)) for each in apart), told, tuple(losses))
+
+    def _told(
+        self, by_topic: dict[str, Expressed], written: dict[str, list[Json]]
+    ) -> tuple[tuple[Origin, tuple[str, ...]], ...]:
+        """Give the elements of which somebody told an id each; the ids by who told."""
+        told: dict[Origin, list[str]] = {}
+        for topic, found in written.items():
+            origin = by_topic[topic].origin
+            if self._provenances.tells(origin):
+                for number, element in enumerate(found, start=1):
+                    element["id"] = topic if number == 1 else f"{topic}-{number}"
+                    told.setdefault(origin, []).append(element["id"])
+        return tuple((origin, tuple(names)) for origin, names in told.items())
+
+    def _is_extension(self, topic: str) -> bool:
+        """Whether the version has an extension of its Patient for a topic."""
+        return self._places.get(topic, {}).get("place") in ("extension", "both")
 
 
-def _on_patient(topic: str, context: Context) -> bool:
-    """Whether the version has an extension of its Patient for a topic."""
-    places: dict[str, dict[str, str]] = context.guide.get("places", {})
-    return places.get(topic, {}).get("place") == "extension"
+_NOT_ENROLLED = Enrollment()
+_NO_ENROLLMENT = Loss("fhir.patient.no_enrollment", Relationship.UNMATCHED)
 
 
 def patient_from(outgoing: Outgoing, context: Context) -> tuple[dict[str, Any], list[Loss]]:
-    """A US Core Patient for a member with what may be written about them, and the losses.
-
-    The context's ``systems`` turns keys of code systems into URIs, its guide's ``identifier_systems``
-    gives identifiers without a system one, and the guide's ``places`` says by topic what the version
-    to be written has an extension for (the rows of guides/us_core.csv); without it that is race and
-    ethnicity alone. https://hl7.org/fhir/us/core/STU6.1/StructureDefinition-us-core-patient.html
-    """
-    member = outgoing.member
-    expressed = {each.topic: each for each in outgoing.expressed}
-    losses: list[Loss] = []
-    places = context.guide.get("places", {})
-    extensions = [omb_extension(expressed[topic], context, losses) for topic in OMB_URLS if topic in expressed]
-    others = [topic for topic in expressed if topic not in OMB_URLS and _on_patient(topic, context)]
-    extensions += extensions_of((each for each in outgoing.expressed if each.topic in others), context, losses)
-    patient = {
-        "resourceType": "Patient",
-        "meta": {"profile": [PROFILE]},
-        "extension": [each for each in extensions if each],
-        "identifier": _identifiers(member, context, losses),
-        "name": [_name(member.name)],
-        "gender": _gender(expressed.get("sex"), losses, required=places.get("sex", {}).get("least") != "0"),
-        "birthDate": _birth_date(member.birth_date, losses),
-        "address": [each for each in (_address(member.address),) if each],
-        "communication": communication_of(expressed, context, losses),
-    }
-    placed = (*OMB_URLS, "sex", SPOKEN, WRITTEN, *others)
-    losses += [Loss("fhir.no_place", Relationship.UNMATCHED, topic) for topic in expressed if topic not in placed]
-    if member.enrollment != Enrollment():
-        losses.append(Loss("fhir.patient.no_enrollment", Relationship.UNMATCHED))
-    return {name: value for name, value in patient.items() if value}, losses
+    """A Patient for a member with what may be written about them, and the losses: see `Writer.patient`."""
+    return Writer(context).patient(outgoing)
 
 
-def _identifiers(member: Member, context: Context, losses: list[Loss]) -> list[Json]:
-    sent = [each for each in member.identifiers if each.use != "ssn" and each.value.strip()]
-    if any(each.use == "ssn" for each in member.identifiers):
-        losses.append(Loss("fhir.identifier.ssn_withheld", Relationship.UNMATCHED))
-    if not sent:
-        losses.append(Loss("fhir.identifier.missing", Relationship.UNMATCHED))
-    written: dict[tuple[str, str], Json] = {}
-    for each in sent:  # one number may have come under two names, in an 834 and in a survey
-        found = _identifier(each, member.partner, context)
-        written.setdefault((found["system"], found["value"]), found)
-    return list(written.values())
-
-
-def _identifier(identifier: Identifier, partner: str, context: Context) -> Json:
-    kind = identifier.kind.strip()
-    # Only types known to be of table 0203 are called so; other words of the sender stay words.
-    typed = {"coding": [{"system": IDENTIFIER_TYPES, "code": kind}]} if kind in KEY_TYPES else {"text": kind}
-    system = identifier.system or context.guide.get("identifier_systems", {}).get(identifier.kind)
-    words = {
-        "use": identifier.use if identifier.use in IDENTIFIER_USES else "",
-        "type": typed if kind else None,
-        "system": quote(system, safe=_URI) if system else f"urn:fhir-equity:{_part(partner)}:{_part(kind)}",
-        "value": identifier.value,
-    }
-    return {name: value for name, value in words.items() if value}
-
-
-# Everything RFC 3986 lets stand in a URI; only what may not (a space) is encoded.
-_URI = ":/?#[]@!$&'()*+,;=%"
-
-
-def _part(word: str) -> str:
-    return quote(word, safe="") or "-"
-
-
-def _name(name: Name) -> Json:
-    words: Json = {}
-    if name.family.strip():
-        words["family"] = name.family
-    if given := [each for each in name.given if each.strip()]:
-        words["given"] = given
-    if not words:
-        # us-core-6: given or family, else a data-absent-reason.
-        words["extension"] = [{"url": ABSENT_URL, "valueCode": "unknown"}]
-    for part, value in (("prefix", name.prefix), ("suffix", name.suffix)):
-        if value.strip():
-            words[part] = [value]
-    return words
-
-
-def _gender(sex: Expressed | None, losses: list[Loss], *, required: bool) -> str:
-    """Patient.gender from its required value set; US Core wants one (1..1) before 8.0.0."""
-    codings = (*sex.details, *sex.categories) if sex else ()
-    if not codings:
-        losses += [Loss("fhir.gender.required", Relationship.NARROWER, "sex")] * required
-        return "unknown" if required else ""
-    if codings[0].code not in GENDERS:
-        losses.append(Loss("fhir.gender.no_code", Relationship.WIDER, "sex"))
-        return "unknown"
-    return codings[0].code
-
-
-def _birth_date(value: str, losses: list[Loss]) -> str:
-    if value and not is_date(value):
-        losses.append(Loss("fhir.birth_date.invalid", Relationship.UNMATCHED))
-        return ""
-    return value
-
-
-def _address(address: Address) -> Json:
-    words = {
-        "line": [line for line in address.lines if line.strip()],
-        "city": address.city.strip(),
-        "district": address.county.strip(),
-        "state": address.state.strip(),
-        "postalCode": address.postal_code.strip(),
-        "country": address.country.strip(),
-    }
-    return {name: value for name, value in words.items() if value}
+def resources_from(outgoing: Outgoing, context: Context) -> tuple[list[dict[str, Any]], list[Loss]]:
+    """A member's Patient and what stands beside it, and the losses: see `Writer.resources`."""
+    return Writer(context).resources(outgoing)
