@@ -151,7 +151,8 @@ class _Conversion:
         context = msgspec.structs.replace(context, created=datetime.now(UTC).isoformat(timespec="seconds"))
         if self._target.name != "fhir":
             return context
-        context = context_fhir(self._workspace, context, self._wish.us_core, self._wish.form)
+        version = self._workspace.vocabulary(self._partner).express.version(self._wish.us_core)
+        context = context_fhir(self._workspace, context, version, self._wish.form)
         self._checked = Writer(context) if self._wish.validate else None
         return context
 

@@ -131,7 +131,8 @@ def measure(folder: Path, members: int, rounds: int = ROUNDS) -> dict[str, list[
     workspace = Workspace(as_of="2026-01-01")
     workspace.pseudonyms = Pseudonyms(b"k" * 32)
     everybody = people(file_of(members, folder), workspace)
-    context = context_fhir(workspace, workspace.context("bench", "fhir"), "6.1.0")
+    version = workspace.vocabulary("bench").express.version()
+    context = context_fhir(workspace, workspace.context("bench", "fhir"), version)
     if found := difference(everybody[:1000], context):
         raise ValueError(f"the floor writes another {', '.join(found)}")
     seconds: dict[str, list[float]] = {"plain dictionaries": [], "write Members": []}

@@ -64,6 +64,11 @@ def concept_of(expressed: Expressed, context: Context) -> Json:
     return {name: value for name, value in words.items() if value}
 
 
+def is_extension(topic: str, context: Context) -> bool:
+    """Whether the version to be written has an extension of its Patient for a topic (guides/us_core.csv)."""
+    return context.guide.get("places", {}).get(topic, {}).get("place") in ("extension", "both")
+
+
 def extensions_of(expressed: Iterable[Expressed], context: Context, losses: list[Loss]) -> list[Json]:
     """Answers as extensions with one value, of the type and as often as their row in guides/us_core.csv says."""
     places = context.guide.get("places", {})

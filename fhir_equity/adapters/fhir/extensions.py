@@ -15,7 +15,10 @@ _ECR = "http://hl7.org/fhir/us/ecr/StructureDefinition/"
 _OMB = ("ombCategory", "detailed", "text")
 _TRIBES = ("tribalAffiliation", "TribeName")
 # Parts that are part of the definition and kept in `raw` only.
-_BESIDE = ("isEnrolled", "EnrolledTribeMember", "period", "comment")
+_BESIDE = (
+    *("isEnrolled", "EnrolledTribeMember", "period", "comment", "type", "effectivePeriod", "acquisitionDate"),
+    *("source", "sourceDocument", "sourceField", "jurisdiction", "genderElementQualifier"),
+)
 
 
 class Kind(Struct, frozen=True):
@@ -47,6 +50,13 @@ KINDS = (
     Kind(_ARGONAUT + "argo-birthsex", "birth_sex", "fhir.us-core-birthsex", code_system="us-core-birthsex", old=True),
     Kind(US_CORE + "us-core-sex", "recorded_sex", "fhir.us-core-sex", code_system="us-core-sex"),
     Kind(US_CORE + "us-core-individual-sex", "recorded_sex", "fhir.us-core-individual-sex", code_system="us-core-sex"),
+    Kind(
+        CORE + "individual-recordedSexOrGender",
+        "recorded_sex",
+        "fhir.individual-recordedSexOrGender",
+        code_system="snomed",
+        many=True,
+    ),
     Kind(US_CORE + "us-core-genderIdentity", "gender_identity", "fhir.us-core-genderIdentity", many=True),
     Kind(CORE + "individual-genderIdentity", "gender_identity", "fhir.individual-genderIdentity", many=True),
     Kind(CORE + "patient-genderIdentity", "gender_identity", "fhir.patient-genderIdentity", many=True),

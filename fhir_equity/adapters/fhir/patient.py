@@ -11,6 +11,7 @@ from fhir_equity.adapters.fhir.extensions import Kind, Reading, kind_of, raw_of,
 from fhir_equity.adapters.fhir.languages import Languages, languages_of
 from fhir_equity.adapters.fhir.observation import is_about, topic_of, value_in
 from fhir_equity.adapters.fhir.person import address_of, birth_date_of, identifiers_of, is_date, key_of, name_of
+from fhir_equity.adapters.fhir.provenance import told
 from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, compact, objects_at, text_at
 from fhir_equity.adapters.fhir.values import Value, absent, united
 from fhir_equity.adapters.protocol import Context
@@ -64,9 +65,11 @@ class PatientReader:
         self._readings: dict[str, Reading] = {}
         self._languages: dict[bytes, Languages] = {}
         self._genders: dict[tuple[Coding, ...], Received] = {}
+        self._observed: dict[str, str] = {}  # the topics of the Observations of the member at hand, by their ids
 
     def member(self, patient: Json, place: Locator) -> Member:
         """The Member of a Patient. `place` locates the resource; paths are added to it."""
+        self._observed = {}
         problems = Problems()
         identifiers = identifiers_of(patient, problems)
         key, rule = key_of(identifiers, text_at(patient, "id", "", problems), self._context.guide)
@@ -95,11 +98,17 @@ class PatientReader:
         return member
 
     def observed(self, member: Member, observation: Json, place: Locator) -> bool:
-        """Add what an Observation says to the Member of its Patient; False where it is not about them or us."""
+        """Add what an Observation says to the Member of its Patient; False where it is not about them or us.
+
+        A Provenance says who told an answer that is there already.
+        """
+        if observation["resourceType"] == "Provenance":
+            return told(member, observation, self._observed, self._context)
         topic = topic_of(observation, self._context)
         if not topic or not is_about(observation, member.resource or {}):
             return False
         problems = Problems()
+        self._observed[text_at(observation, "id", "", problems)] = topic
         value = value_in(observation, problems)
         if value == Value() and not problems:
             problems.note(f"fhir.{topic}.empty", Severity.WARNING, "there is no value in it")

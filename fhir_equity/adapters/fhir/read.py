@@ -54,7 +54,7 @@ def read_again(rejected: Rejected, context: Context) -> Iterator[Read]:
 
 
 class _Observation(NamedTuple):
-    """An Observation on its way to the Member of its Patient."""
+    """An Observation, or a Provenance, on its way to the Member of its Patient."""
 
     resource: dict[str, Any]
     place: Locator
@@ -110,7 +110,7 @@ class _Run:
         for each in found:
             if isinstance(each, _Observation):
                 if held is None or not self._reader.observed(held, each.resource, each.place):
-                    self._unused["Observation"] += 1
+                    self._unused[each.resource["resourceType"]] += 1
                 continue
             if held is not None:
                 yield held
@@ -134,7 +134,7 @@ class _Run:
         if name == "Patient":
             self._patients += 1
             yield self._reader.member(value, place)
-        elif name == "Observation":
+        elif name in ("Observation", "Provenance"):
             yield _Observation(value, place)
         elif name == "Bundle":
             yield from self._entries(_bundled(value, place), place, numbered=numbered)

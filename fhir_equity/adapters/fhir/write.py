@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from fhir_equity.adapters.fhir.express import OMB_URLS, communication_of, extensions_of, omb_extension
+from fhir_equity.adapters.fhir.express import OMB_URLS, communication_of, extensions_of, is_extension, omb_extension
 from fhir_equity.adapters.fhir.languages import SPOKEN, WRITTEN
 from fhir_equity.adapters.fhir.shape import Json
 from fhir_equity.adapters.fhir.write_observations import is_observed, named, observation_of, sensitivity_of
@@ -38,7 +38,8 @@ class _Said(Struct, frozen=True, gc=False):
 
     elements: Json
     observations: tuple[tuple[Expressed, Json], ...]
-    told: tuple[tuple[Origin, tuple[str, ...]], ...]  # the ids of elements, by the origin of their answers
+    # The ids of elements by the origin of their answers, those of a topic that has labels apart from all others.
+    told: tuple[tuple[Origin, str, tuple[str, ...]], ...]
     losses: tuple[Loss, ...]
 
 
@@ -120,9 +121,9 @@ class Writer:
             if self._provenances.tells(expressed.origin):
                 target = {"reference": self._reference("Observation", own)}
                 targets.setdefault((expressed.origin, expressed.topic), []).append(target)
-        for number, (origin, ids) in enumerate(said.told, start=1):
-            own = uuid("Provenance", name, "Patient", str(number))
-            found.append(self._provenances.about(origin, elements(subject, ids), own, subject, []))
+        for number, (origin, topic, ids) in enumerate(said.told, start=1):
+            own, labels = uuid("Provenance", name, "Patient", str(number)), sensitivity_of(topic, self._context)
+            found.append(self._provenances.about(origin, elements(subject, ids), own, subject, labels))
         for number, ((origin, topic), about) in enumerate(targets.items(), start=1):
             own, labels = uuid("Provenance", name, topic, str(number)), sensitivity_of(topic, self._context)
             found.append(self._provenances.about(origin, about, own, subject, labels))
@@ -142,7 +143,7 @@ class Writer:
         apart = [each for each in expressed if not alone and is_observed(each.topic, context)]
         by_topic = {each.topic: each for each in expressed}
         groups = {topic: [omb_extension(by_topic[topic], context, losses)] for topic in OMB_URLS if topic in by_topic}
-        others = [each for each in expressed if each.topic not in OMB_URLS and self._is_extension(each.topic)]
+        others = [each for each in expressed if each.topic not in OMB_URLS and is_extension(each.topic, context)]
         for topic in dict.fromkeys(each.topic for each in others):
             groups[topic] = [*extensions_of((each for each in others if each.topic == topic), context, losses)]
         extensions = {topic: [each for each in found if each] for topic, found in groups.items()}
@@ -161,20 +162,17 @@ class Writer:
 
     def _told(
         self, by_topic: dict[str, Expressed], written: dict[str, list[Json]]
-    ) -> tuple[tuple[Origin, tuple[str, ...]], ...]:
+    ) -> tuple[tuple[Origin, str, tuple[str, ...]], ...]:
         """Give the elements of which somebody told an id each; the ids by who told."""
-        told: dict[Origin, list[str]] = {}
+        told: dict[tuple[Origin, str], list[str]] = {}
         for topic, found in written.items():
             origin = by_topic[topic].origin
             if self._provenances.tells(origin):
+                labelled = topic if sensitivity_of(topic, self._context) else ""
                 for number, element in enumerate(found, start=1):
                     element["id"] = topic if number == 1 else f"{topic}-{number}"
-                    told.setdefault(origin, []).append(element["id"])
-        return tuple((origin, tuple(names)) for origin, names in told.items())
-
-    def _is_extension(self, topic: str) -> bool:
-        """Whether the version has an extension of its Patient for a topic."""
-        return self._places.get(topic, {}).get("place") in ("extension", "both")
+                    told.setdefault((origin, labelled), []).append(element["id"])
+        return tuple((origin, topic, tuple(names)) for (origin, topic), names in told.items())
 
 
 _NOT_ENROLLED = Enrollment()

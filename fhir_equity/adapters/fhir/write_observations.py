@@ -51,13 +51,15 @@ def named(observation: Json, name: str, subject: str) -> Json:
 
 
 def sensitivity_of(topic: str, context: Context) -> list[Json]:
-    """The labels of an Observation, and of whatever speaks of it: on the Patient they would tell that it exists."""
-    labels = ((_LABELS, topics_of(context)[topic]["label"]), (_CONFIDENTIALITY, _confidentiality(context)))
+    """The labels of an Observation, and of whatever speaks of it: on the Patient they would tell that it exists.
+
+    Topics that are never an Observation have none.
+    """
+    row = topics_of(context).get(topic)
+    if row is None:
+        return []
+    labels = ((_LABELS, row["label"]), (_CONFIDENTIALITY, context.guide["observation"]["confidentiality"]))
     return [{"system": system, "code": code} for system, code in labels if code]
-
-
-def _confidentiality(context: Context) -> str:
-    return str(context.guide["observation"]["confidentiality"])
 
 
 def _meta(expressed: Expressed, context: Context) -> Json:
