@@ -6,13 +6,12 @@ from collections.abc import Collection
 from copy import deepcopy
 from typing import Any
 
-from fhir_equity.adapters.fhir.express import OMB_URLS, is_extension, omb_parts, text_of, uri_of
-from fhir_equity.adapters.fhir.extensions import kind_of, raw_of, reading_of
+from fhir_equity.adapters.fhir.express import OMB_URLS, is_extension, omb_parts
 from fhir_equity.adapters.fhir.languages import SPOKEN, WRITTEN
-from fhir_equity.adapters.fhir.merge_extensions import is_about, merge_extension, remove_extension
+from fhir_equity.adapters.fhir.merge_extensions import is_about, merge_extension, remove_extension, says
 from fhir_equity.adapters.fhir.merge_languages import merge_languages, remove_language
 from fhir_equity.adapters.fhir.shape import Json
-from fhir_equity.adapters.fhir.values import ABSENT_URL, Value, united
+from fhir_equity.adapters.fhir.values import ABSENT_URL
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import Expressed, Loss, Outgoing, Relationship
 
@@ -62,7 +61,7 @@ def _merge_omb(patient: Json, answer: Expressed, context: Context, losses: list[
         losses.append(Loss("fhir.merge.malformed", Relationship.UNMATCHED, answer.topic))
         return
     places = [at for at, each in enumerate(extensions) if is_about(each, answer.topic)]
-    if not parts or (places and _says([extensions[at] for at in places], answer, context)):
+    if not parts or says([extensions[at] for at in places], [answer], context):
         return
     if not answer.text:
         losses.append(Loss("fhir.text.required", Relationship.INEXACT, answer.topic))
@@ -72,17 +71,6 @@ def _merge_omb(patient: Json, answer: Expressed, context: Context, losses: list[
             del extensions[at]
     else:
         patient["extension"] = [*extensions, {"url": OMB_URLS[answer.topic], "extension": parts}]
-
-
-def _says(extensions: list[Json], answer: Expressed, context: Context) -> bool:
-    """Whether extensions say the answer already: the same codes and, where it has one, the same text."""
-    kinds = [kind_of(each) for each in extensions]
-    read = [reading_of(kind, each, raw_of(each)).received for kind, each in zip(kinds, extensions, strict=True) if kind]
-    value = united([Value(each.codings, each.text) for each in read])
-    there = {(coding.system, coding.code) for coding in value.codings}
-    codings = (*answer.categories, *answer.details)
-    wanted = {(uri_of(coding.system, context), coding.code) for coding in codings}
-    return there == wanted and (not answer.text or text_of(answer) == value.text)
 
 
 def _replaced(old: Json, url: str, parts: list[Json]) -> Json:

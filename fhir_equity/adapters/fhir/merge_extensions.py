@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fhir_equity.adapters.fhir.express import extensions_of
+from fhir_equity.adapters.fhir.express import extensions_of, text_of, uri_of
 from fhir_equity.adapters.fhir.extensions import kind_of, raw_of, reading_of
 from fhir_equity.adapters.fhir.shape import Json
+from fhir_equity.adapters.fhir.values import Value, united
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import Expressed, Loss, Relationship
 
@@ -25,6 +26,8 @@ def merge_extension(patient: Json, answers: list[Expressed], context: Context, l
         return
     wanted = extensions_of(answers, context, losses)
     there = [each for each in extensions if is_about(each, topic)]
+    if says(there, answers, context):
+        return
     known = [_said(each) for each in there]
     missing = [each for each in wanted if _said(each) not in known]
     kept = [_said(each) for each in wanted]
@@ -58,6 +61,18 @@ def is_about(extension: object, topic: str) -> bool:
     return kind is not None and kind.topic == topic
 
 
+def says(extensions: list[Json], answers: list[Expressed], context: Context) -> bool:
+    """Whether extensions say answers already: the same codes and, where there are words, the same words."""
+    kinds = [kind_of(each) for each in extensions]
+    read = [reading_of(kind, each, raw_of(each)).received for kind, each in zip(kinds, extensions, strict=True) if kind]
+    value = united([Value(each.codings, each.text) for each in read])
+    there = {(uri_of(coding.system, context), coding.code) for coding in value.codings}
+    codings = [coding for each in answers for coding in (*each.categories, *each.details)]
+    words = "; ".join(dict.fromkeys(text_of(each) for each in answers if each.text))
+    wanted = {(uri_of(coding.system, context), coding.code) for coding in codings}
+    return bool(read) and there == wanted and (not words or words == value.text)
+
+
 def _is_ours(there: Json, wanted: Json) -> bool:
     """Whether it has the URL that we write, and no part that we do not write."""
     return there["url"] == wanted["url"] and _parts(there) <= _parts(wanted)
@@ -69,8 +84,10 @@ def _parts(extension: Json) -> set[object]:
 
 
 def _said(extension: Json) -> Said:
+    """Its codes, and the words that are more than the display of a code."""
     kind = kind_of(extension)
     if kind is None:  # of a partner's own URL, which nobody reads
         return frozenset(), raw_of(extension)
     received = reading_of(kind, extension, raw_of(extension)).received
-    return frozenset((coding.system, coding.code) for coding in received.codings), received.text
+    words = "" if received.text in [coding.display for coding in received.codings] else received.text
+    return frozenset((coding.system, coding.code) for coding in received.codings), words
