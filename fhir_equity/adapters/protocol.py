@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import IO, Any, Protocol
 
@@ -41,8 +41,9 @@ class Context(Struct, frozen=True):
     (``guides/<format>.toml``). `attestation` is the partner's word on what its data is
     (``attestation.toml``, the section of this format): collector, method, standard, question.
     `systems` gives the URI of each code system by its key (``codes/systems.csv``).
-    `as_of` is the ISO date of the run. `created` (ISO date and time) and `control` (the next
-    control numbers, 1 to 999999999, none of them given before) are for writers.
+    `as_of` is the ISO date of the run. `created` (ISO date and time), `control` (the next control
+    numbers, 1 to 999999999, none of them given before) and `uuid` are for writers. `uuid` makes an id of an
+    identifier given in parts (`Pseudonyms.uuid`): unless given, with a key that nobody keeps.
     """
 
     partner: str = ""
@@ -52,7 +53,7 @@ class Context(Struct, frozen=True):
     as_of: str = ""
     created: str = ""
     control: Iterator[int] = field(default_factory=lambda: count(1))
-    pseudonyms: Pseudonyms = field(default_factory=lambda: Pseudonyms(secrets.token_bytes(KEY_BYTES)))
+    uuid: Callable[..., str] = field(default_factory=lambda: Pseudonyms(secrets.token_bytes(KEY_BYTES)).uuid)
 
 
 class Adapter(Protocol):

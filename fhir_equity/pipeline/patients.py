@@ -14,9 +14,9 @@ Form = Literal["ndjson", "bundle", "bulk"]
 
 
 def context_fhir(workspace: Workspace, context: Context, version: UsCore, form: Form = "ndjson") -> Context:
-    """The context of a writer with the places of a version of US Core and the key beside the store.
+    """The context of a writer with the places of a version of US Core, and ids by the key beside the store.
 
-    Raises UsageError where the key can neither be read nor made.
+    Making an id raises UsageError where the key can neither be read nor made.
     """
     guide = {**context.guide, "places": version.places, "profile": version.profile, "form": form}
-    return msgspec.structs.replace(context, guide=guide, pseudonyms=workspace.pseudonyms)
+    return msgspec.structs.replace(context, guide=guide, uuid=lambda *parts: workspace.pseudonyms.uuid(*parts))

@@ -100,7 +100,6 @@ def judged(validator: Validator, resource: Json, version: str) -> list[Message]:
 # Extensions of hl7.fhir.uv.extensions.r4, which is not here; words where a code is only wanted; and a participant
 # type of US Core's own, judged without US Core.
 _UNDECIDED = (
-    "Unknown extension http://hl7.org/fhir/StructureDefinition/targetElement",
     "Unknown extension http://hl7.org/fhir/StructureDefinition/individual-",
     "No code provided, and a code should be provided from the value set",
     "None of the codings provided are in the value set 'US Core Sexual Orientation'",

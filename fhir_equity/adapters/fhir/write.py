@@ -58,6 +58,7 @@ class Writer:
         profile = context.guide.get("profile", PROFILE)
         self._meta = {"meta": {"profile": [profile]}} if profile else {}
         self._gender_required = self._places.get("sex", {}).get("least") != "0"
+        self._missing = "name" in self._places  # the Patient itself says that there is no name
         self._identifiers = Identifiers(context)
         self._provenances = Provenances(context)
         self._said: dict[tuple[tuple[Expressed, ...], bool], _Said] = {}
@@ -89,16 +90,16 @@ class Writer:
     def _name(self, body: Json, member: Member) -> str:
         identifiers = body.get("identifier")
         if identifiers:
-            return self._context.pseudonyms.uuid("Patient", identifiers[0]["system"], identifiers[0]["value"])
-        return self._context.pseudonyms.uuid("Patient", member.partner, member.key)
+            return self._context.uuid("Patient", identifiers[0]["system"], identifiers[0]["value"])
+        return self._context.uuid("Patient", member.partner, member.key)
 
     def _body(self, member: Member, said: _Said, losses: list[Loss]) -> Json:
-        address, elements = address_json(member.address), said.elements
+        address, elements, name = address_json(member.address), said.elements, name_json(member.name)
         patient = {
             **self._meta,
-            "extension": elements["extension"],
+            "extension": elements["extension"] + (name["extension"] if self._missing and "extension" in name else []),
             "identifier": self._identifiers(member, losses),
-            "name": [name_json(member.name)],
+            "name": [name],
             "gender": elements["gender"],
             "birthDate": birth_date_text(member.birth_date, losses),
             "address": [address] if address else None,
@@ -110,7 +111,7 @@ class Writer:
 
     def _beside(self, said: _Said, name: str) -> list[Json]:
         """Observations, then the Provenance of elements of the Patient, then that of Observations."""
-        uuid, subject = self._context.pseudonyms.uuid, self._reference("Patient", name)
+        uuid, subject = self._context.uuid, self._reference("Patient", name)
         found: list[Json] = []
         targets: dict[tuple[Origin, str], list[Json]] = {}
         seen: Counter[str] = Counter()

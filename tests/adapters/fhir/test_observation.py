@@ -45,8 +45,8 @@ SUBJECT = "d8c1ae0b-ad6a-59a5-a60f-2d3cbd9b1b4c"
 def context(version: str = "6.1.0") -> Context:
     guide = VOCABULARY.tables.document("guides/fhir.toml")
     places = VOCABULARY.express.version(version).places
-    pseudonyms = Pseudonyms(b"k" * 32)
-    return Context(guide={**guide, "places": places}, systems=VOCABULARY.codes.uris, pseudonyms=pseudonyms)
+    uuid = Pseudonyms(b"k" * 32).uuid
+    return Context(guide={**guide, "places": places}, systems=VOCABULARY.codes.uris, uuid=uuid)
 
 
 def said(topic: str, *codings: Coding, text: str = "", on: str = "") -> Expressed:

@@ -188,7 +188,7 @@ def test_ids_are_keyed_and_tell_nothing() -> None:
     origin = Origin(method="self", collected_on="2026-01-02")
     first, again = written(origin, WHITE, LESBIAN), written(origin, WHITE, LESBIAN)
     assert first == again
-    other = msgspec.structs.replace(context(), pseudonyms=Pseudonyms(b"another key"))
+    other = msgspec.structs.replace(context(), uuid=Pseudonyms(b"another key").uuid)
     ids = [{each["id"] for each in found} for found in (first, written(origin, WHITE, LESBIAN, to=other))]
     assert len(ids[0]) == len(ids[1]) == 4
     assert not ids[0] & ids[1]

@@ -22,7 +22,7 @@ def context(version: str = "6.1.0", partner: str = "acme") -> Context:
         guide=guide,
         systems=VOCABULARY.codes.uris,
         created="2026-06-01T12:00:00+00:00",
-        pseudonyms=Pseudonyms(KEY),
+        uuid=Pseudonyms(KEY).uuid,
     )
 
 
