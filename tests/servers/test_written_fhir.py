@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import get_args
 
+import msgspec
 import pytest
 
 from fhir_equity.adapters.fhir import ADAPTER, merge, resources_from
@@ -121,6 +123,23 @@ def test_everything_that_can_be_said_is_valid(validator: Validator, version: str
     assert kinds["Observation"] >= 40
     assert kinds["Provenance"] >= 40
     assert [each for line in lines for each in judged(validator, json.loads(line), version)] == []
+
+
+@pytest.mark.parametrize("found_by", ["id", "identifier"])
+def test_transactions_are_valid(validator: Validator, found_by: str) -> None:
+    """As Bundles; what is in them is judged above."""
+    origin = Origin(method="self", collected_on="2026-01-02")
+    guide = {**context().guide, "form": "bundle", "transaction": {"patient": found_by}}
+    out = BytesIO()
+    member = Member("acme", "1", identifiers=(Identifier("urn:x", "1"),), name=Name("Rosefield", ("Tala",)))
+    outgoing = Outgoing(member, expressed("6.1.0", *NEW, origin=origin)[0])
+    for _ in ADAPTER.write([outgoing], out, msgspec.structs.replace(context(), guide=guide)):
+        continue
+    bundle = json.loads(out.getvalue())
+    assert {each["resource"]["resourceType"] for each in bundle["entry"]} == {"Patient", "Observation", "Provenance"}
+    assert validator.errors(bundle, "6.1.0") == []
+    del bundle["entry"][0]["request"]
+    assert "bdl-3" in validator.errors(bundle, "6.1.0")[0].message
 
 
 def test_a_word_too_many_is_noticed(validator: Validator) -> None:

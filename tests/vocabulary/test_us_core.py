@@ -103,6 +103,54 @@ def test_a_value_without_words_takes_listed_codes_only() -> None:
     assert (coded(female), female.text, losses) == ([("snomed", "248152002")], "", [])
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_place_is_one_that_can_be_written(version: str) -> None:
+    guide = VOCABULARY.tables.document("guides/fhir.toml")["observation"]["topics"]
+    written = VOCABULARY.express.version(version)
+    assert bool(written.profile) == (version != "none")
+    for topic, row in written.places.items():
+        assert row["place"] in ("extension", "element", "observation", "both"), topic
+        assert row["url"] or row["place"] in ("element", "observation"), topic
+        assert topic in guide or row["place"] in ("element", "extension"), topic
+    assert set(guide) <= set(written.places)
+
+
+def test_labels_say_what_they_seem_to() -> None:
+    labels = {row["code"]: row["status"] for row in VOCABULARY.tables.rows("codes/sensitivity.csv")}
+    topics = VOCABULARY.tables.document("guides/fhir.toml")["observation"]["topics"]
+    assert {labels[row["label"]] for row in topics.values()} == {"active"}
+    assert all(VOCABULARY.codes.topic(topic).sensitive for topic in topics)
+
+
+@pytest.mark.parametrize(
+    ("topic", "coding", "words", "kept"),
+    [
+        ("recorded_sex", "snomed|248152002", "Female; my words", ""),
+        ("interpreter_needed", "interpreter|true", "for Kurmanji", "Yes; for Kurmanji"),
+    ],
+)
+def test_words_beside_a_value_without_words_are_a_loss(topic: str, coding: str, words: str, kept: str) -> None:
+    (said,), losses = sent("6.1.0", topic, coding, text=words)
+    assert losses == [Loss("us-core.no_place_for_text", Relationship.WIDER, topic)]
+    assert said.text == kept
+
+
+def test_several_tribes_are_told_one_by_one() -> None:
+    two = ("tribal-entity|338", "tribal-entity|91")
+    assert [coded(each) for each in sent("6.1.0", "tribal_affiliation", *two)[0]] == [
+        [("tribal-entity", "338")],
+        [("tribal-entity", "91")],
+    ]
+
+
+def test_the_origin_goes_along() -> None:
+    received = Received("race", "test", (Coding("cdcrec", "2106-3"),))
+    meaning, origin = VOCABULARY.meaning(received), Origin(method="self", collected_on="2026-01-02")
+    resolution = Resolution("race_ethnicity", meaning.state, (meaning,), Event((received,), origin))
+    (said,), _ = VOCABULARY.express.us_core({"race_ethnicity": resolution})
+    assert said.origin == origin
+
+
 # The README --------------------------------------------------------------------------------------
 
 
