@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable
 
 from fhir_equity.adapters.fhir.extensions import US_CORE
 from fhir_equity.adapters.fhir.languages import PREFERENCE_TYPE, SPOKEN, WRITTEN
@@ -103,28 +103,18 @@ def _values(expressed: Expressed, kind: str, context: Context) -> list[object]:
     return [coding.code == "true" if kind == "valueBoolean" else coding.code for coding in codings]
 
 
-def communication_of(expressed: Mapping[str, Expressed], context: Context, losses: list[Loss]) -> dict[str, list[Json]]:
-    """Patient.communication by topic: one preferred entry per language and question.
+def marked(topic: str, expressed: Container[str]) -> bool:
+    """Whether entries about a topic must say so: writing always, speech where writing is there too.
 
-    Where both questions have answers each entry says which it is about, also when the language is
-    the same: an entry that says nothing is about speech. R4, Patient.communication: several modes
-    need several entries.
+    Also when the language is the same: an entry that says nothing is about speech.
     """
-    return {
-        topic: entries_for(expressed[topic], context, losses, marked=marked(topic, expressed))
-        for topic, _ in MODES
-        if topic in expressed
-    }
-
-
-def marked(topic: str, expressed: Mapping[str, Expressed]) -> bool:
-    """Whether entries about a topic must say so: writing always, speech where writing is there too."""
     return topic == WRITTEN or WRITTEN in expressed
 
 
 def entries_for(expressed: Expressed, context: Context, losses: list[Loss], *, marked: bool) -> list[Json]:
-    """The communication entries of one question.
+    """The communication entries of one question: one preferred entry per language.
 
+    R4, Patient.communication: several modes need several entries.
     The text goes with a single language; several languages have no place for a common text.
     """
     codings = [coding_of(coding, context) for coding in (*expressed.categories, *expressed.details)]

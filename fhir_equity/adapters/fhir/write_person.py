@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from fhir_equity.adapters.fhir.person import KEY_TYPES, is_date
@@ -79,9 +80,9 @@ def name_json(name: Name) -> Json:
     return words
 
 
-def gender_code(sex: Expressed | None, losses: list[Loss], *, required: bool) -> str:
+def gender_code(sex: Sequence[Expressed] | None, losses: list[Loss], *, required: bool) -> str:
     """Patient.gender from its required value set; US Core wants one (1..1) before 8.0.0."""
-    codings = (*sex.details, *sex.categories) if sex else ()
+    codings = (*sex[-1].details, *sex[-1].categories) if sex else ()
     if not codings:
         losses += [Loss("fhir.gender.required", Relationship.NARROWER, "sex")] * required
         return "unknown" if required else ""
