@@ -28,6 +28,7 @@ bench: $(VENV)/dev.done ## Measure auditing and writing a generated 834 beside i
 	$(BIN)/python -m tests.benchmarks.bench_audit
 	$(BIN)/python -m tests.benchmarks.bench_write
 	$(BIN)/python -m tests.benchmarks.bench_fhir
+	$(BIN)/python -m tests.benchmarks.bench_fhir_write
 	$(BIN)/python -m tests.benchmarks.bench_vocabulary
 
 bench-peers: $(VENV)/dev.done ## Measure reading beside linuxforhealth-x12 and pyx12, and the memory of a million members (minutes)

@@ -295,7 +295,7 @@ class Expressed(Struct, frozen=True, gc=False, cache_hash=True):
 
     `categories` and `details` are split as the target splits them (US Core: ombCategory and
     detailed; X12: all in `details`). `text` is deterministic and present whenever the target has a
-    place for it. `collected_on` is the ISO date of the answer where the target wants one and it is known.
+    place for it. `origin` is that of the answer where the target has a place for that too.
     """
 
     topic: str
@@ -303,7 +303,7 @@ class Expressed(Struct, frozen=True, gc=False, cache_hash=True):
     categories: tuple[Coding, ...] = ()
     details: tuple[Coding, ...] = ()
     text: str = ""
-    collected_on: str = ""
+    origin: Origin = Origin()
 
 
 class Outgoing(Struct, frozen=True, gc=False):

@@ -44,9 +44,9 @@ class HieSettings(_Strict):
     """``[hie.NAME]``: one FHIR endpoint to synchronise with.
 
     `recipient` names the rule set of ``policies/release.toml``. `identifier_systems` are tried in
-    order to find a person. `mode`: ``read-only`` never writes; ``contributor`` keeps our own
-    Patients there; ``editor`` updates theirs. `unmatched` says what to do with a person the HIE
-    does not know.
+    order to find a person. `us_core` is the version that Patients are written in, or ``none``.
+    `mode`: ``read-only`` never writes; ``contributor`` keeps our own Patients there; ``editor``
+    updates theirs. `unmatched` says what to do with a person the HIE does not know.
     """
 
     url: str

@@ -239,6 +239,17 @@ def test_names_say_something(path: Path) -> None:
     )
 
 
+def test_estimates_have_no_writer() -> None:
+    """What was imputed is nobody's answer: what writes files and what sends does not so much as know the word."""
+    for path in MODULES:
+        if part(path) in ("adapters", "sync", "release"):
+            names = {node.id for node in ast.walk(tree(path)) if isinstance(node, ast.Name)}
+            names |= {
+                alias.name for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom) for alias in node.names
+            }
+            assert not [name for name in names if "estimate" in name.lower()], place(path)
+
+
 def test_no_cycles_at_load_time() -> None:
     edges = {name: set(load_time_imports(path)) - {name} for name, path in NAMES.items()}
     done: set[str] = set()

@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
@@ -115,10 +116,20 @@ def test_pseudonyms_are_keyed_and_stable() -> None:
     assert number("M1") != one.numbers("planM")("1")
 
 
+def test_uuids_are_keyed_and_stable() -> None:
+    one, other = Pseudonyms(b"k" * 32), Pseudonyms(b"j" * 32)
+    assert one.uuid("plan", "M1") == one.uuid("plan", "M1") == "89ab7f43-5f24-8966-8fcf-a6f8b022b263"
+    assert one.uuid("plan", "M1") != other.uuid("plan", "M1")
+    assert one.uuid("plan", "M1") != one.uuid("planM", "1")
+    found = UUID(one.uuid("plan", "M1"))
+    assert (found.version, found.variant) == (8, RFC_4122)
+
+
 @given(st.lists(st.text(st.characters(exclude_categories=())), max_size=3))
 def test_every_identifier_has_a_pseudonym(parts: list[str]) -> None:
     pseudonyms = Pseudonyms(b"k" * 32)
     assert len(pseudonyms(*parts)) == 16
+    assert str(UUID(pseudonyms.uuid(*parts))) == pseudonyms.uuid(*parts)
     assert all(0 <= pseudonyms.numbers("plan")(part) < 2**64 for part in parts)
 
 

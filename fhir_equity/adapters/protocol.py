@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import IO, Any, Protocol
 
@@ -10,6 +11,7 @@ from msgspec import Struct, field
 
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Finding, Frame, Loss, Member, Outgoing, Rejected
+from fhir_equity.privacy import KEY_BYTES, Pseudonyms
 
 
 class Range(Struct, frozen=True):
@@ -39,8 +41,9 @@ class Context(Struct, frozen=True):
     (``guides/<format>.toml``). `attestation` is the partner's word on what its data is
     (``attestation.toml``, the section of this format): collector, method, standard, question.
     `systems` gives the URI of each code system by its key (``codes/systems.csv``).
-    `as_of` is the ISO date of the run. `created` (ISO date and time) and `control` (the next
-    control numbers, 1 to 999999999, none of them given before) are for writers.
+    `as_of` is the ISO date of the run. `created` (ISO date and time), `control` (the next control
+    numbers, 1 to 999999999, none of them given before) and `uuid` are for writers. `uuid` makes an id of an
+    identifier given in parts (`Pseudonyms.uuid`): unless given, with a key that nobody keeps.
     """
 
     partner: str = ""
@@ -50,6 +53,7 @@ class Context(Struct, frozen=True):
     as_of: str = ""
     created: str = ""
     control: Iterator[int] = field(default_factory=lambda: count(1))
+    uuid: Callable[..., str] = field(default_factory=lambda: Pseudonyms(secrets.token_bytes(KEY_BYTES)).uuid)
 
 
 class Adapter(Protocol):

@@ -22,6 +22,14 @@ class Purpose(StrEnum):
     CHANGE = "change"
 
 
+class Form(StrEnum):
+    """How FHIR is laid out."""
+
+    NDJSON = "ndjson"
+    BUNDLE = "bundle"
+    BULK = "bulk"
+
+
 class Omb(StrEnum):
     """How OMB 2024 answers are told to an OMB 1997 receiver."""
 
@@ -32,13 +40,18 @@ class Omb(StrEnum):
 def convert(
     context: typer.Context,
     src: Annotated[Path, typer.Argument(metavar="SRC", help="A file, folder, .gz, .zip, or - .")],
-    dst: Annotated[Path, typer.Argument(metavar="DST", help="The file to write (.834, .ndjson, .csv), or - .")],
+    dst: Annotated[Path, typer.Argument(metavar="DST", help="The file (.834, .ndjson, .csv) or folder, or - .")],
     from_: Annotated[str, typer.Option("--from", help="Do not recognise the format of SRC, take this one.")] = "",
     to: Annotated[str, typer.Option(help="The format of DST where its name does not say.")] = "",
     partner: Annotated[str, typer.Option(help="Whose data this is.")] = "",
     recipient: Annotated[str, typer.Option(help="Apply the release rules of this recipient.")] = "",
     omb: Annotated[Omb, typer.Option(help="How OMB 2024 answers are told to an OMB 1997 receiver.")] = Omb.FAITHFUL,
-    us_core: Annotated[str, typer.Option(help="The version of US Core that Patients are written as.")] = US_CORE,
+    us_core: Annotated[
+        str, typer.Option(help="The version of US Core that Patients are written as, or none.")
+    ] = US_CORE,
+    form: Annotated[
+        Form, typer.Option(help="FHIR as one resource a line, one transaction a line, or a Bulk Data folder.")
+    ] = Form.NDJSON,
     purpose: Annotated[Purpose, typer.Option(help="What an 834 is for: BGN08, and INS03 with it.")] = Purpose.GUIDE,
     control_number: Annotated[
         int, typer.Option(min=0, max=999_999_999, help="The first control number of an 834; 0: the next one.")
@@ -54,7 +67,17 @@ def convert(
 ) -> None:
     """Convert members from one format to another, telling the losses on the way."""
     wish = Wish(
-        from_, to, partner, recipient, omb.value, us_core, include_sensitive, validate, purpose.value, control_number
+        from_,
+        to,
+        partner,
+        recipient,
+        omb.value,
+        us_core,
+        form.value,
+        include_sensitive,
+        validate,
+        purpose.value,
+        control_number,
     )
     with workspace(context) as opened:
         done = verb(opened, src, dst, wish=wish, losses=losses)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, field
 
 from fhir_equity.adapters import Adapter, adapter_named, adapters
-from fhir_equity.adapters.fhir import resources_from, validate
+from fhir_equity.adapters.fhir import Writer, validate, write_bulk
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import (
@@ -29,9 +29,10 @@ from fhir_equity.model import (
     Resolution,
 )
 from fhir_equity.pipeline.change import BGN08, Purpose, completed, context_834, is_change
+from fhir_equity.pipeline.patients import Form, context_fhir
 from fhir_equity.pipeline.reading import Failures, inputs, items
 from fhir_equity.pipeline.workspace import Workspace
-from fhir_equity.pipeline.writing import written
+from fhir_equity.pipeline.writing import written, written_folder
 from fhir_equity.privacy import private_file
 from fhir_equity.quality.people import events_of
 from fhir_equity.quality.rules import findings
@@ -60,7 +61,8 @@ class Converted(Struct):
 class Wish(Struct, frozen=True):
     """How to convert: names of formats (empty = recognised), partner, recipient, OMB strategy, US Core version.
 
-    `purpose` and `control_number` are for an 834; 0 is the next number.
+    `form` is for FHIR: a resource a line, a transaction a line, or a folder as of a Bulk Data export. `purpose` and
+    `control_number` are for an 834; 0 is the next number.
     """
 
     from_: str = ""
@@ -69,6 +71,7 @@ class Wish(Struct, frozen=True):
     recipient: str = ""
     omb: Omb = "faithful"
     us_core: str = US_CORE
+    form: Form = "ndjson"
     include_sensitive: bool = False
     validate: bool = False
     purpose: Purpose = "as-guide"
@@ -78,27 +81,30 @@ class Wish(Struct, frozen=True):
 def convert(
     workspace: Workspace, src: str | Path, dst: str | Path, *, wish: Wish | None = None, losses: Path | None = None
 ) -> Converted:
-    """Convert the members of `src` into one file `dst` (``-`` for standard output).
+    """Convert the members of `src` into one file `dst` (``-`` for standard output), or a folder in the form ``bulk``.
 
-    The file appears whole or not at all. Without a recipient this is internal use: sensitive topics
+    It appears whole or not at all. Without a recipient this is internal use: sensitive topics
     are left out, with a loss entry, unless `include_sensitive`. A change file (834) corrects what the
     store knows, where there is one: who is as known is left out. Raises UsageError.
     """
     wish = wish or Wish()
-    target = adapter_named(wish.to or _format_of(dst))
+    target = adapter_named(wish.to or ("fhir" if wish.form != "ndjson" else _format_of(dst)))
     if not target.writes:
         raise UsageError(f"the format {target.name} is read but not written")
     if (wish.purpose != "as-guide" or wish.control_number) and target.name != "edi834":
         raise UsageError("--purpose and --control-number are for an 834")
-    if wish.us_core != US_CORE and target.name != "fhir":
-        raise UsageError("--us-core is for FHIR")
+    if (wish.us_core != US_CORE or wish.form != "ndjson") and target.name != "fhir":
+        raise UsageError("--us-core and --form are for FHIR")
     if wish.recipient:
         workspace.release.require(wish.recipient)
     if str(dst) != "-" and Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
         raise UsageError("SRC and DST are the same file")
     work = _Conversion(workspace, target, wish)
-    with written(dst) as out, _ledger(losses) as ledger:
-        work.run(src, out, ledger)
+    with _ledger(losses) as ledger, contextlib.ExitStack() as places:
+        if wish.form == "bulk":
+            work.run_bulk(src, places.enter_context(written_folder(dst)), ledger)
+        else:
+            work.run(src, places.enter_context(written(dst)), ledger)
         done = work.done()
         if done.failures and not done.members and not done.rejected:
             raise UnreadableError(done.failures[0])  # DST keeps what it held
@@ -126,6 +132,7 @@ class _Conversion:
         self._invalid = self._unchanged = 0
         self._correcting = False
         self._current: Member | None = None
+        self._checked: Writer | None = None  # writes what is to be validated
 
     def run(self, src: str | Path, out: IO[bytes], ledger: IO[bytes] | None) -> None:
         context = self._context()
@@ -135,13 +142,19 @@ class _Conversion:
         for loss in self._target.write(self._outgoing(src, ledger), out, context):
             self._lose(loss, ledger)
 
+    def run_bulk(self, src: str | Path, opened: Callable[[str], IO[bytes]], ledger: IO[bytes] | None) -> None:
+        for loss in write_bulk(self._outgoing(src, ledger), opened, self._context()):
+            self._lose(loss, ledger)
+
     def _context(self) -> Context:
         context = self._workspace.context(self._partner, self._target.name)
-        created = datetime.now(UTC).isoformat(timespec="minutes")
-        if self._target.name == "fhir":
-            places = self._workspace.vocabulary(self._partner).express.version(self._wish.us_core).places
-            context = msgspec.structs.replace(context, guide={**context.guide, "places": places})
-        return msgspec.structs.replace(context, created=created)
+        context = msgspec.structs.replace(context, created=datetime.now(UTC).isoformat(timespec="seconds"))
+        if self._target.name != "fhir":
+            return context
+        version = self._workspace.vocabulary(self._partner).express.version(self._wish.us_core)
+        context = context_fhir(self._workspace, context, version, self._wish.form)
+        self._checked = Writer(context) if self._wish.validate else None
+        return context
 
     def _outgoing(self, src: str | Path, ledger: IO[bytes] | None) -> Iterator[Outgoing]:
         for read in inputs(self._workspace, [src], self._partner, self._wish.from_, self._failures):
@@ -174,8 +187,8 @@ class _Conversion:
         if not is_change(record):
             self._unchanged += 1
             return None
-        if self._wish.validate and self._target.name == "fhir":
-            resources, _ = resources_from(record, self._context())
+        if self._checked is not None:
+            resources, _ = self._checked.resources(record)
             self._invalid += sum(bool(validate(each, each["resourceType"])) for each in resources)
         self._current = member
         for loss in (*member.losses, *lost):
@@ -245,7 +258,7 @@ class _Conversion:
         return Converted(members, rejected, losses, found, self._failures.messages, self._invalid, self._unchanged)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _ledger(path: Path | None) -> Iterator[IO[bytes] | None]:
     """The loss ledger: one JSON object a line; none when nobody asked for it."""
     if path is None:

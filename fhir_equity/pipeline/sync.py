@@ -13,6 +13,7 @@ from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Collector, Member
 from fhir_equity.pipeline.ingest import CHUNK, record_of
+from fhir_equity.pipeline.patients import context_fhir
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.store import Record, RunWriter
 from fhir_equity.sync.apply import Applied, apply
@@ -104,9 +105,11 @@ def _exchange(workspace: Workspace, hie: str) -> Iterator[Exchange]:
             f"the answers of [hie.{hie}] need a partner of their own, not {source}: who said what must show"
         )
 
+    version = workspace.vocabulary(source).express.version(settings.us_core)
+
     @cache
     def contexts(partner: str) -> Context:
-        context = workspace.context(partner, "fhir")
+        context = context_fhir(workspace, workspace.context(partner, "fhir"), version)
         if partner != source:
             return context
         # Whose sheet says nothing else: the HIE collected what it tells.

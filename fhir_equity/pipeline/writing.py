@@ -1,10 +1,11 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -32,3 +33,27 @@ def written(dst: str | Path) -> Iterator[IO[bytes]]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def written_folder(dst: str | Path) -> Iterator[Callable[[str], IO[bytes]]]:
+    """Open private files by their names, in a folder that takes its name only when all of them have been written.
+
+    Raises UsageError for standard output, for a folder that holds something, and where it has no place.
+    """
+    path = Path(dst)
+    if str(dst) == "-":
+        raise UsageError("this form is a folder; name one")
+    if not path.parent.is_dir():
+        raise UsageError(f"the folder {path.parent} does not exist")
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"{path.name} exists and is no empty folder")
+    part = path.with_name(path.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)  # what an interrupted run left
+    part.mkdir(mode=0o700)
+    try:
+        with ExitStack() as files:
+            yield lambda name: files.enter_context(private_file(part / name))
+        part.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

@@ -64,7 +64,7 @@ class Theirs(Struct, frozen=True):
 
 
 class Exchange(Struct, frozen=True):
-    """One HIE with everything that deciding about it takes. `contexts` are those of reading, by partner."""
+    """One HIE with everything that deciding about it takes. `contexts` are those of reading and writing, by partner."""
 
     name: str
     settings: HieSettings
@@ -107,7 +107,7 @@ class Exchange(Struct, frozen=True):
                 released[matter] = resolution
             elif resolution.state is State.ANSWERED:
                 withheld[matter] = decision.reason
-        expressed, _ = self.vocabulary.express.us_core(released, self.settings.omb)
+        expressed, _ = self.vocabulary.express.us_core(released, self.settings.omb, self.settings.us_core)
         outgoing = Outgoing(person.member, tuple(expressed))
         patient = self._patient(outgoing)
         said = self.theirs(patient).said

@@ -1,22 +1,22 @@
 """A resolution as one version of US Core holds it: its lists, how often, and whether there is a place at all.
 
 Which version lists what is in ``guides/us_core_categories.csv`` and ``codes/us_core_answers.csv``,
-where it stands in ``guides/us_core.csv``.
+where it stands in ``guides/us_core.csv``. The version ``none`` is FHIR R4 with the extensions of Gender Harmony.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
 
 from fhir_equity.errors import UsageError
-from fhir_equity.model import Coding, Concept, Expressed, Loss, Relationship, Resolution, State
+from fhir_equity.model import Coding, Concept, Expressed, Loss, Origin, Relationship, Resolution, State
 from fhir_equity.tables import Row, Tables
 from fhir_equity.vocabulary.codes import CDCREC, Codes
 from fhir_equity.vocabulary.crosswalk import Crosswalks, Step
-from fhir_equity.vocabulary.receiver import GUIDE, Receiver
+from fhir_equity.vocabulary.receiver import Receiver
 from fhir_equity.vocabulary.saying import concepts_of, in_full, inexact, no_code, words_of, worth_saying
 from fhir_equity.vocabulary.schema import HISPANIC, MENA, NOT_HISPANIC, OTHER_RACE, WHITE, Schemas
 
@@ -30,17 +30,19 @@ Strategy = Literal["faithful", "rollup-1997"]
 _ABSENT = ("data-absent-reason", "null-flavor")
 _EQUIVALENT = Relationship.EQUIVALENT
 _CLOSED = ("valueCode", "valueCoding")  # a value without words: what the list lacks cannot be told
+_OBSERVED = ("observation", "both")
 
 
 def versions(tables: Tables) -> list[str]:
-    """The versions of US Core that can be written, oldest first."""
+    """The versions of US Core that can be written, oldest first; ``none`` is the last."""
     return list(dict.fromkeys(row["version"] for row in tables.rows(PLACES)))
 
 
 class UsCore:
     """Turns resolutions into what a Patient of one version holds. Raises UsageError for a version that is not ours.
 
-    `places` has the row of ``guides/us_core.csv`` for each topic that the version has a place for.
+    `places` has the row of ``guides/us_core.csv`` for each topic that the version has a place for. `profile` is
+    the one that its Patients claim; empty for none.
     """
 
     def __init__(self, codes: Codes, crosswalks: Crosswalks, schemas: Schemas, version: str = US_CORE) -> None:
@@ -50,10 +52,10 @@ class UsCore:
         self._codes, self._crosswalks, self._schemas = codes, crosswalks, schemas
         self._texts = {row["state"]: row["text"] for row in codes.tables.rows("codes/states.csv")}
         rows = [row for row in codes.tables.rows(PLACES) if row["version"] == version]
-        self.places: dict[str, Row] = {row["topic"]: row for row in rows}
+        self.places: dict[str, Row] = {row["topic"]: row for row in rows if row["topic"]}
+        self.profile = next((row["url"] for row in rows if not row["topic"]), "")
         listed = [row for name in _LISTS for row in codes.tables.rows(name) if row[version]]
         self._listed = {(row["topic"], row["system"], row["code"]): row for row in listed}
-        self._observed = codes.tables.document(GUIDE).get("observation", {}).get("topics", {})
         self._receiver = Receiver(codes, regions=all(row["regions"] for row in rows if row["value"] == "communication"))
 
     def __call__(
@@ -63,17 +65,29 @@ class UsCore:
         losses = inexact(resolutions)
         expressed: list[Expressed] = []
         for matter, resolution in resolutions.items():
-            if matter == RACE:
-                expressed += self._race_and_ethnicity(resolution, strategy, losses)
-            elif matter in self._observed and resolution.state is State.ANSWERED:
-                expressed += [self._fitted(each, losses) for each in self._apart(matter, resolution, losses)]
-            elif resolution.state is State.ANSWERED:
-                expressed += [self._fitted(each, losses) for each in in_full(matter, resolution, losses)]
-            else:
-                expressed += self._reason(matter, resolution, losses)
-        return [
-            self._receiver(each, losses) for each in expressed if each.details or each.categories or each.text
-        ], losses
+            origin = resolution.winner.origin if resolution.winner else Origin()
+            said = [e for e in self._said(matter, resolution, strategy, losses) if e.details or e.categories or e.text]
+            expressed += [msgspec.structs.replace(self._receiver(each, losses), origin=origin) for each in said]
+        return expressed, losses
+
+    def _said(self, matter: str, resolution: Resolution, strategy: Strategy, losses: list[Loss]) -> Iterable[Expressed]:
+        """What one matter is told as, each of several answers by itself where the place is for one at a time."""
+        if matter == RACE:
+            return self._race_and_ethnicity(resolution, strategy, losses)
+        if resolution.state is not State.ANSWERED:
+            return self._reason(matter, resolution, losses)
+        found = (self._apart if self._is_one_at_a_time(matter) else in_full)(matter, resolution, losses)
+        return [self._fitted(each, losses) for each in found]
+
+    def _is_observed(self, topic: str) -> bool:
+        return topic in self.places and self.places[topic]["place"] in _OBSERVED
+
+    def _is_one_at_a_time(self, topic: str) -> bool:
+        """Whether an Observation or an extension that may be repeated holds one answer of several."""
+        place = self.places.get(topic)
+        return self._is_observed(topic) or (
+            place is not None and place["place"] == "extension" and place["most"] == "*"
+        )
 
     def _apart(self, matter: str, resolution: Resolution, losses: list[Loss]) -> list[Expressed]:
         """Each of several answers by itself; a wording stays with the one code that says less."""
@@ -89,7 +103,10 @@ class UsCore:
 
     def _fitted(self, said: Expressed, losses: list[Loss]) -> Expressed:
         """The answer in the codes of the version's list; words stay where the value has a place for them."""
-        closed = self.places.get(said.topic, {}).get("value") in _CLOSED
+        value = self.places.get(said.topic, {}).get("value")
+        closed = value in _CLOSED
+        if (closed or value == "valueBoolean") and said.details and said.text != words_of(said.details, ()):
+            losses.append(Loss("us-core.no_place_for_text", Relationship.WIDER, said.topic))
         fitted = [self._of_the_list(said.topic, coding, closed=closed) for coding in said.details]
         kept = tuple(coding for coding in fitted if coding is not None)
         if len(kept) < len(fitted) or (closed and not kept):
@@ -111,7 +128,7 @@ class UsCore:
     def _reason(self, matter: str, resolution: Resolution, losses: list[Loss]) -> list[Expressed]:
         """Why there is no answer, where the list of the topic has a code for it."""
         step = self._absent(matter, resolution.state)
-        if step is None and matter in self._observed:  # an Observation always has a place for the reason
+        if step is None and self._is_observed(matter):  # an Observation always has a place for the reason
             step = next(iter(self._crosswalks.outward("state", resolution.state.value, _ABSENT[0])), None)
         if step is None:
             no_code("", resolution, losses)
@@ -218,5 +235,4 @@ class UsCore:
 
 
 def _one(resolution: Resolution, details: tuple[Coding, ...], text: str) -> Expressed:
-    on = resolution.winner.origin.collected_on if resolution.winner else ""
-    return Expressed(resolution.matter, resolution.state, details=details, text=text, collected_on=on)
+    return Expressed(resolution.matter, resolution.state, details=details, text=text)

@@ -16,7 +16,15 @@ from fhir_equity.adapters.protocol import Range
 from fhir_equity.adapters.source import sources
 from fhir_equity.model import Member
 from fhir_equity.pipeline.workspace import Workspace
-from tests.benchmarks import bench_audit, bench_fhir, bench_memory, bench_peers, bench_vocabulary, bench_write
+from tests.benchmarks import (
+    bench_audit,
+    bench_fhir,
+    bench_fhir_write,
+    bench_memory,
+    bench_peers,
+    bench_vocabulary,
+    bench_write,
+)
 from tests.benchmarks import generate_fhir as patients
 from tests.benchmarks.generate_834 import file_of, generate, write
 
@@ -73,6 +81,14 @@ def test_everybody_is_read_and_written(tmp_path: Path) -> None:
     people = [bench_write.people(path, Workspace(as_of="2026-01-01")) for path in (first, second)]
     assert [o.expressed for o in people[0]] == [o.expressed for o in people[1]]
     assert [o.member.key for o in people[0]] == [o.member.key for o in people[1]]
+
+
+def test_patients_are_written_as_the_floor_writes_them(tmp_path: Path) -> None:
+    seconds = bench_fhir_write.measure(tmp_path, 300, rounds=2)
+    assert {name: len(spent) for name, spent in seconds.items()} == {"plain dictionaries": 2, "write Members": 2}
+    lines = bench_fhir_write.report({"plain dictionaries": [0.5, 1.0], "write Members": [1.0, 3.0]}, 200).splitlines()
+    assert lines[2].split()[:9] == ["write", "Members", "2.000", "s", "100", "members/s", "2.50", "x", "the"]
+    assert lines[2].endswith("(at most 4)")
 
 
 def test_a_pair_seen_before_costs_little_more_than_a_dictionary(

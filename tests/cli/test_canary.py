@@ -112,6 +112,11 @@ CALLS: list[list[str]] = [
         ["convert", name, "change.834", "--purpose", "change", "--losses", "l.ndjson"]
         for name in ("bad.834", "survey.csv")
     ),
+    *(
+        ["convert", name, f"{name}.bulk", "--form", "bulk", "--include-sensitive", "--us-core", "none"]
+        for name in FILES
+    ),
+    ["convert", "survey.csv", "all.bundle", "--form", "bundle", "--include-sensitive"],
     ["convert", "good.834", "back.834", "--control-number", "1"],
     ["convert", "CANARYNAME.834", "x.ndjson"],
     *(["ack", name] for name in FILES),

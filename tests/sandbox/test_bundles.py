@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 from typing import Any
 
+import msgspec
 import pytest
 from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.operationoutcome import OperationOutcome
+
+from fhir_equity.adapters.fhir import ADAPTER
+from fhir_equity.model import Identifier, Member, Name, Outgoing, Received
+from tests.adapters.fhir.versions import context, expressed
 
 BASE = "http://127.0.0.1/fhir"
 URN = "urn:uuid:11111111-1111-4111-8111-111111111111"
@@ -147,3 +154,41 @@ def test_what_is_answered_is_valid_fhir(fhir: Any) -> None:
     for bundle in (response.json(), fhir("GET", "Patient?_count=1").json(), fhir("GET", "Observation").json()):
         Bundle.model_validate(bundle)
     OperationOutcome.model_validate(fhir("GET", "Patient/none").json())
+
+
+def written(found_by: str, *received: Received) -> dict[str, Any]:
+    """The transaction that we write of one member."""
+    guide = {**context().guide, "form": "bundle", "transaction": {"patient": found_by}}
+    member = Member("acme", "k", identifiers=(Identifier("urn:x&y", "A 1"),), name=Name("Ruiz", ("Ana",)))
+    out = io.BytesIO()
+    records = [Outgoing(member, expressed("6.1.0", *received)[0])]
+    for _ in ADAPTER.write(records, out, msgspec.structs.replace(context(), guide=guide)):
+        continue
+    found: dict[str, Any] = json.loads(out.getvalue())
+    return found
+
+
+def all_of(fhir: Any, kind: str) -> list[dict[str, Any]]:
+    return [each["resource"] for each in fhir("GET", kind).json()["entry"]]
+
+
+def test_a_transaction_that_we_write_can_be_sent_again(fhir: Any) -> None:
+    for _ in range(2):
+        response = fhir("POST", "", written("id", Received("pronouns", "test", text="xe")))
+        assert response.status_code == 200
+        (person,), (one,) = all_of(fhir, "Patient"), all_of(fhir, "Observation")
+        assert one["subject"]["reference"] == f"Patient/{person['id']}"
+        assert one["valueCodeableConcept"] == {"text": "xe"}
+        assert person["name"] == [{"family": "Ruiz", "given": ["Ana"]}]
+
+
+def test_by_identifier_a_patient_who_is_there_stays_as_they_are(fhir: Any) -> None:
+    known = {"resourceType": "Patient", "identifier": [{"system": "urn:x&y", "value": "A 1"}], "active": True}
+    assert fhir("POST", "Patient", known).status_code == 201
+    assert statuses(fhir("POST", "", written("identifier")), "transaction") == ["200 OK"]
+    (person,) = all_of(fhir, "Patient")
+    assert "name" not in person
+    assert fhir("DELETE", f"Patient/{person['id']}").status_code == 204
+    for expected in ("201 Created", "200 OK"):
+        assert statuses(fhir("POST", "", written("identifier")), "transaction") == [expected]
+    assert len(all_of(fhir, "Patient")) == 1

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fhir_equity.model import Coding, Expressed, Loss, Meaning, Relationship, Resolution, State
+from fhir_equity.model import Coding, Expressed, Loss, Meaning, Origin, Relationship, Resolution, State
 from fhir_equity.vocabulary import Strategy, Vocabulary
 
 Understand = Callable[..., Meaning]
@@ -107,7 +107,8 @@ def test_faithful_never_derives(words: Words) -> None:
 def test_hispanic_alone_writes_no_race(words: Words, strategy: Strategy) -> None:
     (ethnicity,), losses = words.us_core(RACE, "cdcrec|2135-2", standard="omb2024", strategy=strategy)
     hispanic = cdcrec("2135-2", vocabulary=words.vocabulary)
-    assert ethnicity == Expressed("ethnicity", State.ANSWERED, hispanic, (), "Hispanic or Latino")
+    origin = Origin(standard="omb2024")
+    assert ethnicity == Expressed("ethnicity", State.ANSWERED, hispanic, (), "Hispanic or Latino", origin)
     assert losses == []
 
 

@@ -11,7 +11,7 @@ from fhir_equity.vocabulary.us_core import versions
 from tests.conftest import ROOT
 
 VOCABULARY = Vocabulary()
-VERSIONS = ("3.1.1", "4.0.0", "5.0.1", "6.1.0", "7.0.0", "8.0.1", "9.0.0")
+VERSIONS = ("3.1.1", "4.0.0", "5.0.1", "6.1.0", "7.0.0", "8.0.1", "9.0.0", "none")
 ASKU, REFUSED = ("null-flavor", "ASKU"), ("data-absent-reason", "asked-declined")
 
 
@@ -30,7 +30,7 @@ def coded(expressed: Expressed) -> list[tuple[str, str]]:
 def test_the_versions_oldest_first() -> None:
     assert tuple(versions(VOCABULARY.tables)) == VERSIONS
     assert US_CORE == "6.1.0"
-    with pytest.raises(UsageError, match=r"US Core is written as 3\.1\.1, .*, 9\.0\.0$"):
+    with pytest.raises(UsageError, match=r"US Core is written as 3\.1\.1, .*, 9\.0\.0, none$"):
         VOCABULARY.express.version("8.0.0")
 
 
@@ -59,8 +59,8 @@ def test_categories_by_version(version: str) -> None:
     (race,), losses = sent(version, "race", *(f"cdcrec|{code}" for code in six))
     assert len(race.categories) == (6 if version == "7.0.0" else 5)
     assert race.text.endswith("White; Other Race")
-    rule = {"7.0.0": [], "8.0.1": ["us-core.code_not_listed"], "9.0.0": ["us-core.code_not_listed"]}
-    assert [loss.rule for loss in losses] == rule.get(version, ["us-core.too_many_categories"])
+    rule = "us-core.code_not_listed" if version > "8" else "us-core.too_many_categories"
+    assert [loss.rule for loss in losses] == [rule] * (version != "7.0.0")
     (alone,), losses = sent(version, "race", "cdcrec|2131-1")
     assert (coded(alone), alone.text) == ([("cdcrec", "2131-1")] * ("5" < version < "8"), "Other Race")
     assert losses == [Loss("us-core.code_not_listed", Relationship.UNMATCHED, "race")] * (not "5" < version < "8")
@@ -69,8 +69,9 @@ def test_categories_by_version(version: str) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_regions_of_languages_by_version(version: str) -> None:
     (spoken,), losses = sent(version, "language_spoken", "bcp47|en-US")
-    assert coded(spoken) == [("bcp47", "en" if version >= "8" else "en-US")]
-    assert [loss.rule for loss in losses] == ["us-core.language_without_region"] * (version >= "8")
+    enumerated = version in ("8.0.1", "9.0.0")
+    assert coded(spoken) == [("bcp47", "en" if enumerated else "en-US")]
+    assert [loss.rule for loss in losses] == ["us-core.language_without_region"] * enumerated
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -79,7 +80,8 @@ def test_interpreter_by_version(version: str) -> None:
     not_needed, _ = sent(version, "interpreter_needed", "interpreter|false")
     found = [coded(each) for each in (*needed, *not_needed)]
     snomed = [[("snomed", "373066001")], [("snomed", "373067005")]]
-    assert found == (snomed if version >= "8" else [[("interpreter", "true")], [("interpreter", "false")]])
+    boolean = [[("interpreter", "true")], [("interpreter", "false")]]
+    assert found == (snomed if version in ("8.0.1", "9.0.0") else boolean)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -101,13 +103,63 @@ def test_a_value_without_words_takes_listed_codes_only() -> None:
     assert (coded(female), female.text, losses) == ([("snomed", "248152002")], "", [])
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_place_is_one_that_can_be_written(version: str) -> None:
+    guide = VOCABULARY.tables.document("guides/fhir.toml")["observation"]["topics"]
+    written = VOCABULARY.express.version(version)
+    assert bool(written.profile) == (version != "none")
+    for topic, row in written.places.items():
+        assert row["place"] in ("extension", "element", "observation", "both"), topic
+        assert row["url"] or row["place"] in ("element", "observation"), topic
+        assert topic in guide or row["place"] in ("element", "extension"), topic
+    assert set(guide) <= set(written.places)
+
+
+def test_labels_say_what_they_seem_to() -> None:
+    labels = {row["code"]: row["status"] for row in VOCABULARY.tables.rows("codes/sensitivity.csv")}
+    topics = VOCABULARY.tables.document("guides/fhir.toml")["observation"]["topics"]
+    assert {labels[row["label"]] for row in topics.values()} == {"active"}
+    assert all(VOCABULARY.codes.topic(topic).sensitive for topic in topics)
+
+
+@pytest.mark.parametrize(
+    ("topic", "coding", "words", "kept"),
+    [
+        ("recorded_sex", "snomed|248152002", "Female; my words", ""),
+        ("interpreter_needed", "interpreter|true", "for Kurmanji", "Yes; for Kurmanji"),
+    ],
+)
+def test_words_beside_a_value_without_words_are_a_loss(topic: str, coding: str, words: str, kept: str) -> None:
+    (said,), losses = sent("6.1.0", topic, coding, text=words)
+    assert losses == [Loss("us-core.no_place_for_text", Relationship.WIDER, topic)]
+    assert said.text == kept
+
+
+def test_several_tribes_are_told_one_by_one() -> None:
+    two = ("tribal-entity|338", "tribal-entity|91")
+    assert [coded(each) for each in sent("6.1.0", "tribal_affiliation", *two)[0]] == [
+        [("tribal-entity", "338")],
+        [("tribal-entity", "91")],
+    ]
+
+
+def test_the_origin_goes_along() -> None:
+    received = Received("race", "test", (Coding("cdcrec", "2106-3"),))
+    meaning, origin = VOCABULARY.meaning(received), Origin(method="self", collected_on="2026-01-02")
+    resolution = Resolution("race_ethnicity", meaning.state, (meaning,), Event((received,), origin))
+    (said,), _ = VOCABULARY.express.us_core({"race_ethnicity": resolution})
+    assert said.origin == origin
+
+
 # The README --------------------------------------------------------------------------------------
 
 
 def place(version: str, topic: str) -> str:
-    """The name of the extension a topic has in a version, or where else it stands."""
-    row = VOCABULARY.express.version(version).places.get(topic)
-    return f"`{row['url'].rpartition('/')[2]}`" if row else ""
+    """The name of the extension a topic has in a version, and whether it is an Observation."""
+    row = VOCABULARY.express.version(version).places.get(topic, {"place": "none", "url": ""})
+    name = row["url"].rpartition("/")[2]
+    observation = "Observation, profile" if name else "Observation"
+    return {"none": "", "extension": f"`{name}`", "both": f"`{name}`, Observation"}.get(row["place"], observation)
 
 
 def refusal(version: str, number: int) -> str:
@@ -129,11 +181,13 @@ def table() -> str:
         "Interpreter": lambda v: place(v, "interpreter_needed"),
         "Birth sex": lambda v: place(v, "birth_sex"),
         "Recorded sex": lambda v: place(v, "recorded_sex"),
-        "Gender identity on the Patient": lambda v: place(v, "gender_identity"),
-        "Profile of sexual orientation": lambda v: place(v, "sexual_orientation"),
+        "Gender identity": lambda v: place(v, "gender_identity"),
+        "Pronouns": lambda v: place(v, "pronouns"),
+        "Sexual orientation": lambda v: place(v, "sexual_orientation"),
+        "Tribal affiliation": lambda v: place(v, "tribal_affiliation"),
         "`Patient.gender`": gender,
     }
-    head = ["| US Core | " + " | ".join(VERSIONS) + " |", "|---|" + "---|" * len(VERSIONS)]
+    head = ["| `--us-core` | " + " | ".join(VERSIONS) + " |", "|---|" + "---|" * len(VERSIONS)]
     return "\n".join([*head, *(f"| {name} | " + " | ".join(map(cell, VERSIONS)) + " |" for name, cell in rows.items())])
 
 

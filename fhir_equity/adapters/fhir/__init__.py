@@ -1,4 +1,4 @@
-"""FHIR R4 Patients (US Core): read from resources, Bundles, NDJSON and XML, written as NDJSON, merged, validated.
+"""FHIR R4 Patients (US Core) and what stands beside them: read, written in several forms, merged, validated.
 
 The definitions of codes are in `fhir_equity.adapters.fhir.terminology`.
 """
@@ -10,17 +10,18 @@ from typing import IO
 
 from fhir_equity.adapters.fhir import layout
 from fhir_equity.adapters.fhir.export import read_export
+from fhir_equity.adapters.fhir.forms import write_bulk, write_lines, write_transactions
 from fhir_equity.adapters.fhir.merge import merge
 from fhir_equity.adapters.fhir.patient import answers_of
 from fhir_equity.adapters.fhir.read import read, read_again
 from fhir_equity.adapters.fhir.validate import validate
-from fhir_equity.adapters.fhir.write import patient_from, resources_from, write
+from fhir_equity.adapters.fhir.write import Writer, patient_from, resources_from
 from fhir_equity.adapters.manifest import MOST, is_manifest, manifest_in
 from fhir_equity.adapters.protocol import Adapter, Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Loss, Outgoing, Rejected
 
-__all__ = ["ADAPTER", "answers_of", "merge", "patient_from", "resources_from", "validate"]
+__all__ = ["ADAPTER", "Writer", "answers_of", "merge", "patient_from", "resources_from", "validate", "write_bulk"]
 
 
 class _Fhir:
@@ -53,8 +54,9 @@ class _Fhir:
         return read_again(rejected, context)
 
     def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
-        """Write Patients and their Observations, one per line: see `fhir_equity.adapters.fhir.write`."""
-        return write(records, out, context)
+        """Write Patients and what stands beside them, a resource or (`form` of the guide) a transaction per line."""
+        form = write_transactions if context.guide.get("form") == "bundle" else write_lines
+        return form(records, out, context)
 
 
 ADAPTER: Adapter = _Fhir()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable
 
 from fhir_equity.adapters.fhir.extensions import US_CORE
 from fhir_equity.adapters.fhir.languages import PREFERENCE_TYPE, SPOKEN, WRITTEN
@@ -63,25 +64,38 @@ def concept_of(expressed: Expressed, context: Context) -> Json:
     return {name: value for name, value in words.items() if value}
 
 
+def is_extension(topic: str, context: Context) -> bool:
+    """Whether the version to be written has an extension of its Patient for a topic (guides/us_core.csv)."""
+    return context.guide.get("places", {}).get(topic, {}).get("place") in ("extension", "both")
+
+
 def extensions_of(expressed: Iterable[Expressed], context: Context, losses: list[Loss]) -> list[Json]:
     """Answers as extensions with one value, of the type and as often as their row in guides/us_core.csv says."""
     places = context.guide.get("places", {})
-    found: dict[str, list[Json]] = {}
+    written: Counter[str] = Counter()
+    found: list[Json] = []
     for each in expressed:
-        place, written = places[each.topic], found.setdefault(each.topic, [])
+        place = places[each.topic]
         values = [value for value in _values(each, place["value"], context) if value is not None]
         if not values:
             losses.append(Loss("fhir.extension.no_code", Relationship.UNMATCHED, each.topic))
         for value in values:
-            if written and place["most"] == "1":
+            if written[each.topic] and place["most"] == "1":
                 losses.append(Loss("fhir.extension.one_only", Relationship.UNMATCHED, each.topic))
             else:
-                written.append({"url": place["url"], place["value"]: value})
-    return [extension for written in found.values() for extension in written]
+                written[each.topic] += 1
+                found.append(_extension(place["url"], place["value"], value))
+    return found
+
+
+def _extension(url: str, kind: str, value: object) -> Json:
+    """A simple extension, or for a kind like ``value.valueCodeableConcept`` one with a part of that URL."""
+    part, _, type_ = kind.rpartition(".")
+    return {"url": url, "extension": [{"url": part, type_: value}]} if part else {"url": url, type_: value}
 
 
 def _values(expressed: Expressed, kind: str, context: Context) -> list[object]:
-    if kind == "valueCodeableConcept":
+    if kind.endswith("valueCodeableConcept"):
         return [concept_of(expressed, context) or None]
     codings = (*expressed.categories, *expressed.details)
     if kind == "valueCoding":
@@ -89,28 +103,18 @@ def _values(expressed: Expressed, kind: str, context: Context) -> list[object]:
     return [coding.code == "true" if kind == "valueBoolean" else coding.code for coding in codings]
 
 
-def communication_of(expressed: Mapping[str, Expressed], context: Context, losses: list[Loss]) -> list[Json]:
-    """Patient.communication: one preferred entry per language and question.
+def marked(topic: str, expressed: Container[str]) -> bool:
+    """Whether entries about a topic must say so: writing always, speech where writing is there too.
 
-    Where both questions have answers each entry says which it is about, also when the language is
-    the same: an entry that says nothing is about speech. R4, Patient.communication: several modes
-    need several entries.
+    Also when the language is the same: an entry that says nothing is about speech.
     """
-    found: list[Json] = []
-    for topic, _ in MODES:
-        if topic in expressed:
-            found += entries_for(expressed[topic], context, losses, marked=marked(topic, expressed))
-    return found
-
-
-def marked(topic: str, expressed: Mapping[str, Expressed]) -> bool:
-    """Whether entries about a topic must say so: writing always, speech where writing is there too."""
     return topic == WRITTEN or WRITTEN in expressed
 
 
 def entries_for(expressed: Expressed, context: Context, losses: list[Loss], *, marked: bool) -> list[Json]:
-    """The communication entries of one question.
+    """The communication entries of one question: one preferred entry per language.
 
+    R4, Patient.communication: several modes need several entries.
     The text goes with a single language; several languages have no place for a common text.
     """
     codings = [coding_of(coding, context) for coding in (*expressed.categories, *expressed.details)]

@@ -19,7 +19,10 @@ INLINE_LABEL = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/e
 _OMB = ("ombCategory", "detailed", "text")
 _TRIBES = ("tribalAffiliation", "TribeName")
 # Parts that are part of the definition and kept in `raw` only.
-_BESIDE = ("isEnrolled", "EnrolledTribeMember", "period", "comment", INLINE_LABEL)
+_BESIDE = (
+    *("isEnrolled", "EnrolledTribeMember", "period", "comment", "type", "effectivePeriod", "acquisitionDate"),
+    *("source", "sourceDocument", "sourceField", "jurisdiction", "genderElementQualifier", INLINE_LABEL),
+)
 
 
 class Kind(Struct, frozen=True):
@@ -51,6 +54,13 @@ KINDS = (
     Kind(_ARGONAUT + "argo-birthsex", "birth_sex", "fhir.us-core-birthsex", code_system="us-core-birthsex", old=True),
     Kind(US_CORE + "us-core-sex", "recorded_sex", "fhir.us-core-sex", code_system="us-core-sex"),
     Kind(US_CORE + "us-core-individual-sex", "recorded_sex", "fhir.us-core-individual-sex", code_system="us-core-sex"),
+    Kind(
+        CORE + "individual-recordedSexOrGender",
+        "recorded_sex",
+        "fhir.individual-recordedSexOrGender",
+        code_system="snomed",
+        many=True,
+    ),
     Kind(US_CORE + "us-core-genderIdentity", "gender_identity", "fhir.us-core-genderIdentity", many=True),
     Kind(CORE + "individual-genderIdentity", "gender_identity", "fhir.individual-genderIdentity", many=True),
     Kind(CORE + "patient-genderIdentity", "gender_identity", "fhir.patient-genderIdentity", many=True),

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from copy import deepcopy
 from typing import Any
 
-from fhir_equity.adapters.fhir.express import OMB_URLS, omb_parts, text_of, uri_of
-from fhir_equity.adapters.fhir.extensions import kind_of, raw_of, reading_of
+from fhir_equity.adapters.fhir.express import OMB_URLS, is_extension, omb_parts
 from fhir_equity.adapters.fhir.languages import SPOKEN, WRITTEN
-from fhir_equity.adapters.fhir.merge_languages import merge_languages
+from fhir_equity.adapters.fhir.merge_extensions import is_about, merge_extension, remove_extension, says
+from fhir_equity.adapters.fhir.merge_languages import merge_languages, remove_language
 from fhir_equity.adapters.fhir.shape import Json
-from fhir_equity.adapters.fhir.values import ABSENT_URL, Value, united
+from fhir_equity.adapters.fhir.values import ABSENT_URL
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import Expressed, Loss, Outgoing, Relationship
 
 _PARTS = ("ombCategory", "detailed", "text", ABSENT_URL)
 
 
-def merge(existing: dict[str, Any], outgoing: Outgoing, context: Context) -> tuple[dict[str, Any], list[Loss]]:
-    """A copy of a Patient in which the expressed race, ethnicity and languages are the new answers.
+def merge(
+    existing: dict[str, Any], outgoing: Outgoing, context: Context, removed: Collection[str] = ()
+) -> tuple[dict[str, Any], list[Loss]]:
+    """A copy of a Patient in which the expressed answers are the new ones.
 
-    Replaced extensions keep their position, their element ids and any part that is not ours; a
-    language that was preferred before stays, no longer preferred. An answer that is there already,
-    or that says nothing, changes nothing. Every other topic is left as it is, with a loss where that
-    makes a difference.
+    These are race, ethnicity, languages and what the guide's ``places`` has an extension for. Replaced extensions
+    keep their position, their element ids and any part that is not ours; a language that was preferred before stays,
+    no longer preferred. An answer that is there already, or that says nothing, changes nothing. Every other topic is
+    left as it is, with a loss where that makes a difference. Nothing is taken away but the topics named in `removed`,
+    of which everything goes, whoever wrote it.
     """
     merged = deepcopy(existing)
     losses: list[Loss] = []
+    for topic in removed:
+        if topic in (SPOKEN, WRITTEN):
+            remove_language(merged, topic)
+        else:
+            remove_extension(merged, topic)
     expressed = {each.topic: each for each in outgoing.expressed}
     for topic, answer in expressed.items():
         if topic in OMB_URLS:
             _merge_omb(merged, answer, context, losses)
+        elif is_extension(topic, context):
+            answers = [each for each in outgoing.expressed if each.topic == topic]
+            merge_extension(merged, answers, context, losses)
         elif topic not in (SPOKEN, WRITTEN) and not _is_gender(merged, answer):
             losses.append(Loss("fhir.merge.not_merged", Relationship.UNMATCHED, topic))
     merge_languages(merged, expressed, context, losses)
@@ -48,8 +60,8 @@ def _merge_omb(patient: Json, answer: Expressed, context: Context, losses: list[
     if not isinstance(extensions, list):
         losses.append(Loss("fhir.merge.malformed", Relationship.UNMATCHED, answer.topic))
         return
-    places = [at for at, each in enumerate(extensions) if _is_about(each, answer.topic)]
-    if not parts or (places and _says([extensions[at] for at in places], answer, context)):
+    places = [at for at, each in enumerate(extensions) if is_about(each, answer.topic)]
+    if not parts or says([extensions[at] for at in places], [answer], context):
         return
     if not answer.text:
         losses.append(Loss("fhir.text.required", Relationship.INEXACT, answer.topic))
@@ -59,22 +71,6 @@ def _merge_omb(patient: Json, answer: Expressed, context: Context, losses: list[
             del extensions[at]
     else:
         patient["extension"] = [*extensions, {"url": OMB_URLS[answer.topic], "extension": parts}]
-
-
-def _is_about(extension: object, topic: str) -> bool:
-    kind = kind_of(extension) if isinstance(extension, dict) else None
-    return kind is not None and kind.topic == topic
-
-
-def _says(extensions: list[Json], answer: Expressed, context: Context) -> bool:
-    """Whether extensions say the answer already: the same codes and, where it has one, the same text."""
-    kinds = [kind_of(each) for each in extensions]
-    read = [reading_of(kind, each, raw_of(each)).received for kind, each in zip(kinds, extensions, strict=True) if kind]
-    value = united([Value(each.codings, each.text) for each in read])
-    there = {(coding.system, coding.code) for coding in value.codings}
-    codings = (*answer.categories, *answer.details)
-    wanted = {(uri_of(coding.system, context), coding.code) for coding in codings}
-    return there == wanted and (not answer.text or text_of(answer) == value.text)
 
 
 def _replaced(old: Json, url: str, parts: list[Json]) -> Json:

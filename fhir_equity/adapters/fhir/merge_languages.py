@@ -35,6 +35,21 @@ def merge_languages(patient: Json, expressed: Mapping[str, Expressed], context: 
             patient["communication"] = [*patient.get("communication", []), *added]
 
 
+def remove_language(patient: Json, topic: str) -> None:
+    """Take out every entry about a topic; one that is about another topic too stays for that one."""
+    entries = patient.get("communication")
+    if not isinstance(entries, list):
+        return
+    gone = [entry for entry in entries_of(patient, Problems()) if topic in entry.topics]
+    for entry in gone:
+        if len(entry.topics) > 1:
+            _drop(entry.source, (dict(MODES)[topic],))
+    alone = [entry.source for entry in gone if len(entry.topics) == 1]
+    patient["communication"] = [each for each in entries if not any(each is other for other in alone)]
+    if not patient["communication"]:
+        del patient["communication"]
+
+
 def _says(now: list[Entry], answer: Expressed, context: Context) -> bool:
     """Whether entries say the answer already: all its codes, and nothing that is not part of it."""
     codes = {(uri_of(each.system, context), each.code) for each in (*answer.categories, *answer.details)}

@@ -11,7 +11,8 @@ from fhir_equity.adapters.fhir.languages import Languages, languages_of
 from fhir_equity.adapters.fhir.observation import Statement, is_about, statements, value_in
 from fhir_equity.adapters.fhir.origins import Origins
 from fhir_equity.adapters.fhir.person import address_of, birth_date_of, identifiers_of, key_of, name_of
-from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, below, compact, loaded
+from fhir_equity.adapters.fhir.provenance import told
+from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, below, compact, loaded, text_at
 from fhir_equity.adapters.fhir.values import Value, absent, united
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import (
@@ -60,6 +61,7 @@ class PatientReader:
         self._united: dict[tuple[Received, ...], Received] = {}
         self._languages: dict[bytes, Languages] = {}
         self._genders: dict[tuple[str, bytes], tuple[Received | None, tuple[Problem, ...]]] = {}
+        self._observed: dict[str, str] = {}  # the topics of the Observations of the member at hand, by their ids
 
     def line(self, raw: bytes, place: Locator) -> Member | None:
         """The Member of a Patient from its JSON, where that is as FHIR has it; None where `member` must look."""
@@ -72,6 +74,7 @@ class PatientReader:
         return self._member(patient_at(patient, problems), compact(patient), problems, place)
 
     def _member(self, patient: Patient, record: bytes, problems: Problems, place: Locator) -> Member:
+        self._observed = {}
         identifiers = identifiers_of(patient, problems)
         key, rule = key_of(identifiers, patient.id, self._context.guide)
         if not key:
@@ -109,7 +112,12 @@ class PatientReader:
         return resource["resourceType"] == "Observation" and bool(statements(resource, self._context))
 
     def observed(self, member: Member, observation: Json, place: Locator) -> bool:
-        """Add what an Observation says to the Member of its Patient; False where it is not about them or us."""
+        """Add what an Observation says to the Member of its Patient; False where it is not about them or us.
+
+        A Provenance says who told an answer that is there already.
+        """
+        if observation["resourceType"] == "Provenance":
+            return told(member, observation, self._observed, self._context)
         if not self.wants(observation) or not is_about(observation, member.resource or {}):
             return False
         self.add(member, observation, place)
@@ -120,6 +128,7 @@ class PatientReader:
         problems = Problems()
         origin = self._origins.of_observation(observation, problems)
         for statement in statements(observation, self._context):
+            self._observed[text_at(observation, "id", "", Problems())] = statement.topic
             if origin is None:
                 problems.note(f"fhir.{statement.topic}.imputed", *IMPUTED, statement.path)
             elif "modifierExtension" in observation or "modifierExtension" in statement.holder:

@@ -22,8 +22,8 @@ from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Locator, Member, Rejected, Severity
 
 # What is read, and the words by which the bytes of what may stand beside a Patient are found.
-TYPES = ("Patient", "Observation")
-_BESIDE = tuple(f'"{name}"'.encode() for name in TYPES[1:])
+TYPES = ("Patient", "Observation", "Provenance")
+_BESIDE = (b'"Observation"',)
 
 
 def read(source: Source, part: Range, context: Context) -> Iterator[Read]:

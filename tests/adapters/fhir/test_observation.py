@@ -31,6 +31,7 @@ from fhir_equity.model import (
 )
 from fhir_equity.pipeline.convert import Wish, convert
 from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.privacy import Pseudonyms
 from fhir_equity.vocabulary import Vocabulary
 from fhir_equity.vocabulary.us_core import versions
 
@@ -45,11 +46,12 @@ SUBJECT = "d8c1ae0b-ad6a-59a5-a60f-2d3cbd9b1b4c"
 def context(version: str = "6.1.0") -> Context:
     guide = VOCABULARY.tables.document("guides/fhir.toml")
     places = VOCABULARY.express.version(version).places
-    return Context(guide={**guide, "places": places}, systems=VOCABULARY.codes.uris)
+    uuid = Pseudonyms(b"k" * 32).uuid
+    return Context(guide={**guide, "places": places}, systems=VOCABULARY.codes.uris, uuid=uuid)
 
 
 def said(topic: str, *codings: Coding, text: str = "", on: str = "") -> Expressed:
-    return Expressed(topic, State.ANSWERED, details=codings, text=text, collected_on=on)
+    return Expressed(topic, State.ANSWERED, details=codings, text=text, origin=Origin(collected_on=on))
 
 
 def written(*expressed: Expressed, version: str = "6.1.0") -> list[dict[str, Any]]:
@@ -72,7 +74,8 @@ BI = Coding("snomed", "42035005", "Bisexual")
 def test_an_observation_in_full() -> None:
     patient, observation = written(said("sexual_orientation", BI, text="Bisexual", on="2026-01-02"))
     assert patient["id"] == observation.pop("subject")["reference"].removeprefix("Patient/")
-    assert len(observation.pop("id")) == 36
+    name = observation.pop("id")
+    assert observation.pop("identifier") == [{"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{name}"}]
     assert observation == {
         "resourceType": "Observation",
         "meta": {

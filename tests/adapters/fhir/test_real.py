@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fhir_equity.adapters.fhir import ADAPTER, answers_of, merge, patient_from, validate
+from fhir_equity.adapters.fhir.merge_extensions import is_about
 from fhir_equity.adapters.protocol import Context, Range
 from fhir_equity.adapters.source import Source, sources
-from fhir_equity.model import Expressed, Finding, Member, Outgoing, Received, Rejected, State
+from fhir_equity.model import Coding, Expressed, Finding, Member, Outgoing, Received, Rejected, State
+from tests.adapters.fhir.versions import VERSIONS, context, expressed
 
 FOLDERS = ("fhir-r4", "fhir-r4-oddities", "fhir-older", "fhir-newer")
 MALFORMED = "fhir.patient.malformed"
@@ -99,6 +103,40 @@ def test_the_same_answers_leave_real_patients_as_they_are(shared: Path) -> None:
             assert merge(patient, Outgoing(member, answers), Context())[0] == patient
             count += 1
     assert count > 1300
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_update_touches_only_what_is_ours(shared: Path, version: str) -> None:
+    """Every topic that the version has on a Patient: the same answers change nothing, new ones nothing else."""
+    written, topics = context(version), ("race", "language_spoken", "birth_sex", "interpreter_needed")
+    new = (
+        Received("race", "x", (Coding("cdcrec", "2118-8"),)),
+        Received("language_spoken", "x", (Coding("bcp47", "ar"),)),
+        Received("birth_sex", "x", (Coding("us-core-birthsex", "UNK"), Coding("us-core-birthsex", "F"))),
+        Received("interpreter_needed", "x", (Coding("interpreter", "true"),)),
+    )
+    answers, _ = expressed(version, *new)
+    count = 0
+    for source in found(shared, *FOLDERS):
+        for member in members(source)[:100]:
+            patient: dict[str, Any] = member.resource or {}
+            same = tuple(again(each.received) for each in member.answers)
+            assert merge(patient, Outgoing(member, same), written)[0] == patient
+            changed, losses = merge(patient, Outgoing(member, answers), written)
+            lost = {loss.rule for loss in losses}
+            assert lost <= {"fhir.merge.not_merged", "fhir.extension.one_only", "fhir.merge.malformed"}
+            assert without(changed, topics) == without(patient, topics)
+            assert [name for name in changed if name in patient] == list(patient)
+            count += changed != patient
+    assert count > 200
+
+
+def without(patient: dict[str, Any], topics: tuple[str, ...]) -> dict[str, Any]:
+    """A Patient without the extensions about some topics, and without whether a language is preferred."""
+    left = {name: value for name, value in patient.items() if name not in ("extension", "communication")}
+    others = [e for e in patient.get("extension", []) if not any(is_about(e, topic) for topic in topics)]
+    spoken = [entry["language"] for entry in patient.get("communication", []) if "language" in entry]
+    return left | {"extension": others, "communication": [each for each in spoken if "ar" not in str(each)]}
 
 
 def test_what_is_read_is_written_validly_and_reads_back(shared: Path) -> None:

@@ -25,6 +25,7 @@ from fhir_equity.model import (
     Relationship,
     State,
 )
+from tests.adapters.fhir.versions import VERSIONS, context
 
 CDCREC = "urn:oid:2.16.840.1.113883.6.238"
 SYSTEMS = {"cdcrec": CDCREC, "bcp47": "urn:ietf:bcp:47"}
@@ -162,6 +163,16 @@ def test_a_name_that_is_missing_says_so() -> None:
     reason = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}
     member = Member("p", "k", identifiers=PLAIN.identifiers, name=Name(" ", ("",), "Dr."))
     assert write(member=member)[0]["name"] == [{"extension": [reason], "prefix": ["Dr."]}]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_one_version_wants_the_patient_to_say_that_too(version: str) -> None:
+    """us-core-6 of 5.0.1; where there is a name, it is that or the reason, never both."""
+    reason = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}
+    nameless = Member("p", "k", identifiers=PLAIN.identifiers)
+    found = patient_from(Outgoing(nameless, ()), context(version))[0].get("extension", [])
+    assert found == [reason] * (version == "5.0.1")
+    assert "extension" not in patient_from(Outgoing(PLAIN, ()), context(version))[0]
 
 
 @pytest.mark.parametrize("code", ["male", "female", "other", "unknown"])
