@@ -17,7 +17,7 @@ from fhir_equity.vocabulary.directory import named
 
 ABOUT = ("title", "edition", "source", "date", "licence", "sure")  # what sources.toml must say of every table
 TABLES = (("codes", ".csv"), ("crosswalks", ".csv"))
-DOCUMENTS = (("guides", ".toml"), ("policies", ".toml"))
+DOCUMENTS = (("guides", ".toml"), ("policies", ".toml"), ("questionnaires", ".toml"))
 LANGUAGES = (LANGUAGE, "iso639")
 # Every code of these leads somewhere, or a row says that it is unmatched.
 COVERED = (

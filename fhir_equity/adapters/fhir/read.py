@@ -1,7 +1,7 @@
 """Read FHIR JSON: a resource, a Bundle, or one resource per line, into Members.
 
 An Observation belongs to the Patient it is about where it comes after them and before the next one, as
-we write it.
+we write it. So does a QuestionnaireResponse; one that stands alone is a Member of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from fhir_equity.adapters.fhir.layout import MOSTLY, Line, is_resource, is_xml, lines, share_of_lines
 from fhir_equity.adapters.fhir.patient import PatientReader
+from fhir_equity.adapters.fhir.questionnaire_response import ResponseReader
+from fhir_equity.adapters.fhir.respondent import beside_patients
 from fhir_equity.adapters.fhir.shape import compact, parse
 from fhir_equity.adapters.protocol import Context, Range, Read
 from fhir_equity.adapters.source import Source
@@ -60,22 +62,30 @@ class _Observation(NamedTuple):
     place: Locator
 
 
+class _Response(NamedTuple):
+    """A QuestionnaireResponse on its way to the Member whom it is about."""
+
+    resource: dict[str, Any]
+    place: Locator
+
+
 class _Run:
     """One reading of one range: what was met besides Patients is counted for the end."""
 
     def __init__(self, artefact: str, context: Context) -> None:
         self._artefact = artefact
         self._reader = PatientReader(artefact, context)
+        self._responses = ResponseReader(artefact, context)
         self._unused: Counter[str] = Counter()
         self._patients = 0
 
-    def lines(self, found: Iterator[Line]) -> Iterator[Read | _Observation]:
+    def lines(self, found: Iterator[Line]) -> Iterator[Read | _Observation | _Response]:
         """Resources one per line (application/fhir+ndjson). A bad line does not stop the others."""
         for line in found:
             if line.raw.strip():
                 yield from self.record(line.raw, Locator(self._artefact, "line", line.number, line.offset))
 
-    def record(self, raw: bytes, place: Locator) -> Iterator[Read | _Observation]:
+    def record(self, raw: bytes, place: Locator) -> Iterator[Read | _Observation | _Response]:
         """One resource that can be read alone."""
         try:
             value, utf8 = parse(raw)
@@ -92,7 +102,7 @@ class _Run:
         except RecursionError:
             yield Rejected(raw, Finding("fhir.json.too_deep", Severity.ERROR, place, "nested too deeply"))
 
-    def document(self, value: Any, *, utf8: bool) -> Iterator[Read | _Observation]:
+    def document(self, value: Any, *, utf8: bool) -> Iterator[Read | _Observation | _Response]:
         """A whole file that is one JSON value: a resource, a Bundle or a list of resources."""
         if not utf8:
             yield _not_utf8(Locator(self._artefact))
@@ -104,7 +114,7 @@ class _Run:
         else:
             raise UnreadableError(f"{self._artefact} is JSON without a FHIR resource")
 
-    def joined(self, found: Iterable[Read | _Observation]) -> Iterator[Read]:
+    def joined(self, found: Iterable[Read | _Observation | _Response]) -> Iterator[Read]:
         """Each Member once the Observations after their Patient have been looked at."""
         held: Member | None = None
         for each in found:
@@ -112,6 +122,10 @@ class _Run:
                 if held is None or not self._reader.observed(held, each.resource, each.place):
                     self._unused["Observation"] += 1
                 continue
+            if isinstance(each, _Response):
+                each = self._responses.told(held, each.resource, each.place)
+                if each is held:
+                    continue
             if held is not None:
                 yield held
             held = each if isinstance(each, Member) else None
@@ -129,13 +143,18 @@ class _Run:
         if whole and not self._patients:
             yield Finding("fhir.patient.none", Severity.WARNING, place, "there is no Patient in this file")
 
-    def _resource(self, value: dict[str, Any], place: Locator, *, numbered: bool) -> Iterator[Read | _Observation]:
+    def _resource(
+        self, value: dict[str, Any], place: Locator, *, numbered: bool
+    ) -> Iterator[Read | _Observation | _Response]:
         name = value["resourceType"]
         if name == "Patient":
             self._patients += 1
             yield self._reader.member(value, place)
         elif name == "Observation":
             yield _Observation(value, place)
+        elif name == "QuestionnaireResponse" and self._responses.knows(value):
+            self._patients += 1
+            yield _Response(value, place)
         elif name == "Bundle":
             yield from self._entries(_bundled(value, place), place, numbered=numbered)
         else:
@@ -143,7 +162,7 @@ class _Run:
 
     def _entries(
         self, found: list[tuple[str, Any]], place: Locator, *, numbered: bool
-    ) -> Iterator[Read | _Observation]:
+    ) -> Iterator[Read | _Observation | _Response]:
         """Resources of a Bundle, nested Bundles opened where they stand (an explicit stack: no depth limit)."""
         stack = found[::-1]
         number = 0
@@ -172,7 +191,7 @@ def _bundled(bundle: dict[str, Any], place: Locator) -> list[tuple[str, Any]]:
             found.append((f"{path}.entry[{number}]", entry))
         elif "resource" in entry:
             found.append((f"{path}.entry[{number}]", entry["resource"]))
-    return found
+    return beside_patients(bundle, found)
 
 
 def _no_resource(place: Locator) -> Finding:
