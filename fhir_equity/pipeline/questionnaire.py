@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import orjson
@@ -27,9 +27,9 @@ T = TypeVar("T")
 class Asked(Struct, forbid_unknown_fields=True):
     """One item of questionnaires/member-reported.toml, which says what each means. `topic` is for readers."""
 
-    type: str
+    type: Literal["group", "display", "choice", "open-choice", "string", "text"]
     within: str = ""
-    control: str = ""
+    control: Literal["", "check-box", "radio-button", "drop-down", "autocomplete"] = ""
     repeats: bool = False
     topic: str = ""
     loinc: str = ""

@@ -55,7 +55,7 @@ def kind_at(response: Json, name: str, problems: Problems) -> str:
 
 
 def beside_patients(bundle: Json, found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """The resources of a Bundle with each response right after its Patient, if the Bundle has them.
+    """The resources of a Bundle, each response after its Patient and before the next, if the Bundle has them.
 
     Whoever a response names by the `fullUrl` of their entry is then named by type, id and identifier
     (https://hl7.org/fhir/R4/bundle.html#references).
@@ -64,14 +64,17 @@ def beside_patients(bundle: Json, found: list[tuple[str, Any]]) -> list[tuple[st
         return found
     named = dict(_named(bundle))
     moved: dict[int, list[tuple[str, Any]]] = {}
-    others = []
+    others: list[tuple[str, Any]] = []
+    last = 0
     for path, resource in found:
+        last = id(resource) if _is_a(resource, PATIENT) else last
         about = named.get(_reference(resource, "subject")) if _is_a(resource, RESPONSE) else None
-        if about is None or about.get("resourceType") != PATIENT:
+        if about is None or not _is_a(about, PATIENT):
             others.append((path, resource))
-        else:
-            people = {name: _naming(named[r]) for name in _PEOPLE if (r := _reference(resource, name)) in named}
-            moved.setdefault(id(about), []).append((path, resource | people))
+            continue
+        people = {name: _naming(named[r]) for name in _PEOPLE if (r := _reference(resource, name)) in named}
+        place = others if id(about) == last else moved.setdefault(id(about), [])
+        place.append((path, resource | people))
     return [each for other in others for each in (other, *moved.get(id(other[1]), ()))]
 
 
