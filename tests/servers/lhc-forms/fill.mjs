@@ -1,7 +1,7 @@
 // Fills a Questionnaire in as a person does, in the form that LHC-Forms makes of it in headless Chromium.
 //
 // node fill.mjs FOLDER CHROMIUM < request > answer. FOLDER has lforms/, playwright-core/ and form.html. Request:
-// {"questionnaire", "subject", "width", "steps": [[linkId, verb, words]], "screenshot": file or ""}. The verbs:
+// {"questionnaire", "subject", "width", "patience" (ms), "steps": [[linkId, verb, words]], "screenshot": file or ""}. The verbs:
 // choose (a radio button or check box by its words), pick (from a drop-down list), write (in one's own words). Answer:
 // {"response", "shown": {linkId: its text on the screen}, "overflow": pixels wider than the screen, "errors": what
 // the page complained of}.
@@ -12,7 +12,7 @@ import { pathToFileURL } from "node:url";
 
 const [folder, executablePath] = process.argv.slice(2);
 const { chromium } = createRequire(import.meta.url)(resolve(folder, "playwright-core"));
-const { questionnaire, subject, width, steps, screenshot } = JSON.parse(readFileSync(0, "utf8"));
+const { questionnaire, subject, width, patience, steps, screenshot } = JSON.parse(readFileSync(0, "utf8"));
 
 const verbs = {
   choose: (item, words) => item.locator("label", { hasText: exactly(words) }).click(),
@@ -42,7 +42,7 @@ function shown() {
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 try {
   const page = await browser.newPage({ viewport: { width, height: 900 } });
-  page.setDefaultTimeout(20000);
+  page.setDefaultTimeout(patience);
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
   await page.goto(pathToFileURL(resolve(folder, "form.html")).href);
