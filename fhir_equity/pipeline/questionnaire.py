@@ -13,9 +13,11 @@ from fhir_equity.adapters.fhir.questionnaire import Form, Item, Option
 from fhir_equity.adapters.fhir.questionnaire import questionnaire as resource_of
 from fhir_equity.adapters.fhir.validate import validate
 from fhir_equity.errors import TableError, UsageError
+from fhir_equity.model import Coding, Received
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.pipeline.writing import written
 from fhir_equity.tables import Tables, partners
+from fhir_equity.vocabulary import Vocabulary
 
 FOLDER = "questionnaires"
 NAME = "member-reported"
@@ -63,7 +65,7 @@ class Words(Struct, forbid_unknown_fields=True):
 
 
 class Emitted(Struct):
-    """What was written: the version with its language, how many questions, and what must be known of the words."""
+    """The Questionnaire: the version with its language, how many questions, and what must be known of the words."""
 
     version: str
     questions: int
@@ -79,14 +81,19 @@ def questionnaire(workspace: Workspace, out: str | Path = "-", *, lang: str = "e
     """
     if partner and partner not in partners(workspace.settings.mappings.overlay):
         raise UsageError("no folder of tables has this partner")
-    vocabulary = workspace.vocabulary(partner)
-    making = _Making(vocabulary.tables, vocabulary.codes.uris, lang)
+    emitted = made(workspace.vocabulary(partner), lang)
+    with written(out) as file:
+        file.write(orjson.dumps(emitted.resource, option=orjson.OPT_INDENT_2) + b"\n")
+    return emitted
+
+
+def made(vocabulary: Vocabulary, lang: str) -> Emitted:
+    """The Questionnaire in one language, checked with fhir.resources. Raises as `questionnaire` does."""
+    making = _Making(vocabulary, lang)
     resource = resource_of(making.form())
     wrong = validate(resource, "Questionnaire")
     if wrong:
         raise TableError(f"{QUESTIONS} would make no valid FHIR: {'; '.join(wrong[:3])}")
-    with written(out) as file:
-        file.write(orjson.dumps(resource, option=orjson.OPT_INDENT_2) + b"\n")
     return Emitted(str(resource["version"]), making.questions, making.words.note, resource)
 
 
@@ -100,12 +107,13 @@ def languages(tables: Tables) -> list[str]:
 class _Making:
     """The questionnaire of one partner in one language."""
 
-    def __init__(self, tables: Tables, uris: dict[str, str], lang: str) -> None:
+    def __init__(self, vocabulary: Vocabulary, lang: str) -> None:
+        tables = vocabulary.tables
         known = languages(tables)
         if lang not in known:
             raise UsageError(f"there are no words in this language; --lang takes one of {', '.join(known)}")
         self._file = f"{FOLDER}/{NAME}.{lang}.toml"
-        self._tables, self._uris, self._lang = tables, uris, lang
+        self._vocabulary, self._lang = vocabulary, lang
         self._asked = _table(tables, QUESTIONS, Questions)
         self.words = _table(tables, self._file, Words)
         self.questions = 0
@@ -127,18 +135,18 @@ class _Making:
             publisher=asked.publisher,
             description=" ".join(part for part in (f"{self.words.title}.", self.words.note) if part),
             copyright=asked.copyright,
-            items=self._within(""),
+            items=self._within("", ""),
         )
 
     def _date(self) -> str:
-        said = self._tables.sources.get("table", {})
+        said = self._vocabulary.tables.sources.get("table", {})
         return max(str(said.get(name, {}).get("date", "")) for name in (QUESTIONS, self._file))
 
-    def _within(self, group: str) -> tuple[Item, ...]:
+    def _within(self, group: str, topic: str) -> tuple[Item, ...]:
         found = ((name, item) for name, item in self._asked.item.items() if item.within == group and item.ask)
-        return tuple(self._item(name, item) for name, item in found)
+        return tuple(self._item(name, item, item.topic or topic) for name, item in found)
 
-    def _item(self, name: str, item: Asked) -> Item:
+    def _item(self, name: str, item: Asked, topic: str) -> Item:
         self.questions += item.type not in ("group", "display")
         unknown = set(item.exclusive) - set(item.options)
         if unknown:
@@ -151,10 +159,10 @@ class _Making:
             control=item.control,
             repeats=item.repeats,
             code=code if item.loinc else ("", ""),
-            options=tuple(self._option(each, item) for each in item.options),
+            options=tuple(self._option(each, item, topic) for each in item.options),
             write_in=self._word(self.words.write_in, name) if item.type == "open-choice" else "",
             when=next((self._when(name, *each) for each in item.when.items()), None),
-            items=self._within(name) if item.type == "group" else (),
+            items=self._within(name, topic) if item.type == "group" else (),
         )
 
     def _when(self, name: str, other: str, answer: str) -> tuple[str, Option]:
@@ -163,11 +171,14 @@ class _Making:
             raise TableError(f"{QUESTIONS}: {name} waits for an answer that {other} does not have")
         return other, self._option(answer, asked)
 
-    def _option(self, coded: str, item: Asked) -> Option:
+    def _option(self, coded: str, item: Asked, topic: str = "") -> Option:
         system, _, code = coded.partition("|")
-        if system not in self._uris:
+        uri = self._vocabulary.codes.uris.get(system)
+        if not uri:
             raise TableError(f"{QUESTIONS}: codes/systems.csv has no URI for {system}")
-        return Option(self._uris[system], code, self._word(self.words.option, coded), coded in item.exclusive)
+        if topic and self._vocabulary.meaning(Received(topic, "", (Coding(uri, code),))).problems:
+            raise TableError(f"{QUESTIONS}: no table has {coded} as an answer to {topic}")
+        return Option(uri, code, self._word(self.words.option, coded), coded in item.exclusive)
 
     def _word(self, words: dict[str, str], name: str) -> str:
         if name not in words:

@@ -261,7 +261,12 @@ def test_a_partner_has_words_and_languages_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[item.interpreter]\noptions = ["snomed|1"]\n', "no words for snomed|1"),
+        ('[item.interpreter]\noptions = ["snomed|1"]\n', "no table has snomed|1 as an answer to interpreter_needed"),
+        (
+            '[item.race-mena]\noptions = ["cdcrec|2123-9"]\n',
+            "no table has cdcrec|2123-9 as an answer to race_ethnicity",
+        ),
+        ('[item.race-mena]\noptions = ["cdcrec|2129-5"]\n', "no words for cdcrec|2129-5"),
         ('[item.interpreter]\noptions = ["nonsense|1"]\n', "no URI for nonsense"),
         ('[item.interpreter]\nexclusive = ["snomed|1"]\n', "interpreter has no option"),
         ('[item.interpreter]\nwithin = "age-12"\n', "age-12, which is no group"),
