@@ -38,7 +38,7 @@ _WITHDRAWN = "entered-in-error"
 _WHOLE = ("completed", "amended")
 
 
-class Form(Struct, frozen=True, forbid_unknown_fields=True):
+class ResponseGuide(Struct, frozen=True, forbid_unknown_fields=True):
     """How responses to one questionnaire are read: a section ``[response."<url>"]`` of guides/fhir.toml."""
 
     topics: dict[str, str]
@@ -61,7 +61,7 @@ class ResponseReader:
 
     def __init__(self, artefact: str, context: Context) -> None:
         self._context = context
-        self._forms = _forms(context)
+        self._guides = _guides(context)
         attested = context.attestation
         self._origin = Origin(
             partner=context.partner,
@@ -72,7 +72,7 @@ class ResponseReader:
 
     def knows(self, response: Json) -> bool:
         """Whether the guide says how to read it, and it was not withdrawn."""
-        return _canonical(response)[0] in self._forms and response.get("status") != _WITHDRAWN
+        return _canonical(response)[0] in self._guides and response.get("status") != _WITHDRAWN
 
     def told(self, held: Member | None, response: Json, place: Locator) -> Member | Rejected:
         """The Member whom a response is about, with its answers: the one in hand, or one of its own.
@@ -94,10 +94,10 @@ class ResponseReader:
                 number=place.number,
                 offset=place.offset,
             )
-        form = self._forms[_canonical(response)[0]]
-        said = _said(response, form, problems)
-        origin = self._origin_of(response, form, said, problems)
-        answers = _answers(form, said, response, problems)
+        guide = self._guides[_canonical(response)[0]]
+        said = _said(response, guide, problems)
+        origin = self._origin_of(response, guide, said, problems)
+        answers = _answers(guide, said, response, problems)
         held.answers += tuple(
             Answer(received, origin, place.unit, place.number, place.offset, f"QuestionnaireResponse{path}")
             for received, path in answers
@@ -105,22 +105,22 @@ class ResponseReader:
         held.findings += tuple(Finding(p.code, p.severity, _at(place, p.path), p.message) for p in problems)
         return held
 
-    def _origin_of(self, response: Json, form: Form, said: _Said, problems: Problems) -> Origin:
+    def _origin_of(self, response: Json, guide: ResponseGuide, said: _Said, problems: Problems) -> Origin:
         on = text_at(response, "authored", "", problems)[:10]
         if not is_date(on):
             problems.note(f"{ELEMENT}.no_date", Severity.WARNING, "it does not say when it was answered", ".authored")
         return msgspec.structs.replace(
             self._origin,
-            method=self._method(response, form, said, problems) or self._origin.method,
-            standard=form.standard,
+            method=self._method(response, guide, said, problems) or self._origin.method,
+            standard=guide.standard,
             question="|".join(part for part in _canonical(response) if part),
             collected_on=on if is_date(on) else "",
         )
 
-    def _method(self, response: Json, form: Form, said: _Said, problems: Problems) -> str:
+    def _method(self, response: Json, guide: ResponseGuide, said: _Said, problems: Problems) -> str:
         """Who answered: the word of the form, then `source` (who answered), then `author` (who recorded it)."""
         methods: Mapping[str, str] = self._context.guide.get("answerers", {})
-        codes = [coding.code for coding in said.items.get(form.answered_by, Value()).codings]
+        codes = [coding.code for coding in said.items.get(guide.answered_by, Value()).codings]
         asked = next((methods[code] for code in codes if code in methods), "")
         source = methods.get(kind_at(response, "source", problems), "")
         if asked and source and asked != source:
@@ -128,9 +128,9 @@ class ResponseReader:
         return asked or source or methods.get(kind_at(response, "author", problems), "")
 
 
-def _forms(context: Context) -> dict[str, Form]:
+def _guides(context: Context) -> dict[str, ResponseGuide]:
     try:
-        return msgspec.convert(context.guide.get("response", {}), dict[str, Form])
+        return msgspec.convert(context.guide.get("response", {}), dict[str, ResponseGuide])
     except msgspec.ValidationError as error:
         raise TableError(f"guides/fhir.toml, response: {error}") from None
 
@@ -142,7 +142,7 @@ def _canonical(response: Json) -> tuple[str, str]:
     return url, version
 
 
-def _said(response: Json, form: Form, problems: Problems) -> _Said:
+def _said(response: Json, guide: ResponseGuide, problems: Problems) -> _Said:
     """Every answer, those of nested items too (an explicit stack: no depth limit)."""
     said = _Said()
     stack = [("", response, "")]
@@ -152,8 +152,8 @@ def _said(response: Json, form: Form, problems: Problems) -> _Said:
         for number, item in objects_at(holder, "item", path, problems):
             at = f"{path}.item[{number}]"
             link = text_at(item, "linkId", at, problems)
-            found = form.topics.get(link, topic)
-            _take(said, item, at, (link, found), form, problems)
+            found = guide.topics.get(link, topic)
+            _take(said, item, at, (link, found), guide, problems)
             below.append((at, item, found))
             below += [
                 (f"{at}.answer[{n}]", each, found)
@@ -164,19 +164,19 @@ def _said(response: Json, form: Form, problems: Problems) -> _Said:
     return said
 
 
-def _take(said: _Said, item: Json, at: str, asked: tuple[str, str], form: Form, problems: Problems) -> None:
+def _take(said: _Said, item: Json, at: str, asked: tuple[str, str], guide: ResponseGuide, problems: Problems) -> None:
     link, topic = asked
     answers = [
         _worded(value_of(each, f"{at}.answer[{number}]", "", problems))
         for number, each in objects_at(item, "answer", at, problems)
     ]
-    if not answers:
+    value = united(answers) if answers else Value()
+    if value == Value():  # an answer without a value is none
         return
-    value = united(answers)
     said.items[link] = value
     if topic:
         said.topics.setdefault(topic, []).append((at, {"linkId": link, "answer": item["answer"]}, value))
-    elif link not in form.beside:
+    elif link not in guide.beside:
         problems.note(f"{ELEMENT}.item_not_used", Severity.INFO, "the guide names no topic for this item", at)
 
 
@@ -186,11 +186,11 @@ def _worded(value: Value) -> Value:
     return united([Value(tuple(c for c in value.codings if c.code), value.text), *(Value((), word) for word in words)])
 
 
-def _answers(form: Form, said: _Said, response: Json, problems: Problems) -> list[tuple[Received, str]]:
+def _answers(guide: ResponseGuide, said: _Said, response: Json, problems: Problems) -> list[tuple[Received, str]]:
     """What was answered to each topic; of a whole response, which questions were put and left empty."""
     found = []
-    for topic in dict.fromkeys(form.topics.values()):
-        put = _was_put(form, said, topic)
+    for topic in dict.fromkeys(guide.topics.values()):
+        put = _was_put(guide, said, topic)
         parts = said.topics.get(topic, [])
         if parts and put is False:
             message = "answered although it was not to be asked; not kept"
@@ -204,14 +204,14 @@ def _answers(form: Form, said: _Said, response: Json, problems: Problems) -> lis
     return found
 
 
-def _was_put(form: Form, said: _Said, topic: str) -> bool | None:
+def _was_put(guide: ResponseGuide, said: _Said, topic: str) -> bool | None:
     """Whether a topic was asked at all; None where the item that decides it was left empty."""
-    item = form.only_if.get(topic, "")
+    item = guide.only_if.get(topic, "")
     if not item:
         return True
     if item not in said.items:
         return None
-    return any(coding.code in form.yes for coding in said.items[item].codings)
+    return any(coding.code in guide.yes for coding in said.items[item].codings)
 
 
 def _nobody(place: Locator) -> Finding:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fhir_equity.adapters.fhir.observation import is_about
 from fhir_equity.adapters.fhir.person import identifiers_of
@@ -30,10 +31,17 @@ def subject_of(response: Json, problems: Problems) -> Subject:
     if reference.startswith("#"):
         contained = (each for _, each in objects_at(response, "contained", "", problems))
         inside: Json = next((each for each in contained if each.get("id") == reference[1:]), {})
-        return Subject(identifiers_of(inside, problems), "")
+        return Subject(_identifiers(inside, ".contained", problems), "")
     said = {"identifier": [holder["identifier"]]} if "identifier" in holder else {}
     _, found, rest = f"/{reference}".rpartition(f"/{PATIENT}/")
-    return Subject(identifiers_of(said, problems), rest.partition("/")[0] if found else "")
+    return Subject(_identifiers(said, ".subject", problems), rest.partition("/")[0] if found else "")
+
+
+def _identifiers(holder: Json, path: str, problems: Problems) -> tuple[Identifier, ...]:
+    below = Problems()
+    found = identifiers_of(holder, below)
+    problems += [replace(each, path=path + each.path) for each in below]
+    return found
 
 
 def is_held(held: Member, subject: Subject, key: str, response: Json) -> bool:

@@ -159,6 +159,18 @@ def test_an_item_without_a_topic_is_told_and_not_its_answer() -> None:
     assert list(said_by(member)) == ["interpreter_needed"]
 
 
+def test_what_has_another_type_than_fhir_has_is_told_with_its_place() -> None:
+    dated = {"linkId": "interpreter", "answer": [{"valueDate": "1903-11-04"}]}
+    subject = {"reference": "Patient/a", "identifier": {"value": 7}}
+    member = only(read(response(dated, {"linkId": 7}, subject=subject, status="completed")))
+    assert [each.locator.path for each in member.findings] == [
+        "QuestionnaireResponse.subject.identifier[0].value",
+        "QuestionnaireResponse.item[0].answer[0].value[x]",
+        "QuestionnaireResponse.item[1].linkId",
+    ]
+    assert said_by(member)["interpreter_needed"].received.codings == (Coding("survey", "blank"),)
+
+
 # What was not answered -------------------------------------------------------------------------
 
 
