@@ -11,6 +11,7 @@ from fhir_equity.adapters.fhir.extensions import Kind, Reading, kind_of, raw_of,
 from fhir_equity.adapters.fhir.languages import Languages, languages_of
 from fhir_equity.adapters.fhir.observation import is_about, topic_of, value_in
 from fhir_equity.adapters.fhir.person import address_of, birth_date_of, identifiers_of, is_date, key_of, name_of
+from fhir_equity.adapters.fhir.questionnaire_response import ELEMENT as RESPONSE
 from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, compact, objects_at, text_at
 from fhir_equity.adapters.fhir.values import Value, absent, united
 from fhir_equity.adapters.protocol import Context
@@ -105,7 +106,7 @@ class PatientReader:
             problems.note(f"fhir.{topic}.empty", Severity.WARNING, "there is no value in it")
         said = {name: each for name, each in observation.items() if name.startswith(("value", "dataAbsent"))}
         raw = compact(said).decode("utf-8")  # not the ids: equal answers of many people are kept once
-        others = [each for each in member.answers if each.topic == topic]
+        others = [each for each in member.answers if each.topic == topic and each.received.element != RESPONSE]
         if others:  # several answers, or the same one in an extension too, are one answer of the person
             before = others[0].received
             value = united([Value(before.codings, before.text), value])
@@ -114,7 +115,7 @@ class PatientReader:
         on = text_at(observation, "effectiveDateTime", "", problems)[:10]
         origin = msgspec.structs.replace(self._origin, collected_on=on) if is_date(on) else self._origin
         answer = Answer(received, origin, place.unit, place.number, place.offset, "Observation")
-        member.answers = (*(each for each in member.answers if each.topic != topic), answer)
+        member.answers = (*(each for each in member.answers if each not in others), answer)
         member.findings = (*member.findings, *_findings(problems, place, "Observation"))
         return True
 

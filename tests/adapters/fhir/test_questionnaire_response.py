@@ -81,8 +81,12 @@ def said_by(member: Member) -> dict[str, Answer]:
     return found
 
 
+def codes_in(answer: Answer) -> list[str]:
+    return [coding.code for coding in answer.received.codings]
+
+
 def codes(member: Member, topic: str) -> list[str]:
-    return [coding.code for coding in said_by(member)[topic].received.codings]
+    return codes_in(said_by(member)[topic])
 
 
 def findings(member: Member) -> list[str]:
@@ -334,6 +338,17 @@ def test_what_the_patient_says_and_what_they_answered_stay_two_answers() -> None
     assert [(each.topic, each.received.element) for each in member.answers] == [
         ("interpreter_needed", "fhir.us-core-interpreter-needed"),
         ("interpreter_needed", "fhir.response"),
+    ]
+
+
+def test_an_observation_after_it_is_another_statement() -> None:
+    code = {"coding": [{"system": "http://loinc.org", "code": "76691-5"}]}
+    observation = {"resourceType": "Observation", "code": code, "subject": {"reference": "Patient/a"}}
+    stated = observation | {"valueCodeableConcept": {"coding": [{"system": SNOMED, "code": "446141000124107"}]}}
+    member = only(read(PATIENT, response(item("gender-identity", DECLINED)), stated))
+    assert [(each.received.element, codes_in(each)) for each in member.answers] == [
+        ("fhir.response", ["asked-declined"]),
+        ("fhir.observation", ["446141000124107"]),
     ]
 
 
