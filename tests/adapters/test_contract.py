@@ -53,10 +53,11 @@ def test_the_same_person_gives_the_same_answer_in_every_format(story: Path, form
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 def test_what_they_answered_on_the_questionnaire_is_the_same_answer_of_the_same_person(story: Path) -> None:
-    assert _told(story / "response.json") == _expected(story, "questionnaire")
+    answered = ROOT / "fixtures/responses" / f"{story.name}.json"
+    assert _told(answered) == _expected(story, "questionnaire")
     with Workspace() as workspace:
         context = workspace.context("plan", "fhir")
-    files = [sources([story / name])[0] for name in ("patient.json", "response.json")]
+    files = [sources([path])[0] for path in (story / "patient.json", answered)]
     people = [each for file in files for each in adapters()["fhir"].read(file, Range(), context)]
     assert len({each.key for each in people if isinstance(each, Member)}) == 1
 
