@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fhir_equity.pipeline.convert import convert
     from fhir_equity.pipeline.ingest import ingest
     from fhir_equity.pipeline.quarantine import quarantine_list, quarantine_retry, quarantine_show
+    from fhir_equity.pipeline.questionnaire import questionnaire
     from fhir_equity.pipeline.sync import sync_apply, sync_plan, sync_pull
     from fhir_equity.pipeline.workspace import Workspace
     from fhir_equity.vocabulary import Vocabulary
@@ -51,6 +52,7 @@ __all__ = [
     "quarantine_list",
     "quarantine_retry",
     "quarantine_show",
+    "questionnaire",
     "sync_apply",
     "sync_plan",
     "sync_pull",
@@ -69,6 +71,7 @@ _LATER = {
     "quarantine_list": "fhir_equity.pipeline.quarantine",
     "quarantine_retry": "fhir_equity.pipeline.quarantine",
     "quarantine_show": "fhir_equity.pipeline.quarantine",
+    "questionnaire": "fhir_equity.pipeline.questionnaire",
     "sync_apply": "fhir_equity.pipeline.sync",
     "sync_plan": "fhir_equity.pipeline.sync",
     "sync_pull": "fhir_equity.pipeline.sync",

@@ -28,7 +28,7 @@ CROSSWALK_KEY = ("applies_to", "source_system", "source_code", "target_code")
 
 # What a folder of tables may hold; anything else is read by nobody.
 PLACES = (
-    *("codes", "crosswalks", "guides", "policies", "programs", "partners"),
+    *("codes", "crosswalks", "guides", "policies", "programs", "questionnaires", "partners"),
     *("attestation.toml", "sources.toml", "README.md"),
 )
 

@@ -18,7 +18,13 @@ from fhir_equity.tables import Tables, partners
 from fhir_equity.vocabulary import Vocabulary
 from fhir_equity.vocabulary.codes import LANGUAGE, fold
 
-FOLDERS = (("codes", ".csv"), ("crosswalks", ".csv"), ("guides", ".toml"), ("policies", ".toml"))
+FOLDERS = (
+    ("codes", ".csv"),
+    ("crosswalks", ".csv"),
+    ("guides", ".toml"),
+    ("policies", ".toml"),
+    ("questionnaires", ".toml"),
+)
 HEADER = ("applies_to", "source_system", "source_code", "target_system", "target_code", "relationship", "note")
 # Problems of a meaning that a new row of a table would settle.
 _UNMAPPED = frozenset(("not_mapped", "not_in_code_list", "system_unknown", "not_a_wording", "check_digit_wrong"))

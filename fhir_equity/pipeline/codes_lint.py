@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from fhir_equity.errors import TableError
 from fhir_equity.model import Relationship, State
 from fhir_equity.pipeline.codes import HEADER
+from fhir_equity.pipeline.questionnaire import languages, made
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import MappingSettings, Settings
 from fhir_equity.tables import Placed, Tables, partners
@@ -17,7 +18,7 @@ from fhir_equity.vocabulary.directory import named
 
 ABOUT = ("title", "edition", "source", "date", "licence", "sure")  # what sources.toml must say of every table
 TABLES = (("codes", ".csv"), ("crosswalks", ".csv"))
-DOCUMENTS = (("guides", ".toml"), ("policies", ".toml"))
+DOCUMENTS = (("guides", ".toml"), ("policies", ".toml"), ("questionnaires", ".toml"))
 LANGUAGES = (LANGUAGE, "iso639")
 # Every code of these leads somewhere, or a row says that it is unmatched.
 COVERED = (
@@ -121,8 +122,16 @@ def _wrong(tables: Tables) -> Iterator[Problem]:
     yield from _contradicting(codes, crosswalks)
     yield from _check_digits(tables)
     yield from _uncovered(tables, crosswalks)
+    vocabulary = Vocabulary(tables)
+    yield from _refused(lambda: vocabulary.meaning)
+    for lang in languages(tables):
+        yield from _refused(lambda lang=lang: made(vocabulary, lang))  # type: ignore[misc]
+
+
+def _refused(making: Callable[[], object]) -> Iterator[Problem]:
+    """Why tables that can be read make no sense together."""
     try:
-        _ = Vocabulary(tables).meaning
+        making()
     except TableError as error:
         yield str(error)
 

@@ -51,6 +51,17 @@ def test_the_same_person_gives_the_same_answer_in_every_format(story: Path, form
     assert _told(story / FILES[format_]) == _expected(story, format_)
 
 
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+def test_what_they_answered_on_the_questionnaire_is_the_same_answer_of_the_same_person(story: Path) -> None:
+    answered = ROOT / "fixtures/responses" / f"{story.name}.json"
+    assert _told(answered) == _expected(story, "questionnaire")
+    with Workspace() as workspace:
+        context = workspace.context("plan", "fhir")
+    files = [sources([path])[0] for path in (story / "patient.json", answered)]
+    people = [each for file in files for each in adapters()["fhir"].read(file, Range(), context)]
+    assert len({each.key for each in people if isinstance(each, Member)}) == 1
+
+
 @pytest.mark.parametrize(("story", "format_"), CASES)
 def test_the_format_is_recognised_from_content_alone(story: Path, format_: str, tmp_path: Path) -> None:
     copy = tmp_path / "no-ending"

@@ -49,6 +49,24 @@ MANIFEST = {
     ],
     "deleted": [{"type": "Bundle", "url": "CANARYNAME"}],
 }
+RESPONSE = {
+    "resourceType": "QuestionnaireResponse",
+    "questionnaire": "https://fhir-equity.example/Questionnaire/member-reported|CANARYWORD",
+    "status": "completed",
+    "subject": {"identifier": {"value": "CANARYID77"}, "display": "CANARYNAME"},
+    "authored": "CANARYWORD",
+    "source": {"reference": "Patient/CANARYSUB88", "display": "CANARYGIVEN"},
+    "item": [
+        {
+            "linkId": "race-black",
+            "text": "CANARYWORD",
+            "answer": [{"valueString": "CANARYRACE"}, {"valueDate": "1903-11-04"}],
+        },
+        {"linkId": "CANARYWORD", "answer": [{"valueString": "CANARYSTREET"}, "CANARYGIVEN"]},
+        {"linkId": "race-ethnicity", "answer": [{"valueCoding": {"system": "CANARYWORD", "code": "CANARYRACE"}}]},
+        {"linkId": "gender-identity", "answer": [{"valueCoding": {"display": "CANARYWORD"}}]},
+    ],
+}
 SURVEY = "member_id,first_name,last_name,birth_date,survey_date,race_ethnicity,language_spoken,gender_identity\n"
 SURVEY += "CANARYID77,CANARYGIVEN,CANARYNAME,11/04/1903,CANARYWORD,CANARYRACE,CANARYWORD,CANARYWORD\n"
 SURVEY += "CANARYID77,CANARYGIVEN,CANARYNAME\n,,CANARYNAME,,,CANARYRACE,,\n"
@@ -78,6 +96,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         "patient.json": json.dumps(PATIENT),
         "lines.ndjson": json.dumps(PATIENT) + '\n{"resourceType": "Patient", "id": CANARYID77\n"CANARYNAME"\n',
         "broken.json": '{"resourceType": "Patient", "name": "CANARYNAME", CANARYWORD',
+        "response.json": json.dumps(RESPONSE),
+        "nobody.ndjson": json.dumps(RESPONSE | {"subject": {"display": "CANARYNAME"}}) + "\n",
         "survey.csv": SURVEY,
         "no-key.csv": "first_name,race_ethnicity\nCANARYGIVEN,CANARYRACE\n",
         "text.txt": "CANARYNAME is CANARYRACE\n",
@@ -99,6 +119,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 FILES = ["good.834", "bad.834", "cut.834", "patient.json", "lines.ndjson", "broken.json", "survey.csv", "no-key.csv"]
 FILES += ["patient.xml", "broken.xml", "unfit.xml", "aside.ndjson", "bulk"]
+FILES += ["response.json", "nobody.ndjson"]
 CALLS: list[list[str]] = [
     ["audit", *FILES, "text.txt", "--by", "state"],
     *(["audit", name] for name in FILES),
@@ -121,6 +142,9 @@ CALLS: list[list[str]] = [
     ["convert", "CANARYNAME.834", "x.ndjson"],
     *(["ack", name] for name in FILES),
     ["ack", "bad.834", "--out", "asked.999", "--with-values"],
+    ["questionnaire", "--out", "-"],
+    ["questionnaire", "--lang", "es", "--out", "form.json"],
+    ["questionnaire", "--lang", "CANARYWORD"],
     ["codes", "lookup", "2118-8"],
     ["codes", "show", "x12_1109_to_cdcrec", "--partner", "cms-ffe"],
     ["codes", "lint"],

@@ -64,6 +64,15 @@ def test_a_partner_s_row_may_start_from_any_code_and_from_an_address(tmp_path: P
     assert lint(tmp_path) == []
 
 
+def test_a_questionnaire_that_cannot_be_made(tmp_path: Path) -> None:
+    put(tmp_path, "questionnaires/member-reported.toml", '[item.interpreter]\noptions = ["snomed|1"]\n')
+    put(tmp_path, "questionnaires/member-reported.fr.toml", 'title = "Sur vous"\n')
+    assert lint(tmp_path) == [
+        "questionnaires/member-reported.toml: no table has snomed|1 as an answer to interpreter_needed",
+        "questionnaires/member-reported.fr.toml: Object missing required field `status`",
+    ]
+
+
 def test_two_rows_with_one_key(tmp_path: Path) -> None:
     row = "race_ethnicity,wording,Kurd,cdcrec,2118-8,wider,\n"
     put(tmp_path, WORDINGS, HEADER + row + "\n" + row)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import missing
+from tests.servers.renderer import PROGRAMS, RendererError, browser, fetched
 from tests.servers.validator import BuildError, Validator, built
 
 
@@ -24,3 +25,18 @@ def validator(shared: Path) -> Iterator[Validator]:
         missing(f"the validator cannot be built here: {error}")
     with Validator(classpath, shared) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def renderer() -> Path:
+    """The folder of LHC-Forms, where this machine has a browser to show it in."""
+    for program in PROGRAMS:
+        if shutil.which(program) is None:
+            missing(f"{program} is not on this machine (Node 20 or newer)")
+    if not browser():
+        missing("there is no Chromium on this machine")
+    try:
+        return fetched()
+    except RendererError as error:
+        missing(f"the renderer cannot be fetched here: {error}")
+        raise

@@ -13,6 +13,7 @@ from fhir_equity import (
     audit,
     convert,
     ingest,
+    questionnaire,
     sync_apply,
     sync_plan,
     sync_pull,
@@ -21,6 +22,7 @@ from fhir_equity.pipeline.ack import Acknowledged
 from fhir_equity.pipeline.audit import Audit
 from fhir_equity.pipeline.convert import Converted
 from fhir_equity.pipeline.ingest import Ingested
+from fhir_equity.pipeline.questionnaire import Emitted
 from fhir_equity.pipeline.sync import PullResult
 from fhir_equity.sync.apply import Applied
 from fhir_equity.sync.plan import Plan
@@ -32,6 +34,7 @@ def verbs(workspace: Workspace) -> None:
     assert_type(ingest(workspace, ["a.834"], partner="acme"), Ingested)
     assert_type(convert(workspace, "a.834", "b.ndjson"), Converted)
     assert_type(ack(workspace, "a.834", "a.999"), Acknowledged)
+    assert_type(questionnaire(workspace, lang="es"), Emitted)
     assert_type(sync_plan(workspace, "hie"), Plan)
     assert_type(sync_apply(workspace, "hie"), Applied)
     assert_type(sync_pull(workspace, "hie"), PullResult)

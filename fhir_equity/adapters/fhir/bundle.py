@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fhir_equity.adapters.fhir.layout import is_resource
+from fhir_equity.adapters.fhir.respondent import beside_patients
 from fhir_equity.adapters.fhir.shape import Json, compact
 from fhir_equity.model import Finding, Locator, Rejected, Severity
 
@@ -62,11 +63,11 @@ def _entries(bundle: Json, path: str) -> list[_Entry]:
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         return [_Entry(f"{path}.entry", entries)]
-    found = []
+    found: list[tuple[tuple[str, str], Any]] = []
     for number, entry in enumerate(entries):
         if not isinstance(entry, dict):
-            found.append(_Entry(f"{path}.entry[{number}]", entry))
+            found.append(((f"{path}.entry[{number}]", ""), entry))
         elif "resource" in entry:
             url = entry.get("fullUrl")
-            found.append(_Entry(f"{path}.entry[{number}]", entry["resource"], url if isinstance(url, str) else ""))
-    return found
+            found.append(((f"{path}.entry[{number}]", url if isinstance(url, str) else ""), entry["resource"]))
+    return [_Entry(at, resource, url) for (at, url), resource in beside_patients(bundle, found)]

@@ -12,6 +12,7 @@ from fhir_equity.adapters.fhir.observation import Statement, is_about, statement
 from fhir_equity.adapters.fhir.origins import Origins
 from fhir_equity.adapters.fhir.person import address_of, birth_date_of, identifiers_of, key_of, name_of
 from fhir_equity.adapters.fhir.provenance import told
+from fhir_equity.adapters.fhir.questionnaire_response import ELEMENT as RESPONSE
 from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, below, compact, loaded, text_at
 from fhir_equity.adapters.fhir.values import Value, absent, united
 from fhir_equity.adapters.protocol import Context
@@ -146,13 +147,13 @@ class PatientReader:
             problems.note(f"fhir.{topic}.empty", Severity.WARNING, "there is no value in it", path)
         said = {name: each for name, each in holder.items() if name.startswith(("value", "dataAbsent"))}
         raw = compact(said).decode("utf-8")  # not the ids: equal answers of many people are kept once
-        others = [each.received for each in member.answers if each.topic == topic]
+        others = [each for each in member.answers if each.topic == topic and each.received.element != RESPONSE]
         for other in others:
-            value = united([Value(other.codings, other.text), value])
-            raw = f"{other.raw}\n{raw}"
+            value = united([Value(other.received.codings, other.received.text), value])
+            raw = f"{other.received.raw}\n{raw}"
         received = Received(topic, "fhir.observation", value.codings, value.text, raw)
         answer = _answer(received, origin, place, f"Observation{path}")
-        member.answers = (*(each for each in member.answers if each.topic != topic), answer)
+        member.answers = (*(each for each in member.answers if each not in others), answer)
 
     def _origin(self, meta: Meta) -> Origin | None:
         if not meta.source and meta.security is NOTHING:

@@ -1,7 +1,8 @@
 """Read FHIR: a resource or a Bundle, in JSON or XML, or one JSON resource per line, into Members.
 
 An Observation belongs to the Patient it is about, wherever in the file it stands. Files with Observations are
-looked through once before they are read (see `fhir_equity.adapters.fhir.waiting`).
+looked through once before they are read (see `fhir_equity.adapters.fhir.waiting`). A QuestionnaireResponse
+belongs to the Patient before it if it is about them; one that stands alone is a Member of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 from fhir_equity.adapters.fhir.bundle import Found, no_resource, resources
 from fhir_equity.adapters.fhir.layout import MOSTLY, Line, has_others, is_resource, is_xml, lines, share_of_lines
 from fhir_equity.adapters.fhir.patient import PatientReader
+from fhir_equity.adapters.fhir.questionnaire_response import ResponseReader
+from fhir_equity.adapters.fhir.respondent import RESPONSE
 from fhir_equity.adapters.fhir.shape import Json, parse
 from fhir_equity.adapters.fhir.waiting import Waiting
 from fhir_equity.adapters.fhir.xml import value_from
@@ -73,6 +76,7 @@ class Run:
     def __init__(self, artefact: str, context: Context, waiting: Waiting) -> None:
         self._artefact = artefact
         self._reader = PatientReader(artefact, context)
+        self._responses = ResponseReader(artefact, context)
         self._waiting = waiting
         self._unused: Counter[str] = Counter()
         self.patients = 0
@@ -157,6 +161,15 @@ class Run:
                 held = each
             elif not isinstance(each, Found):
                 yield each
+            elif each.resource["resourceType"] == RESPONSE:
+                told = self._responses.told(held, each.resource, each.place)
+                if told is held:
+                    continue
+                if held is not None:
+                    yield held
+                held = told if isinstance(told, Member) else None
+                if held is None:
+                    yield told
             elif held is None or not self._reader.observed(held, each.resource, each.place):
                 # What has something to say is accounted for by the first look.
                 self._unused[each.resource["resourceType"]] += not self._reader.wants(each.resource)
@@ -188,6 +201,9 @@ class Run:
                 self._add_waiting(member, each.resource, each.full_url)
                 yield member
             elif each.resource["resourceType"] in TYPES:
+                yield each
+            elif each.resource["resourceType"] == RESPONSE and self._responses.knows(each.resource):
+                self.patients += 1
                 yield each
             else:
                 name = each.resource["resourceType"]

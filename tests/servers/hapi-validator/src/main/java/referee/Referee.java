@@ -39,6 +39,7 @@ import org.hl7.fhir.instance.model.api.IBaseResource;
 import org.hl7.fhir.r4.context.SimpleWorkerContext;
 import org.hl7.fhir.r4.model.Coding;
 import org.hl7.fhir.r4.model.ConceptMap;
+import org.hl7.fhir.r4.model.Questionnaire;
 import org.hl7.fhir.r4.model.ValueSet;
 import org.hl7.fhir.r4.model.ValueSet.ValueSetExpansionContainsComponent;
 import org.hl7.fhir.r4.terminologies.ConceptMapEngine;
@@ -155,7 +156,7 @@ public final class Referee {
   }
 
   private ValidationSupportChain support(String version, String definitions) throws IOException {
-    PrePopulatedValidationSupport own = new PrePopulatedValidationSupport(context);
+    Definitions own = new Definitions(context);
     if (!definitions.isEmpty()) {
       loadFolder(own, Path.of(definitions));
     }
@@ -172,6 +173,30 @@ public final class Referee {
         new InMemoryTerminologyServerValidationSupport(context),
         new SnapshotGeneratingValidationSupport(context),
         new UnknownCodeSystemWarningValidationSupport(context));
+  }
+
+  /** Definitions with the Questionnaires among them, which HAPI's own class does not give back. */
+  private static final class Definitions extends PrePopulatedValidationSupport {
+    private final Map<String, Questionnaire> questionnaires = new HashMap<>();
+
+    private Definitions(FhirContext context) {
+      super(context);
+    }
+
+    @Override
+    public void addResource(IBaseResource resource) {
+      if (resource instanceof Questionnaire form) {
+        questionnaires.put(form.getUrl() + "|" + form.getVersion(), form);
+      } else {
+        super.addResource(resource);
+      }
+    }
+
+    @Override
+    public <T extends IBaseResource> T fetchResource(Class<T> kind, String canonical) {
+      Questionnaire form = questionnaires.get(canonical);
+      return kind.isInstance(form) ? kind.cast(form) : super.fetchResource(kind, canonical);
+    }
   }
 
   private void loadPackage(PrePopulatedValidationSupport into, Path file) throws IOException {
