@@ -38,6 +38,7 @@ FENCES = {
     "sqlmodel": ("store/",),
     "sqlalchemy": ("store/",),
     "alembic": ("store/",),
+    "psycopg": ("store/",),
     "jinja2": ("reports/",),
     "altair": ("reports/",),
     "vl_convert": ("reports/",),
@@ -55,7 +56,7 @@ FENCES = {
 }
 HEAVY = (
     *("fhir", "sqlalchemy", "sqlmodel", "httpx", "starlette", "uvicorn", "jinja2", "altair", "vl_convert"),
-    *("typer", "click", "rich", "stamina", "pyspark", "pyarrow", "scipy"),
+    *("alembic", "psycopg", "typer", "click", "rich", "stamina", "pyspark", "pyarrow", "scipy"),
 )
 
 

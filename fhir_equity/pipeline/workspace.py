@@ -97,24 +97,21 @@ class Workspace:
     @property
     def has_store(self) -> bool:
         """Whether there is a store, or one was named by the option, the environment or the settings."""
-        url = self.settings.store.url
-        return url != StoreSettings().url or Path(url).exists()
+        store = self.settings.store
+        return store.url != StoreSettings().url or (store.file is not None and store.file.exists())
 
     def require_store(self) -> None:
         """Raise UsageError where there is no store yet: reading an empty one would look like an answer."""
-        path = Path(self.settings.store.url.removeprefix("sqlite:///"))
-        if "://" not in str(path) and not path.exists():
+        path = self.settings.store.file
+        if path is not None and not path.exists():
             raise UsageError(f"there is no store {path.name} here; ingest files first, or name files to audit")
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
-        """Keyed hashes with the key beside the store, or where the settings say."""
-        path = self.settings.privacy.key_file
-        if path is None:
-            url = self.settings.store.url
-            database = Path(url.removeprefix("sqlite:///"))
-            path = database.with_name("equity.key")
-        return Pseudonyms(key_from(path))
+        """Keyed hashes with the key where the settings say, else beside the store's file or in the working folder."""
+        file = self.settings.store.file
+        beside = file.parent if file is not None else Path()
+        return Pseudonyms(key_from(self.settings.privacy.key_file or beside / "equity.key"))
 
     def context(self, partner: str, format_: str) -> Context:
         """What an adapter is handed: guide and attestation of the partner, date, system URIs."""

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from msgspec import Struct, field
-from sqlalchemy import Connection, Engine, update
+from sqlalchemy import Connection, Engine, select, update
 
 from fhir_equity.model import Finding, Frame, Loss, Rejected
 from fhir_equity.store.answers import Interned, Record, write_answers
+from fhir_equity.store.backend import UnstorableError
 from fhir_equity.store.connection import writing
 from fhir_equity.store.members import settle
 from fhir_equity.store.repeats import Met, Repeats
-from fhir_equity.store.rows import digest, escaped, finding_row, frame_row, insert_all, insert_new, insert_one, loss_row
+from fhir_equity.store.rows import (
+    digest,
+    escaped,
+    finding_row,
+    frame_row,
+    insert_all,
+    insert_new,
+    insert_one,
+    loss_row,
+    slices,
+)
 from fhir_equity.store.schema import (
     Artefact,
     Quarantined,
@@ -108,7 +120,7 @@ class RunWriter:
         chunk = _Chunk(artefact, list(records), list(rejected), found, lost, framed, list(settled))
         try:
             self._write(chunk)
-        except UnicodeEncodeError:  # rare, and looking for it beforehand would cost every run
+        except (UnicodeEncodeError, UnstorableError):  # rare, and looking for it beforehand would cost every run
             self._write(escaped(chunk))
 
     def _write(self, chunk: _Chunk) -> None:
@@ -139,12 +151,19 @@ class RunWriter:
         self.written.quarantined += quarantined
 
     def _quarantine(self, connection: Connection, artefact: int, rejected: Sequence[Rejected]) -> int:
-        rows = []
+        rows: dict[tuple[str, str], dict[str, Any]] = {}  # by code and digest: once for each content and reason
         for item in rejected:
             row = finding_row(artefact, item.finding)
-            del row["severity"]
-            rows.append({**row, "partner": self._partner, "digest": digest(item.raw), "raw": item.raw})
-        return insert_new(connection, Quarantined, rows)
+            del row["severity"], row["loop"], row["within"]
+            row |= {"partner": self._partner, "digest": digest(item.raw), "raw": item.raw}
+            rows.setdefault((row["code"], row["digest"]), row)
+        table = core(Quarantined)
+        query = select(table.c.code, table.c.digest).where(table.c.partner == self._partner)
+        for some in slices(sorted({digested for _, digested in rows})):
+            for code, digested in connection.execute(query.where(table.c.digest.in_(some))).all():
+                rows.pop((code, digested), None)
+        insert_all(connection, Quarantined, list(rows.values()))
+        return len(rows)
 
 
 class _Chunk(Struct, frozen=True):

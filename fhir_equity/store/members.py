@@ -56,7 +56,7 @@ def settle(
     people = list({id(row): row for row in rows}.values())
     new = [row for row in people if not row.id]
     changed = [row for row in people if row.id and row.changed]
-    _insert(connection, partner, new)
+    _insert(connection, new)
     _update(connection, changed)
     insert_new(connection, MemberIdentifier, [found for row in (*new, *changed) for found in _identifiers(row)])
     return [row.id for row in rows], len(new)
@@ -181,16 +181,10 @@ def _columns(kept: Kept) -> dict[str, Any]:
     return {"family": kept.name.family, "given": given, "details": encode(kept)}
 
 
-def _insert(connection: Connection, partner: str, rows: Sequence[_Row]) -> None:
-    insert_all(connection, StoredMember, [row.values for row in rows])
-    table = core(StoredMember)
-    ids: dict[tuple[str, int], int] = {}
-    for some in slices(sorted({row.values["key"] for row in rows})):
-        query = select(table.c.key, table.c.twin, table.c.id)
-        for key, twin, found in connection.execute(query.where(table.c.partner == partner, table.c.key.in_(some))):
-            ids[key, twin] = found
-    for row in rows:
-        row.id = ids[row.values["key"], row.values["twin"]]
+def _insert(connection: Connection, rows: Sequence[_Row]) -> None:
+    first = insert_all(connection, StoredMember, [row.values for row in rows])
+    for number, row in enumerate(rows, first):
+        row.id = number
 
 
 def _update(connection: Connection, rows: Sequence[_Row]) -> None:

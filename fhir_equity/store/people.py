@@ -115,7 +115,7 @@ class People:
     def _counted(self, columns: Any, artefact: Any, partners: Sequence[str] | None) -> list[tuple[str, str, int]]:
         query = select(*columns, func.count()).where(artefact.in_(_latest(partners))).group_by(*columns)
         with reading(self._engine) as connection:
-            return [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(*columns))]
+            return sorted((row[0], row[1], row[2]) for row in connection.execute(query))
 
     def counts(self) -> dict[str, int]:
         """Rows that an unchanged file must not change: members, answers, received values, quarantine."""
