@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 SECONDS ?= 3600
+COUNT ?= 300
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint bench bench-peers soak clean
+.PHONY: help demo test lint bench bench-peers soak soak-kills clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -32,6 +33,9 @@ bench: $(VENV)/dev.done ## Measure auditing and writing a generated 834 beside i
 bench-peers: $(VENV)/dev.done ## Measure reading beside linuxforhealth-x12 and pyx12, and the memory of a million members (minutes)
 	$(BIN)/python -m tests.benchmarks.bench_peers
 	$(BIN)/python -m tests.benchmarks.bench_memory
+
+soak-kills: $(VENV)/dev.done ## Kill an ingest COUNT (300) times on SQLite and on PostgreSQL, which must be installed
+	$(BIN)/python -m tests.faults.kills $(COUNT)
 
 soak: $(VENV)/fuzz.done ## Fuzz the 834 reader for SECONDS (3600)
 	$(BIN)/python -m tests.fuzz.soak $(SECONDS)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import NullPool, create_engine
@@ -48,17 +48,7 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
     numbers = count()
     if request.param == "sqlite":
         return lambda: f"sqlite:///{tmp_path}/{next(numbers)}.db"
-    server: str = request.getfixturevalue("server")
-    start = uuid4().hex[:12]
-
-    def schema() -> str:
-        name = f"t{start}_{next(numbers)}"
-        engine = create_engine(server.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
-        with engine.begin() as connection:
-            connection.exec_driver_sql(f"CREATE SCHEMA {name}")
-        return f"{server}&options=-csearch_path%3D{name}"
-
-    return schema
+    return partial(postgresql.new_schema, request.getfixturevalue("server"))
 
 
 def select_rows(url: str, query: str, *arguments: object) -> list[tuple[Any, ...]]:

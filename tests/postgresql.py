@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import NullPool, create_engine
 
 DEBIAN = Path("/usr/lib/postgresql")  # where its packages keep what is not on the PATH
 # A server that is thrown away needs no durability; clients come through the socket in its folder only.
@@ -28,6 +31,15 @@ def _user() -> str:
     if os.geteuid():
         return ""
     return next(name for name in ("postgres", "nobody") if name in {entry.pw_name for entry in pwd.getpwall()})
+
+
+def new_schema(server: str) -> str:
+    """The URL of a schema of its own on a server."""
+    name = f"t{uuid4().hex[:12]}"
+    engine = create_engine(server.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE SCHEMA {name}")
+    return f"{server}&options=-csearch_path%3D{name}"
 
 
 @contextmanager

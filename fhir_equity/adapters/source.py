@@ -94,14 +94,17 @@ class Source:
             yield block
 
 
-def sources(paths: Iterable[str | Path]) -> list[Source]:
+def sources(paths: Iterable[str | Path | Source]) -> list[Source]:
     """Turn paths into sources: a file, every file below a folder, a .gz, each entry of a .zip, ``-``.
 
-    Names that start with a dot are passed over in folders and zip files. Raises UsageError for a
-    path that does not exist.
+    Names that start with a dot are passed over in folders and zip files; sources stay as they are.
+    Raises UsageError for a path that does not exist.
     """
     found: list[Source] = []
     for given in paths:
+        if isinstance(given, Source):
+            found.append(given)
+            continue
         if str(given) == "-":
             found.append(_once("-", sys.stdin.buffer))
             continue

@@ -27,9 +27,15 @@ class Store:
         self.people = People(self.engine)
         self.quarantine = Quarantine(self.engine)
 
-    def run(self, partner: str, as_of: str, software: str, pseudonym: Callable[[str, str], str]) -> RunWriter:
-        """Begin a run of one partner. `as_of` is the ISO date that new answers are first seen on."""
-        return RunWriter(self.engine, partner, as_of, software, pseudonym)
+    def run(
+        self, partner: str, as_of: str, software: str, pseudonym: Callable[[str, str], str], inputs: str = ""
+    ) -> RunWriter:
+        """Begin a run of one partner, or go on with one that was interrupted.
+
+        `as_of` is the ISO date that new answers are first seen on. `inputs` is the digest of what will be
+        read, and how: an unfinished run of the same goes on. Without it every run is a new one.
+        """
+        return RunWriter(self.engine, partner, as_of, software, pseudonym, inputs)
 
     def hie(self, name: str) -> HieMemory:
         """What is remembered about one HIE: links, plans, what we wrote, how far we pulled."""

@@ -1,4 +1,9 @@
-"""Write what a run read: members, answers, findings and quarantine, one transaction for each chunk."""
+"""Write what a run read: members, answers, findings and quarantine, one transaction for each chunk.
+
+Each transaction carries how far its artefact has been read. A run that was interrupted is read again from
+the start by whoever runs it again; what is in the store is passed over, so that the end is that of a run
+that nobody interrupted, row by row. Whoever finds that another process moved on with it stops.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,8 @@ from fhir_equity.model import Finding, Frame, Loss, Rejected
 from fhir_equity.store.answers import Interned, Record, write_answers
 from fhir_equity.store.backend import UnstorableError
 from fhir_equity.store.connection import writing
-from fhir_equity.store.members import settle
+from fhir_equity.store.members import recall, settle
+from fhir_equity.store.progress import Progress, begun, move_on, unfinished
 from fhir_equity.store.repeats import Met, Repeats
 from fhir_equity.store.rows import (
     digest,
@@ -60,7 +66,13 @@ class RunWriter:
     """One run of one partner. Call `add` with chunks, then `finish`."""
 
     def __init__(
-        self, engine: Engine, partner: str, as_of: str, software: str, pseudonym: Callable[[str, str], str]
+        self,
+        engine: Engine,
+        partner: str,
+        as_of: str,
+        software: str,
+        pseudonym: Callable[[str, str], str],
+        inputs: str = "",
     ) -> None:
         self._engine = engine
         self._partner = partner
@@ -69,14 +81,18 @@ class RunWriter:
         self._interned = Interned()
         self._repeats: dict[str, Repeats] = {}  # by format
         self._watches: dict[int, Watch] = {}  # by artefact, while it is read
+        self._progress: dict[int, Progress] = {}  # by artefact of this run
         self.written = Written()
         with writing(engine) as connection:
-            self.id = insert_one(connection, Run, partner=partner, as_of=as_of, started=now(), software=software)
+            who = {"partner": partner, "as_of": as_of, "software": software, "inputs": inputs}
+            self.id = unfinished(connection, who) or insert_one(connection, Run, started=now(), **who)
 
     def artefact(self, name: str, format_: str, *, families: bool = False) -> int:
         """Begin an input; returns its id for `add` and `close`. `families`: it has its dependents' subscribers."""
+        what: dict[str, str | int] = {"run_id": self.id, "name": escaped(name), "format": format_}
         with writing(self._engine) as connection:
-            made = insert_one(connection, Artefact, run_id=self.id, name=escaped(name), format=format_)
+            made, stored = begun(connection, what, self._progress) or (insert_one(connection, Artefact, **what), 0)
+        self._progress[made] = Progress(stored)
         self._watches[made] = Watch(
             self._partner, made, self._repeats.setdefault(format_, Repeats()), families=families
         )
@@ -86,10 +102,16 @@ class RunWriter:
         """End an input with its digest and counts, and find what shows only then."""
         table = core(Artefact)
         values = {"sha256": sha256, "bytes": size, "members": members, "rejected": rejected}
+        progress = self._progress[artefact]
         with writing(self._engine) as connection:
-            connection.execute(update(table).where(table.c.id == artefact).values(**values))
+            new = not progress.has(1)  # the end is an item, too
+            if new:
+                move_on(connection, artefact, progress, 1)
+                connection.execute(update(table).where(table.c.id == artefact).values(**values))
             findings = self._watches[artefact].end(connection)
-            insert_all(connection, StoredFinding, [finding_row(artefact, each) for each in findings])
+            if new:
+                insert_all(connection, StoredFinding, [finding_row(artefact, each) for each in findings])
+        progress.moved(1)
         del self._watches[artefact]
         self.written.count(findings)
 
@@ -111,23 +133,49 @@ class RunWriter:
         frames: Iterable[Frame] = (),
         settled: Iterable[int] = (),
     ) -> None:
-        """Write one chunk in one transaction: all of it or nothing. Raises StoreError, StoreLockedError.
+        """Write one chunk in one transaction, all of it or nothing; pass over what is in the store already.
+
+        Raises StoreError, StoreUnavailableError, and StoreLockedError also where another process goes on
+        with this very run.
 
         `artefact` may be one of an earlier run: then `settled` are the ids of the quarantined
         records that could be read after all.
         """
         found, lost, framed = list(findings), list(losses), list(frames)
         chunk = _Chunk(artefact, list(records), list(rejected), found, lost, framed, list(settled))
+        progress = self._progress.get(artefact)  # none for an artefact of an earlier run
+        take = self._pass_over if progress is not None and progress.has(chunk.size()) else self._write
         try:
-            self._write(chunk)
+            take(chunk)
         except (UnicodeEncodeError, UnstorableError):  # rare, and looking for it beforehand would cost every run
-            self._write(escaped(chunk))
+            take(escaped(chunk))
+        if progress is not None:
+            progress.moved(chunk.size())
+
+    def _pass_over(self, chunk: _Chunk) -> None:
+        """Remember what a chunk says that an earlier try of this run has written."""
+        watch = self._watches[chunk.artefact]
+        with writing(self._engine) as connection:
+            ids = recall(connection, self._partner, [record.member for record in chunk.records])
+            self._interned.learn(connection, chunk.records)
+            said = zip(ids, chunk.records, strict=True)
+            noticed = watch.notice(connection, [Met(i, r.member, self._interned.said(r)) for i, r in said])
+        self._learn(chunk, noticed)
+
+    def _learn(self, chunk: _Chunk, noticed: Noticed) -> None:
+        if self._interned.size() >= MOST:
+            self._interned = Interned()
+        if chunk.artefact in self._watches:
+            self._watches[chunk.artefact].learn(noticed)
+        self.written.count(noticed.findings)
 
     def _write(self, chunk: _Chunk) -> None:
         # What is learnt in a transaction that fails must not be remembered: its rows are gone.
         interned, self._interned = self._interned, Interned()
         watch, noticed = self._watches.get(chunk.artefact), Noticed()
         with writing(self._engine) as connection:
+            if chunk.artefact in self._progress:
+                move_on(connection, chunk.artefact, self._progress[chunk.artefact], chunk.size())
             ids, members = settle(connection, self._partner, [r.member for r in chunk.records], self._pseudonym)
             said = list(zip(ids, chunk.records, strict=True))
             answers = write_answers(connection, interned, chunk.artefact, self._as_of, said)
@@ -141,11 +189,8 @@ class RunWriter:
             quarantined = self._quarantine(connection, chunk.artefact, chunk.rejected)
             settled = [{"quarantine_id": i, "run_id": self.id, "at": now()} for i in chunk.settled]
             insert_new(connection, Settled, settled)
-        if interned.size() < MOST:
-            self._interned = interned
-        if watch is not None:
-            watch.learn(noticed)
-        self.written.count(noticed.findings)
+        self._interned = interned
+        self._learn(chunk, noticed)
         self.written.members += members
         self.written.answers += answers
         self.written.quarantined += quarantined
@@ -176,6 +221,11 @@ class _Chunk(Struct, frozen=True):
     losses: list[Loss]
     frames: list[Frame]
     settled: list[int]
+
+    def size(self) -> int:
+        """How many items it has."""
+        parts = (self.records, self.rejected, self.findings, self.losses, self.frames)
+        return sum(len(part) for part in parts)
 
     def all_findings(self) -> list[Finding]:
         found = [finding for record in self.records for finding in record.findings]

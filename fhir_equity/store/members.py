@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, bindparam, select, update
 
+from fhir_equity.errors import StoreError
 from fhir_equity.model import Address, Enrollment, Identifier, Member, Name
 from fhir_equity.store.rows import encode, insert_all, insert_new, slices
 from fhir_equity.store.schema import MemberIdentifier, StoredMember, core
@@ -60,6 +61,16 @@ def settle(
     _update(connection, changed)
     insert_new(connection, MemberIdentifier, [found for row in (*new, *changed) for found in _identifiers(row)])
     return [row.id for row in rows], len(new)
+
+
+def recall(connection: Connection, partner: str, members: Sequence[Member]) -> list[int]:
+    """The ids of members, in order, who were settled before. Raises StoreError for one who was not."""
+    known = _known(connection, partner, sorted({member.key for member in members}))
+    rows = [_find(known.get(member.key, ()), identity(member)) for member in members]
+    found = [row.id for row in rows if row is not None]
+    if len(found) < len(rows):
+        raise StoreError("the store lacks people of a run that it says it has read; ingest with another --as-of")
+    return found
 
 
 def _known(connection: Connection, partner: str, keys: Sequence[str]) -> dict[str, list[_Row]]:

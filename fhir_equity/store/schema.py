@@ -53,8 +53,8 @@ class Run(SQLModel, table=True):
 class Artefact(SQLModel, table=True):
     """One input of a run: a file, or what one HIE answered.
 
-    `position` is how many of its items (records, findings, losses, frames) are in the store, written
-    in the transaction of the last of them; `sha256` is empty until all are.
+    `position` is how many of its items (records, findings, losses, frames, and its end) are in the
+    store, moved on in the transaction that writes them.
     """
 
     __tablename__ = "artefact"
