@@ -16,7 +16,7 @@ from fhir_equity.adapters.source import sources
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Frame, Loss, Member, Rejected
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
-from fhir_equity.pipeline.workspace import Workspace, software
+from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.quality.people import events_of
 from fhir_equity.quality.rules import findings
 from fhir_equity.store import Record, RunWriter
@@ -51,7 +51,7 @@ def ingest(workspace: Workspace, paths: Sequence[str | Path], *, partner: str = 
     counted: Counter[str] = Counter()
     digest = _digest(workspace, found, named, format_)
     for read in inputs(workspace, found, named, format_, failures):
-        run = run or workspace.store.run(named, workspace.as_of, software(), workspace.pseudonyms, digest)
+        run = run or workspace.run(named, inputs=digest)
         _one(run, read, _chunks(workspace, read, failures, counted))
         if read.listed:
             done.inputs.append(read.entry())

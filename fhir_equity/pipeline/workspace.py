@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from fhir_equity.tables import Tables
 from fhir_equity.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # the store loads SQLAlchemy, which files alone do not need
-    from fhir_equity.store import Store
+    from fhir_equity.store import RunWriter, Store
 
 DEFAULT_PARTNER = "local"
 MOST = 50_000  # resolutions remembered before the memory starts afresh
@@ -93,6 +93,13 @@ class Workspace:
 
             self._store = Store(self.settings.store.url)
         return self._store
+
+    def run(self, partner: str, as_of: str = "", inputs: str = "") -> RunWriter:
+        """Begin a run of a partner in the store, or go on with an interrupted one of the same `inputs`."""
+        from fhir_equity.store import Judge
+
+        judge = Judge(self.policy.version, partial(self.resolutions, partner))
+        return self.store.run(partner, as_of or self.as_of, software(), self.pseudonyms, inputs, judge)
 
     @property
     def has_store(self) -> bool:

@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sqlalchemy import Engine, select
+from sqlmodel import Field, SQLModel
 
 from fhir_equity.errors import StoreError, UsageError
 from fhir_equity.store.connection import writing
 from fhir_equity.store.rows import upsert
-from fhir_equity.store.schema import ControlNumber, core
+from fhir_equity.store.schema import core
 
 LAST = 999_999_999  # nine digits (data elements I12, 28, 329)
 _BLOCK = 1000  # numbers taken at a time after the first two, which a file with one set needs
+
+
+class ControlNumber(SQLModel, table=True):
+    """The last control number given to 834 files from one sender to one receiver; none is given twice."""
+
+    __tablename__ = "control_number"
+    sender: str = Field(primary_key=True)
+    receiver: str = Field(primary_key=True)
+    last: int
 
 
 def control_numbers(engine: Engine, sender: str, receiver: str, first: int = 0) -> Iterator[int]:

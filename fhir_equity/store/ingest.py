@@ -21,6 +21,7 @@ from fhir_equity.store.connection import writing
 from fhir_equity.store.members import recall, settle
 from fhir_equity.store.progress import Progress, begun, move_on, unfinished
 from fhir_equity.store.repeats import Met, Repeats
+from fhir_equity.store.resolutions import Judge, Resolutions
 from fhir_equity.store.rows import (
     digest,
     escaped,
@@ -73,12 +74,14 @@ class RunWriter:
         software: str,
         pseudonym: Callable[[str, str], str],
         inputs: str = "",
+        judge: Judge | None = None,
     ) -> None:
         self._engine = engine
         self._partner = partner
         self._as_of = as_of
         self._pseudonym = pseudonym
         self._interned = Interned()
+        self._resolutions = None if judge is None else Resolutions(judge)
         self._repeats: dict[str, Repeats] = {}  # by format
         self._watches: dict[int, Watch] = {}  # by artefact, while it is read
         self._progress: dict[int, Progress] = {}  # by artefact of this run
@@ -176,9 +179,12 @@ class RunWriter:
         with writing(self._engine) as connection:
             if chunk.artefact in self._progress:
                 move_on(connection, chunk.artefact, self._progress[chunk.artefact], chunk.size())
-            ids, members = settle(connection, self._partner, [r.member for r in chunk.records], self._pseudonym)
+            ids, new = settle(connection, self._partner, [r.member for r in chunk.records], self._pseudonym)
             said = list(zip(ids, chunk.records, strict=True))
-            answers = write_answers(connection, interned, chunk.artefact, self._as_of, said)
+            answers = write_answers(connection, interned, chunk.artefact, self._as_of, said, new)
+            if self._resolutions is not None and answers.stated:
+                known = sorted(member for member in answers.stated if member not in new)
+                self._resolutions.write(connection, answers.stated, known)
             insert_new(connection, Sighting, [{"member_id": i, "run_id": self.id} for i in ids])
             if watch is not None:
                 noticed = watch.notice(connection, [Met(i, r.member, interned.said(r)) for i, r in said])
@@ -191,8 +197,8 @@ class RunWriter:
             insert_new(connection, Settled, settled)
         self._interned = interned
         self._learn(chunk, noticed)
-        self.written.members += members
-        self.written.answers += answers
+        self.written.members += len(new)
+        self.written.answers += answers.new
         self.written.quarantined += quarantined
 
     def _quarantine(self, connection: Connection, artefact: int, rejected: Sequence[Rejected]) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from fhir_equity.errors import StoreError
 from fhir_equity.model import Address, Enrollment, Identifier, Member, Name
-from fhir_equity.store.rows import encode, insert_all, insert_new, slices
+from fhir_equity.store.rows import among, encode, insert_all, insert_new
 from fhir_equity.store.schema import MemberIdentifier, StoredMember, core
 
 Identity = tuple[str, str]  # birth date and name, as far as they are given
@@ -46,8 +46,8 @@ class _Row(Struct):
 
 def settle(
     connection: Connection, partner: str, members: Sequence[Member], pseudonym: Callable[[str, str], str]
-) -> tuple[list[int], int]:
-    """The ids of members in order, and how many are new people.
+) -> tuple[list[int], set[int]]:
+    """The ids of members in order, and those of new people.
 
     Records under one key are two people only when birth date and name both differ. What a record
     leaves out clears nothing.
@@ -60,7 +60,7 @@ def settle(
     _insert(connection, new)
     _update(connection, changed)
     insert_new(connection, MemberIdentifier, [found for row in (*new, *changed) for found in _identifiers(row)])
-    return [row.id for row in rows], len(new)
+    return [row.id for row in rows], {row.id for row in new}
 
 
 def recall(connection: Connection, partner: str, members: Sequence[Member]) -> list[int]:
@@ -77,10 +77,9 @@ def _known(connection: Connection, partner: str, keys: Sequence[str]) -> dict[st
     table = core(StoredMember)
     names = ("key", "twin", "family", "given", "birth_date", "details")
     known: dict[str, list[_Row]] = {}
-    for some in slices(keys):
-        query = select(table.c.id, *(table.c[name] for name in names)).order_by(table.c.twin)
-        for row in connection.execute(query.where(table.c.partner == partner, table.c.key.in_(some))).all():
-            known.setdefault(row[1], []).append(_Row(dict(zip(names, row[1:], strict=True)), row[0]))
+    query = select(table.c.id, *(table.c[name] for name in names)).order_by(table.c.twin)
+    for number, *values in among(connection, query.where(table.c.partner == partner), table.c.key, keys):
+        known.setdefault(values[0], []).append(_Row(dict(zip(names, values, strict=True)), number))
     return known
 
 

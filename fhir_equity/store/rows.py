@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from fhir_equity.model import Finding, Frame, Locator, Loss, Received
 from fhir_equity.store.connection import backend_of
@@ -16,6 +16,8 @@ from fhir_equity.store.schema import core
 
 LOOKUP = 500  # values in one IN (...): below every SQLite's limit of variables
 T = TypeVar("T")
+
+_NOWHERE = Locator("")
 
 encode = msgspec.json.Encoder().encode
 
@@ -35,6 +37,13 @@ def slices(values: Sequence[T]) -> Iterator[Sequence[T]]:
     """Values in portions that fit into one IN (...)."""
     for start in range(0, len(values), LOOKUP):
         yield values[start : start + LOOKUP]
+
+
+def among(connection: Connection, query: Select[Any], column: Any, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query where a column has one of these values, as the driver gives them."""
+    for some in slices(values):
+        found = connection.execute(query.where(column.in_(some)))
+        yield from found.cursor.fetchall()
 
 
 def next_id(connection: Connection, model: Any) -> int:
@@ -81,10 +90,8 @@ def upsert(connection: Connection, model: Any, keys: Sequence[str], rows: Sequen
 def intern(connection: Connection, model: Any, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     """digest -> id of the rows with these digests; those that are new are inserted."""
     table = core(model)
-    found: dict[str, int] = {}
-    for some in slices(list(rows)):
-        query = select(table.c.digest, table.c.id).where(table.c.digest.in_(some))
-        found.update((row[0], int(row[1])) for row in connection.execute(query))
+    query = select(table.c.digest, table.c.id)
+    found = dict(among(connection, query, table.c.digest, list(rows)))
     new = [{"digest": of, **values} for of, values in rows.items() if of not in found]
     first = insert_all(connection, model, new)
     return found | {row["digest"]: number for number, row in enumerate(new, first)}
@@ -95,7 +102,7 @@ def finding_row(artefact: int, finding: Finding) -> dict[str, Any]:
     return {
         "artefact_id": artefact,
         "code": finding.code,
-        "severity": finding.severity.value,
+        "severity": str(finding.severity),
         **_place(finding.locator),
         "loop": finding.locator.loop,
         "within": finding.locator.within,
@@ -104,12 +111,16 @@ def finding_row(artefact: int, finding: Finding) -> dict[str, Any]:
 
 def loss_row(artefact: int, loss: Loss) -> dict[str, Any]:
     """The columns of a loss: rule, topic and position, never a value."""
+    place = loss.locator or _NOWHERE
     return {
         "artefact_id": artefact,
         "rule": loss.rule,
-        "relationship": loss.relationship.value,
+        "relationship": str(loss.relationship),
         "topic": loss.topic,
-        **_place(loss.locator or Locator("")),
+        "unit": place.unit,
+        "number": place.number,
+        "offset": place.offset,
+        "path": place.path,
     }
 
 

@@ -296,12 +296,3 @@ class Cursor(SQLModel, table=True):
     __tablename__ = "cursor"
     hie: str = Field(primary_key=True)
     since: str
-
-
-class ControlNumber(SQLModel, table=True):
-    """The last control number given to 834 files from one sender to one receiver; none is given twice."""
-
-    __tablename__ = "control_number"
-    sender: str = Field(primary_key=True)
-    receiver: str = Field(primary_key=True)
-    last: int

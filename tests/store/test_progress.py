@@ -19,7 +19,7 @@ FOUND = Finding("a", Severity.INFO, Locator("a.834"))
 
 def begin(store: Store, inputs: str = "digest", **other: str) -> RunWriter:
     who = {"partner": "plan", "as_of": "2026-01-01", "software": "test 1"} | other
-    return store.run(**who, pseudonym=lambda *parts: "|".join(parts), inputs=inputs)
+    return store.run(who["partner"], who["as_of"], who["software"], lambda *parts: "|".join(parts), inputs)
 
 
 def test_what_is_ahead_is_passed_over_as_a_whole() -> None:
