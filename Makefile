@@ -25,10 +25,11 @@ lint: $(VENV)/dev.done ## Check style and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/dev.done ## Measure auditing and writing a generated 834 beside its floor, and look-ups beside a dictionary
+bench: $(VENV)/dev.done ## Measure auditing, writing and ingesting a generated 834 beside their floors, and look-ups beside a dictionary
 	$(BIN)/python -m tests.benchmarks.bench_audit
 	$(BIN)/python -m tests.benchmarks.bench_write
 	$(BIN)/python -m tests.benchmarks.bench_vocabulary
+	$(BIN)/python -m tests.benchmarks.bench_ingest
 
 bench-peers: $(VENV)/dev.done ## Measure reading beside linuxforhealth-x12 and pyx12, and the memory of a million members (minutes)
 	$(BIN)/python -m tests.benchmarks.bench_peers
