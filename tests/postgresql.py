@@ -16,6 +16,7 @@ from uuid import uuid4
 from sqlalchemy import NullPool, create_engine
 
 DEBIAN = Path("/usr/lib/postgresql")  # where its packages keep what is not on the PATH
+ROOM = 4e9  # bytes
 # A server that is thrown away needs no durability; clients come through the socket in its folder only.
 OPTIONS = "-c fsync=off -c listen_addresses= -c max_connections=50 -c unix_socket_directories="
 
@@ -42,11 +43,17 @@ def new_schema(server: str) -> str:
     return f"{server}&options=-csearch_path%3D{name}"
 
 
+def _place() -> str:
+    """A folder with a short path, which sockets need; in memory where there is enough of it."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder made in it is private
+    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > ROOM else "/tmp"  # noqa: S108
+
+
 @contextmanager
 def cluster() -> Iterator[str]:
     """The URL of a running server's only database, and its socket's folder as `host`."""
     user = _user()
-    folder = Path(tempfile.mkdtemp(prefix="fhir-equity-pg-", dir="/tmp"))  # the path of a socket is short
+    folder = Path(tempfile.mkdtemp(prefix="fhir-equity-pg-", dir=_place()))
     who: dict[str, Any] = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
     if user:
         shutil.chown(folder, user)

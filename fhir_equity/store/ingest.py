@@ -19,7 +19,7 @@ from fhir_equity.store.answers import Interned, Record, write_answers
 from fhir_equity.store.backend import UnstorableError
 from fhir_equity.store.connection import writing
 from fhir_equity.store.members import recall, settle
-from fhir_equity.store.progress import Progress, begun, move_on, unfinished
+from fhir_equity.store.progress import Progress, move_on, take_up, unfinished
 from fhir_equity.store.repeats import Met, Repeats
 from fhir_equity.store.resolutions import Judge, Resolutions
 from fhir_equity.store.rows import (
@@ -94,8 +94,7 @@ class RunWriter:
         """Begin an input; returns its id for `add` and `close`. `families`: it has its dependents' subscribers."""
         what: dict[str, str | int] = {"run_id": self.id, "name": escaped(name), "format": format_}
         with writing(self._engine) as connection:
-            made, stored = begun(connection, what, self._progress) or (insert_one(connection, Artefact, **what), 0)
-        self._progress[made] = Progress(stored)
+            made, self._progress[made] = take_up(connection, what, self._progress)
         self._watches[made] = Watch(
             self._partner, made, self._repeats.setdefault(format_, Repeats()), families=families
         )
@@ -176,30 +175,34 @@ class RunWriter:
         # What is learnt in a transaction that fails must not be remembered: its rows are gone.
         interned, self._interned = self._interned, Interned()
         watch, noticed = self._watches.get(chunk.artefact), Noticed()
+        progress = self._progress.get(chunk.artefact)
         with writing(self._engine) as connection:
-            if chunk.artefact in self._progress:
-                move_on(connection, chunk.artefact, self._progress[chunk.artefact], chunk.size())
+            if progress is not None:
+                move_on(connection, chunk.artefact, progress, chunk.size())
             ids, new = settle(connection, self._partner, [r.member for r in chunk.records], self._pseudonym)
             said = list(zip(ids, chunk.records, strict=True))
             answers = write_answers(connection, interned, chunk.artefact, self._as_of, said, new)
-            if self._resolutions is not None and answers.stated:
-                known = sorted(member for member in answers.stated if member not in new)
-                self._resolutions.write(connection, answers.stated, known)
+            if self._resolutions is not None:
+                self._resolutions.write(connection, answers.stated, new)
             insert_new(connection, Sighting, [{"member_id": i, "run_id": self.id} for i in ids])
             if watch is not None:
                 noticed = watch.notice(connection, [Met(i, r.member, interned.said(r)) for i, r in said])
-            found = [*chunk.all_findings(), *noticed.findings]
-            insert_all(connection, StoredFinding, [finding_row(chunk.artefact, each) for each in found])
-            insert_all(connection, StoredLoss, [loss_row(chunk.artefact, loss) for loss in chunk.all_losses()])
-            insert_all(connection, StoredFrame, [frame_row(chunk.artefact, frame) for frame in chunk.frames])
+            losses = () if progress is not None and progress.same else chunk.all_losses()
+            self._log(connection, chunk, noticed.findings, losses)
             quarantined = self._quarantine(connection, chunk.artefact, chunk.rejected)
-            settled = [{"quarantine_id": i, "run_id": self.id, "at": now()} for i in chunk.settled]
-            insert_new(connection, Settled, settled)
         self._interned = interned
         self._learn(chunk, noticed)
         self.written.members += len(new)
         self.written.answers += answers.new
         self.written.quarantined += quarantined
+
+    def _log(self, connection: Connection, chunk: _Chunk, noticed: Iterable[Finding], losses: Iterable[Loss]) -> None:
+        found = [*chunk.all_findings(), *noticed]
+        insert_all(connection, StoredFinding, [finding_row(chunk.artefact, each) for each in found])
+        insert_all(connection, StoredLoss, [loss_row(chunk.artefact, loss) for loss in losses])
+        insert_all(connection, StoredFrame, [frame_row(chunk.artefact, frame) for frame in chunk.frames])
+        settled = [{"quarantine_id": i, "run_id": self.id, "at": now()} for i in chunk.settled]
+        insert_new(connection, Settled, settled)
 
     def _quarantine(self, connection: Connection, artefact: int, rejected: Sequence[Rejected]) -> int:
         rows: dict[tuple[str, str], dict[str, Any]] = {}  # by code and digest: once for each content and reason

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -49,11 +49,11 @@ class Resolutions:
         self._received: dict[int, Received] = {}
         self._origins: dict[int, Origin] = {}
 
-    def write(self, connection: Connection, stated: Mapping[int, Iterable[Stated]], known: Sequence[int]) -> None:
-        """Write what wins for members, given everything they stated; `known` may have older resolutions."""
+    def write(self, connection: Connection, stated: Mapping[int, Iterable[Stated]], new: Container[int]) -> None:
+        """Write what wins for members, given everything they stated; who is not `new` may have older resolutions."""
         shapes = {member: _shape(said) for member, said in stated.items()}
         self._learn(connection, [shape for shape, _ in shapes.values() if shape not in self._outcomes])
-        for some in slices(known):
+        for some in slices(sorted(member for member in stated if member not in new)):
             for model in (StoredResolution, Beaten):
                 table = core(model)
                 connection.execute(delete(table).where(table.c.member_id.in_(some)))

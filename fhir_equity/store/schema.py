@@ -54,7 +54,8 @@ class Artefact(SQLModel, table=True):
     """One input of a run: a file, or what one HIE answered.
 
     `position` is how many of its items (records, findings, losses, frames, and its end) are in the
-    store, moved on in the transaction that writes them.
+    store, moved on in the transaction that writes them. The same inputs lose the same: `losses_of` is
+    the artefact of an earlier run that has the losses, empty where it has its own.
     """
 
     __tablename__ = "artefact"
@@ -67,6 +68,7 @@ class Artefact(SQLModel, table=True):
     members: int = 0
     rejected: int = 0
     position: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    losses_of: int | None = None
 
 
 class StoredMember(SQLModel, table=True):

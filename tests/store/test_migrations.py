@@ -58,6 +58,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(url: str) -> None:
         connection.exec_driver_sql("DROP TABLE resolution")
         connection.exec_driver_sql("ALTER TABLE run DROP COLUMN inputs")
         connection.exec_driver_sql("ALTER TABLE artefact DROP COLUMN position")
+        connection.exec_driver_sql("ALTER TABLE artefact DROP COLUMN losses_of")
         migrate(connection, 2, 3)
         raise ZeroDivisionError
     assert select_rows(url, "SELECT version FROM store_version") == [(3,)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fhir_equity.errors import StoreError, StoreLockedError
-from fhir_equity.model import Finding, Locator, Member, Severity
+from fhir_equity.model import Finding, Locator, Loss, Member, Relationship, Severity
 from fhir_equity.store import RunWriter, Store
 from fhir_equity.store.progress import Progress
 
@@ -92,3 +92,42 @@ def test_people_who_are_gone_are_told(store: Store, record: Callable[..., Any], 
     again = begin(store)
     with pytest.raises(StoreError, match=r"^the store lacks people of a run that it says it has read"):
         again.add(again.artefact("a.834", "edi834"), [record(person("m2"), "2026-01-01")])
+
+
+LOST = Loss("x12.not_kept.PER", Relationship.NARROWER, "", Locator("a.834", "segment", 9))
+
+
+def test_the_same_inputs_lose_the_same_which_is_kept_once(store: Store, rows: Rows) -> None:
+    def read(inputs: str, *, names: tuple[str, ...] = ("a.834", "a.834"), finish: bool = True) -> None:
+        run = begin(store, inputs)
+        for name in names:
+            artefact = run.artefact(name, "edi834")
+            run.add(artefact, [], losses=[LOST, LOST] if name == "a.834" else [LOST])
+            run.close(artefact, sha256="d", size=1, members=0, rejected=0)
+        if finish:
+            run.finish()
+
+    read("digest")
+    read("digest")
+    assert store.people.losses() == [("x12.not_kept.PER", "narrower", 4)]
+    read("digest")
+    assert rows("SELECT artefact_id, count(*) FROM loss GROUP BY artefact_id ORDER BY 1") == [(1, 2), (2, 2)]
+    assert rows("SELECT losses_of FROM artefact ORDER BY id") == [(None,), (None,), (1,), (2,), (1,), (2,)]
+    assert store.people.losses() == [("x12.not_kept.PER", "narrower", 4)]
+    read("other", names=("b.834",), finish=False)
+    read("other", names=("b.834",))
+    assert store.people.losses() == [("x12.not_kept.PER", "narrower", 5)]
+    read("", names=("a.834",))
+    read("", names=("a.834",))
+    assert rows("SELECT count(*) FROM loss") == [(4 + 1 + 2 + 2,)]
+
+
+def test_a_run_that_was_interrupted_has_losses_of_its_own(store: Store, rows: Rows) -> None:
+    first = begin(store)
+    first.add(first.artefact("a.834", "edi834"), [], losses=[LOST])
+    other = begin(store, as_of="2026-02-01")
+    other.add(other.artefact("a.834", "edi834"), [], losses=[LOST])
+    assert rows("SELECT artefact_id, losses_of FROM loss JOIN artefact ON artefact.id = artefact_id ORDER BY 1") == [
+        (1, None),
+        (2, None),
+    ]

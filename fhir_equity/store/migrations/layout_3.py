@@ -1,4 +1,4 @@
-"""Layout 3: how far each artefact has been read, what a run reads, and which answers win."""
+"""Layout 3: how far each artefact has been read, what a run reads, who has its losses, and which answers win."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def upgrade(op: Operations) -> None:
     """Make what layout 2 lacks; the resolutions of earlier answers come with the next run that sees their people."""
     op.add_column("run", Column("inputs", String, nullable=False, server_default=""))
     op.add_column("artefact", Column("position", Integer, nullable=False, server_default="0"))
+    op.add_column("artefact", Column("losses_of", Integer, nullable=True))
     op.create_table(
         "resolution",
         Column("member_id", Integer, ForeignKey("member.id"), primary_key=True),
