@@ -75,11 +75,13 @@ def _digest(workspace: Workspace, found: Sequence[Source], partner: str, format_
 
 
 def _content(source: Source) -> str:
-    """The digest of a source; empty where it cannot be read, which is told when its turn comes."""
+    """The digest of a source as far as it can be read; that it cannot is told when its turn comes."""
+    digest = hashlib.sha256()
     with contextlib.suppress(UnreadableError):
-        for _ in source.blocks():
-            pass
-    return source.sha256
+        for block in source.blocks():
+            digest.update(block)
+    source.sha256, source.size = "", 0  # which say that an adapter has read it to its end
+    return digest.hexdigest()
 
 
 def _one(run: RunWriter, read: Input, chunks: Iterator[_Chunk]) -> None:

@@ -51,6 +51,8 @@ class Resolutions:
 
     def write(self, connection: Connection, stated: Mapping[int, Iterable[Stated]], new: Container[int]) -> None:
         """Write what wins for members, given everything they stated; who is not `new` may have older resolutions."""
+        if max(len(self._outcomes), len(self._received), len(self._origins)) > MOST:
+            self._outcomes, self._received, self._origins = {}, {}, {}
         shapes = {member: _shape(said) for member, said in stated.items()}
         self._learn(connection, [shape for shape, _ in shapes.values() if shape not in self._outcomes])
         for some in slices(sorted(member for member in stated if member not in new)):
@@ -73,8 +75,6 @@ class Resolutions:
         return {"policy": self._judge.policy, **{name: getattr(outcome, name) for name in names}}
 
     def _learn(self, connection: Connection, shapes: Iterable[Shape]) -> None:
-        if len(self._outcomes) + len(self._received) + len(self._origins) > MOST:
-            self._received, self._origins = {}, {}
         new = dict.fromkeys(shapes)
         said = {number for shape in new for *_, received, _ in shape for number in received} - self._received.keys()
         values = core(ReceivedValue)

@@ -20,7 +20,7 @@ MEMORY = ("", ":memory:")
 _SAYINGS: tuple[tuple[str, Said], ...] = (
     ("locked", backend.LOCKED),
     ("full", backend.FULL),
-    ("disk I/O error", backend.FULL),  # what a full disk ends in where the log cannot grow
+    ("disk I/O error", (StoreError, "the disk of the store is full or fails; nothing of this step was written")),
     ("readonly", (StoreError, "the store's file cannot be written")),
     ("unable to open", (StoreError, "the store's file cannot be opened")),
     ("not a database", (StoreError, "the store's file is not a database")),

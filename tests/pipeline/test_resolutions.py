@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from fhir_equity.pipeline import ingest as module
 from fhir_equity.pipeline.ingest import ingest
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import PrivacySettings, Settings, StoreSettings
+from fhir_equity.store import resolutions
 from tests.conftest import select_rows
 
 HEAD = "member_id,survey_date,race_ethnicity,language_spoken\n"
@@ -102,6 +104,15 @@ def test_the_order_of_the_files_changes_nothing(
     assert kept(url) == computed(workspace("2026-03-01"))
     race = {row[0]: row[3] for row in kept(url) if row[1] == "race_ethnicity"}
     assert race == {"m1": "2026-02-01", "m2": "2026-01-01", "m3": "2026-02-01"}
+
+
+def test_what_is_remembered_has_a_bound(
+    url: str, load: Load, workspace: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolutions, "MOST", 1)
+    monkeypatch.setattr(module, "CHUNK", 1)
+    load("2026-01-01", *(f"m{n},,{race},es" for n, race in enumerate(("Samoan", "Tongan", "White", "Samoan"))))
+    assert kept(url) == computed(workspace("2026-01-01"))
 
 
 def test_the_same_again_writes_nothing(url: str, load: Load) -> None:
