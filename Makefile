@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 SECONDS ?= 3600
+COUNT ?= 300
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint bench bench-peers soak clean
+.PHONY: help demo test lint bench bench-peers soak soak-kills clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -24,16 +25,20 @@ lint: $(VENV)/dev.done ## Check style and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/dev.done ## Measure auditing and writing a generated 834 beside its floor, and look-ups beside a dictionary
+bench: $(VENV)/dev.done ## Measure auditing, writing and ingesting a generated 834 beside their floors, and look-ups beside a dictionary
 	$(BIN)/python -m tests.benchmarks.bench_audit
 	$(BIN)/python -m tests.benchmarks.bench_write
 	$(BIN)/python -m tests.benchmarks.bench_fhir
 	$(BIN)/python -m tests.benchmarks.bench_fhir_write
 	$(BIN)/python -m tests.benchmarks.bench_vocabulary
+	$(BIN)/python -m tests.benchmarks.bench_ingest
 
 bench-peers: $(VENV)/dev.done ## Measure reading beside linuxforhealth-x12 and pyx12, and the memory of a million members (minutes)
 	$(BIN)/python -m tests.benchmarks.bench_peers
 	$(BIN)/python -m tests.benchmarks.bench_memory
+
+soak-kills: $(VENV)/dev.done ## Kill an ingest COUNT (300) times on SQLite and on PostgreSQL, which must be installed
+	$(BIN)/python -m tests.faults.kills $(COUNT)
 
 soak: $(VENV)/fuzz.done ## Fuzz the 834 reader for SECONDS (3600)
 	$(BIN)/python -m tests.fuzz.soak $(SECONDS)

@@ -8,6 +8,7 @@ FhirEquityError
 │       └── StoreVersionError the store was written by a newer program      (exit 2)
 ├── RetriableError            safe to run again as it is                    (exit 4)
 │   ├── StoreLockedError      another process holds the store               (exit 4)
+│   ├── StoreUnavailableError the store's server is away, or the line is    (exit 4)
 │   └── RemoteError           the other side is unavailable or refuses      (exit 4)
 │       └── RemoteContentError it answered something that is not FHIR       (exit 4)
 └── SkippableError            this input is lost, the others go on          (exit 3)
@@ -60,6 +61,10 @@ class RetriableError(FhirEquityError):
 
 class StoreLockedError(RetriableError):
     """Another process is writing to the store."""
+
+
+class StoreUnavailableError(RetriableError):
+    """The server of the store cannot be reached, has no room, or the connection was lost."""
 
 
 class RemoteError(RetriableError):

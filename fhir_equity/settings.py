@@ -23,9 +23,18 @@ class _Strict(BaseModel):
 
 
 class StoreSettings(_Strict):
-    """``[store]``: where answers are kept. `url` is a SQLAlchemy URL or a file name."""
+    """``[store]``: where answers are kept. `url` is a file name or a SQLAlchemy URL of SQLite or PostgreSQL."""
 
     url: str = "equity.db"
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a store in SQLite; None for one on a server or in memory."""
+        scheme, separator, rest = self.url.partition("://")
+        if not separator:
+            return None if self.url == ":memory:" else Path(self.url)
+        name = rest.partition("?")[0].removeprefix("/")
+        return Path(name) if scheme.startswith("sqlite") and name not in ("", ":memory:") else None
 
 
 class MappingSettings(_Strict):

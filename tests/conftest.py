@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import NullPool, create_engine
+
+from tests import postgresql
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,3 +31,30 @@ def shared() -> Path:
     if not place.is_dir():
         missing("the shared reference files are not on this machine (FHIR_EQUITY_SHARED)")
     return place
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The URL of a PostgreSQL server that is started for this session."""
+    if not postgresql.program("initdb"):
+        missing("PostgreSQL is not on this machine (Debian: apt-get install postgresql)")
+    with postgresql.cluster() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """`new_url()` is the URL of a place for one more empty store; the test runs for every kind of database."""
+    numbers = count()
+    if request.param == "sqlite":
+        return lambda: f"sqlite:///{tmp_path}/{next(numbers)}.db"
+    return partial(postgresql.new_schema, request.getfixturevalue("server"))
+
+
+def select_rows(url: str, query: str, *arguments: object) -> list[tuple[Any, ...]]:
+    """The rows of a query through a connection of its own; ``?`` stands for an argument."""
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+    if engine.dialect.name == "postgresql":
+        query = query.replace("?", "%s")
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(query, arguments)]

@@ -39,6 +39,7 @@ FENCES = {
     "sqlmodel": ("store/",),
     "sqlalchemy": ("store/",),
     "alembic": ("store/",),
+    "psycopg": ("store/",),
     "jinja2": ("reports/",),
     "altair": ("reports/",),
     "vl_convert": ("reports/",),
@@ -56,7 +57,7 @@ FENCES = {
 }
 HEAVY = (
     *("fhir", "sqlalchemy", "sqlmodel", "httpx", "starlette", "uvicorn", "jinja2", "altair", "vl_convert"),
-    *("typer", "click", "rich", "stamina", "pyspark", "pyarrow", "scipy", "lxml"),
+    *("alembic", "psycopg", "typer", "click", "rich", "stamina", "pyspark", "pyarrow", "scipy", "lxml"),
 )
 
 

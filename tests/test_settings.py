@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fhir_equity.errors import UsageError
-from fhir_equity.settings import HieSettings, Settings, load
+from fhir_equity.settings import HieSettings, Settings, StoreSettings, load
 
 FULL = """
 partner = "demo-plan"
@@ -186,3 +186,19 @@ def test_a_token_variable_without_a_token(monkeypatch: pytest.MonkeyPatch, value
         monkeypatch.setenv("NORTH_TOKEN", value)
     with pytest.raises(UsageError, match="NORTH_TOKEN is not set"):
         HieSettings(url="https://north.example", token_env="NORTH_TOKEN").token()
+
+
+@pytest.mark.parametrize(
+    ("url", "file"),
+    [
+        ("equity.db", "equity.db"),
+        ("sqlite:///some/equity.db", "some/equity.db"),
+        ("sqlite+pysqlite:////var/equity.db?timeout=3", "/var/equity.db"),
+        (":memory:", None),
+        ("sqlite://", None),
+        ("sqlite:///:memory:", None),
+        ("postgresql://me:secret@host/equity.db", None),
+    ],
+)
+def test_the_file_of_a_store(url: str, file: str | None) -> None:
+    assert StoreSettings(url=url).file == (None if file is None else Path(file))

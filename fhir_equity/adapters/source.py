@@ -95,16 +95,19 @@ class Source:
             yield block
 
 
-def sources(paths: Iterable[str | Path]) -> list[Source]:
+def sources(paths: Iterable[str | Path | Source]) -> list[Source]:
     """Turn paths into sources: a file, every file below a folder, a .gz, each entry of a .zip, ``-``.
 
     A folder with the manifest of an export is one source for it and for the files that it lists.
 
-    Names that start with a dot are passed over in folders and zip files. Raises UsageError for a
-    path that does not exist.
+    Names that start with a dot are passed over in folders and zip files; sources stay as they are.
+    Raises UsageError for a path that does not exist.
     """
     found: list[Source] = []
     for given in paths:
+        if isinstance(given, Source):
+            found.append(given)
+            continue
         if str(given) == "-":
             found.append(_once("-", sys.stdin.buffer))
             continue

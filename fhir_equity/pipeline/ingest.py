@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct, field
 
+from fhir_equity.adapters import Source, adapters
+from fhir_equity.adapters.source import sources
+from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Frame, Loss, Member, Rejected
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
-from fhir_equity.pipeline.workspace import Workspace, software
+from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.quality.people import events_of
 from fhir_equity.quality.rules import findings
 from fhir_equity.store import Record, RunWriter
@@ -34,15 +40,18 @@ class Ingested(Struct):
 def ingest(workspace: Workspace, paths: Sequence[str | Path], *, partner: str = "", format_: str = "") -> Ingested:
     """Read files into the store. The same file twice changes nothing but the sightings.
 
-    Raises UsageError, StoreError, StoreLockedError, StoreVersionError; inputs that cannot be read
-    are listed in `failures`, the others are done.
+    Interrupted at any moment and run again with the same files on the same `as_of`, it ends as if
+    nothing had happened. Raises UsageError, StoreError, StoreLockedError, StoreUnavailableError,
+    StoreVersionError; inputs that cannot be read are listed in `failures`, the others are done.
     """
     named = workspace.partner(partner)
+    found = sources(paths)
     done, failures = Ingested(), Failures()
     run: RunWriter | None = None
     counted: Counter[str] = Counter()
-    for read in inputs(workspace, paths, named, format_, failures):
-        run = run or workspace.store.run(named, workspace.as_of, software(), workspace.pseudonyms)
+    digest = _digest(workspace, found, named, format_)
+    for read in inputs(workspace, found, named, format_, failures):
+        run = run or workspace.run(named, inputs=digest)
         _one(run, read, _chunks(workspace, read, failures, counted))
         if read.listed:
             done.inputs.append(read.entry())
@@ -55,6 +64,24 @@ def ingest(workspace: Workspace, paths: Sequence[str | Path], *, partner: str = 
         counted.update(written.findings)
     done.findings, done.failures = dict(counted.most_common()), failures.messages
     return done
+
+
+def _digest(workspace: Workspace, found: Sequence[Source], partner: str, format_: str) -> str:
+    """The digest of what will be read, and of all that decides into which items and chunks it is cut."""
+    contexts = [workspace.context(partner, adapter.name) for adapter in adapters().values()]
+    how = [[context.guide, context.attestation] for context in contexts]
+    what = [[source.name, _content(source)] for source in found]
+    return hashlib.sha256(msgspec.json.encode([format_, CHUNK, how, what], order="sorted")).hexdigest()
+
+
+def _content(source: Source) -> str:
+    """The digest of a source as far as it can be read; that it cannot is told when its turn comes."""
+    digest = hashlib.sha256()
+    with contextlib.suppress(UnreadableError):
+        for block in source.blocks():
+            digest.update(block)
+    source.sha256, source.size = "", 0  # which say that an adapter has read it to its end
+    return digest.hexdigest()
 
 
 def _one(run: RunWriter, read: Input, chunks: Iterator[_Chunk]) -> None:

@@ -14,7 +14,7 @@ from fhir_equity.adapters.protocol import Context, Read
 from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import Finding, Locator, Loss, Member, Rejected, Severity
 from fhir_equity.pipeline.ingest import CHUNK, record_of
-from fhir_equity.pipeline.workspace import Workspace, software
+from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.store import Held, RunWriter, Selection
 
 
@@ -127,7 +127,7 @@ class _Attempt:
     def _run(self, record: Held) -> RunWriter:
         whose = (record.partner, record.as_of)
         if whose not in self._runs:
-            self._runs[whose] = self._workspace.store.run(*whose, software(), self._workspace.pseudonyms)
+            self._runs[whose] = self._workspace.run(*whose)
         return self._runs[whose]
 
     def end(self) -> Retried:

@@ -54,7 +54,7 @@ class Failures(Struct):
 
 
 def inputs(
-    workspace: Workspace, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
+    workspace: Workspace, paths: Iterable[str | Path | Source], partner: str, format_: str, failures: Failures
 ) -> Iterator[Input]:
     """Every input below `paths` whose format is known or given.
 

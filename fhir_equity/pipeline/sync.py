@@ -14,7 +14,7 @@ from fhir_equity.errors import UsageError
 from fhir_equity.model import Collector, Member
 from fhir_equity.pipeline.ingest import CHUNK, record_of
 from fhir_equity.pipeline.patients import context_fhir
-from fhir_equity.pipeline.workspace import Workspace, software
+from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.store import Record, RunWriter
 from fhir_equity.sync.apply import Applied, apply
 from fhir_equity.sync.client import Client
@@ -75,7 +75,7 @@ class _Run:
 
     def __init__(self, workspace: Workspace, partner: str, hie: str) -> None:
         self._workspace = workspace
-        self._writer: RunWriter = workspace.store.run(partner, workspace.as_of, software(), workspace.pseudonyms)
+        self._writer: RunWriter = workspace.run(partner)
         self._artefact = self._writer.artefact(hie, "fhir")
         self._waiting: list[Record] = []
         self._count = 0

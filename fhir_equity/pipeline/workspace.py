@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from fhir_equity.tables import Tables
 from fhir_equity.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # the store loads SQLAlchemy, which files alone do not need
-    from fhir_equity.store import Store
+    from fhir_equity.store import RunWriter, Store
 
 DEFAULT_PARTNER = "local"
 MOST = 50_000  # resolutions remembered before the memory starts afresh
@@ -94,27 +94,31 @@ class Workspace:
             self._store = Store(self.settings.store.url)
         return self._store
 
+    def run(self, partner: str, as_of: str = "", inputs: str = "") -> RunWriter:
+        """Begin a run of a partner in the store, or go on with an interrupted one of the same `inputs`."""
+        from fhir_equity.store import Judge
+
+        judge = Judge(self.policy.version, partial(self.resolutions, partner))
+        return self.store.run(partner, as_of or self.as_of, software(), self.pseudonyms, inputs, judge)
+
     @property
     def has_store(self) -> bool:
         """Whether there is a store, or one was named by the option, the environment or the settings."""
-        url = self.settings.store.url
-        return url != StoreSettings().url or Path(url).exists()
+        store = self.settings.store
+        return store.url != StoreSettings().url or (store.file is not None and store.file.exists())
 
     def require_store(self) -> None:
         """Raise UsageError where there is no store yet: reading an empty one would look like an answer."""
-        path = Path(self.settings.store.url.removeprefix("sqlite:///"))
-        if "://" not in str(path) and not path.exists():
+        path = self.settings.store.file
+        if path is not None and not path.exists():
             raise UsageError(f"there is no store {path.name} here; ingest files first, or name files to audit")
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
-        """Keyed hashes with the key beside the store, or where the settings say."""
-        path = self.settings.privacy.key_file
-        if path is None:
-            url = self.settings.store.url
-            database = Path(url.removeprefix("sqlite:///"))
-            path = database.with_name("equity.key")
-        return Pseudonyms(key_from(path))
+        """Keyed hashes with the key where the settings say, else beside the store's file or in the working folder."""
+        file = self.settings.store.file
+        beside = file.parent if file is not None else Path()
+        return Pseudonyms(key_from(self.settings.privacy.key_file or beside / "equity.key"))
 
     def context(self, partner: str, format_: str) -> Context:
         """What an adapter is handed: guide and attestation of the partner, date, system URIs."""

@@ -15,8 +15,9 @@ from fhir_equity.store.hie import HieMemory
 from fhir_equity.store.ingest import RunWriter, Written
 from fhir_equity.store.people import People, Person
 from fhir_equity.store.quarantine import Held, Quarantine, Selection
+from fhir_equity.store.resolutions import Judge
 
-__all__ = ["Held", "Person", "Record", "RunWriter", "Selection", "Store", "Written"]
+__all__ = ["Held", "Judge", "Person", "Record", "RunWriter", "Selection", "Store", "Written"]
 
 
 class Store:
@@ -27,9 +28,22 @@ class Store:
         self.people = People(self.engine)
         self.quarantine = Quarantine(self.engine)
 
-    def run(self, partner: str, as_of: str, software: str, pseudonym: Callable[[str, str], str]) -> RunWriter:
-        """Begin a run of one partner. `as_of` is the ISO date that new answers are first seen on."""
-        return RunWriter(self.engine, partner, as_of, software, pseudonym)
+    def run(
+        self,
+        partner: str,
+        as_of: str,
+        software: str,
+        pseudonym: Callable[[str, str], str],
+        inputs: str = "",
+        judge: Judge | None = None,
+    ) -> RunWriter:
+        """Begin a run of one partner, or go on with one that was interrupted.
+
+        `as_of` is the ISO date that new answers are first seen on. `inputs` is the digest of what will be
+        read, and how: an unfinished run of the same goes on. Without it every run is a new one. `judge`
+        decides which answers win; without one that is not kept.
+        """
+        return RunWriter(self.engine, partner, as_of, software, pseudonym, inputs, judge)
 
     def hie(self, name: str) -> HieMemory:
         """What is remembered about one HIE: links, plans, what we wrote, how far we pulled."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, field
 from sqlalchemy import Connection, bindparam, select, update
 
 from fhir_equity.model import Event, Finding, Member, Origin, Received
-from fhir_equity.store.rows import digest, encode, event_digest, insert_all, intern, slices
+from fhir_equity.store.resolutions import Stated
+from fhir_equity.store.rows import among, digest, encode, event_digest, insert_all, intern
 from fhir_equity.store.schema import ReceivedValue, StoredAnswer, StoredOrigin, core
 
 _IDENTITY = ("member_id", "event", "received_id", "origin_id")
 Identity = tuple[int, int, int, int]
+Known = tuple[int, str, str]  # answer id, matter, first seen
 Row = dict[str, Any]
 
 
@@ -63,42 +65,63 @@ def _parts(origin: Origin) -> dict[str, str]:
     return {name: getattr(origin, name) for name in origin.__struct_fields__ if name != "artefact"}
 
 
+class Changed(Struct, frozen=True):
+    """How many answers are new, and everything that the members have stated for whom anything changed."""
+
+    new: int
+    stated: dict[int, list[Stated]]
+
+
 def write_answers(
-    connection: Connection, interned: Interned, artefact: int, as_of: str, said: Sequence[tuple[int, Record]]
-) -> int:
-    """Write what members (by id) said; returns how many answers are new.
+    connection: Connection,
+    interned: Interned,
+    artefact: int,
+    as_of: str,
+    said: Sequence[tuple[int, Record]],
+    new_members: Container[int] = (),
+) -> Changed:
+    """Write what members (by id) said.
 
     An answer known already is left alone, but for a file replayed with an earlier date: that moves
     the date it was first seen back, whatever the order of the files.
     """
     interned.learn(connection, (record for _, record in said))
-    stored = _stored(connection, sorted({member_id for member_id, _ in said}))
+    stored = _stored(connection, sorted({number for number, _ in said if number not in new_members}))
     new: dict[Identity, Row] = {}
-    earlier: set[int] = set()
+    earlier: dict[Identity, int] = {}
     for identity, matter, event, record in _identities(interned, said):
         known = stored.get(identity)
         if known is None:
-            new[identity] = _row(identity, matter, event, record) | {"first_seen": as_of, "artefact_id": artefact}
-            stored[identity] = (0, as_of)
-        elif known[1] > as_of:
-            earlier.add(known[0])
-    insert_all(connection, StoredAnswer, list(new.values()))
+            if identity not in new:
+                new[identity] = _row(identity, matter, event, record) | {"first_seen": as_of, "artefact_id": artefact}
+        elif known[2] > as_of:
+            earlier[identity] = known[0]
+    first = insert_all(connection, StoredAnswer, list(new.values()))
     if earlier:
         table = core(StoredAnswer)
         statement = update(table).where(table.c.id == bindparam("row")).values(first_seen=as_of)
-        connection.execute(statement, [{"row": row} for row in sorted(earlier)])
-    return len(new)
+        connection.execute(statement, [{"row": row} for row in sorted(earlier.values())])
+    if not new and not earlier:
+        return Changed(0, {})
+    dated = {who: (known[0], known[1], as_of) if who in earlier else known for who, known in stored.items()}
+    dated |= {identity: (number, row["matter"], as_of) for number, (identity, row) in enumerate(new.items(), first)}
+    return Changed(len(new), _stated(dated, {identity[0] for each in (new, earlier) for identity in each}))
 
 
-def _stored(connection: Connection, members: Sequence[int]) -> dict[Identity, tuple[int, str]]:
-    """What these members answered so far: id and date first seen."""
+def _stated(stored: Mapping[Identity, Known], members: Container[int]) -> dict[int, list[Stated]]:
+    stated: dict[int, list[Stated]] = {}
+    for (member, event, received, origin), (number, matter, first_seen) in stored.items():
+        if member in members:
+            stated.setdefault(member, []).append((matter, event, origin, received, first_seen, number))
+    return stated
+
+
+def _stored(connection: Connection, members: Sequence[int]) -> dict[Identity, Known]:
+    """What these members answered so far."""
     table = core(StoredAnswer)
-    query = select(*(table.c[name] for name in _IDENTITY), table.c.id, table.c.first_seen)
-    found: dict[Identity, tuple[int, str]] = {}
-    for some in slices(members):
-        for row in connection.execute(query.where(table.c.member_id.in_(some))).all():
-            found[row[0], row[1], row[2], row[3]] = (row[4], row[5])
-    return found
+    query = select(*(table.c[name] for name in (*_IDENTITY, "id", "matter", "first_seen")))
+    rows = among(connection, query, table.c.member_id, members)
+    return {row[:4]: row[4:] for row in rows}
 
 
 def _identities(

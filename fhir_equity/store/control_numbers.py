@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sqlalchemy import Engine, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlmodel import Field, SQLModel
 
 from fhir_equity.errors import StoreError, UsageError
 from fhir_equity.store.connection import writing
-from fhir_equity.store.schema import ControlNumber, core
+from fhir_equity.store.rows import upsert
+from fhir_equity.store.schema import core
 
 LAST = 999_999_999  # nine digits (data elements I12, 28, 329)
 _BLOCK = 1000  # numbers taken at a time after the first two, which a file with one set needs
+
+
+class ControlNumber(SQLModel, table=True):
+    """The last control number given to 834 files from one sender to one receiver; none is given twice."""
+
+    __tablename__ = "control_number"
+    sender: str = Field(primary_key=True)
+    receiver: str = Field(primary_key=True)
+    last: int
 
 
 def control_numbers(engine: Engine, sender: str, receiver: str, first: int = 0) -> Iterator[int]:
@@ -31,7 +41,6 @@ def _taken(engine: Engine, sender: str, receiver: str, first: int, many: int) ->
     """Take as many numbers, so that nobody else gets them."""
     table = core(ControlNumber)
     with writing(engine) as connection:
-        table.create(connection, checkfirst=True)  # a store may be older than this table
         mine = (table.c.sender == sender) & (table.c.receiver == receiver)
         last = connection.execute(select(table.c.last).where(mine)).scalar() or 0
         if first and first <= last:
@@ -40,6 +49,6 @@ def _taken(engine: Engine, sender: str, receiver: str, first: int, many: int) ->
         stop = min(start + many, LAST + 1)
         if start >= stop:
             raise StoreError("all control numbers from this sender to this receiver are given")
-        row = insert(table).values(sender=sender, receiver=receiver, last=stop - 1)
-        connection.execute(row.on_conflict_do_update(index_elements=["sender", "receiver"], set_={"last": stop - 1}))
+        row = {"sender": sender, "receiver": receiver, "last": stop - 1}
+        upsert(connection, ControlNumber, ("sender", "receiver"), [row])
     return range(start, stop)

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, and_, bindparam, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Field, SQLModel
 
 from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.ingest import now
+from fhir_equity.store.rows import upsert
 from fhir_equity.store.schema import Cursor, JournalEntry, Link, core
 from fhir_equity.store.schema import Written as WrittenRow
 
@@ -119,9 +119,7 @@ class HieMemory:
         elsewhere = select(links.c.member_id).where(links.c.hie == self._name, moved).exists()
         forget = delete(ours).where(ours.c.hie == self._name, ours.c.member_id == bindparam("who"), elsewhere)
         connection.execute(forget, [{"who": m, "now": r} for m, (r, _) in found.items()])
-        statement = insert(links)
-        changed = {"resource_id": statement.excluded.resource_id, "etag": statement.excluded.etag}
-        connection.execute(statement.on_conflict_do_update(index_elements=["hie", "member_id"], set_=changed), rows)
+        upsert(connection, Link, ("hie", "member_id"), rows)
 
     def latest_plan(self) -> tuple[str, list[Planned]]:
         """The newest plan and its changes that are still to do; ("", []) when there is none."""
@@ -149,18 +147,15 @@ class HieMemory:
         self, change: Planned, status: str, held: Mapping[str, str] | None = None, there: There | None = None
     ) -> None:
         """Record what became of a change, what the HIE holds from us (matter -> fingerprint), and where."""
-        journal, ours = core(JournalEntry), core(WrittenRow)
+        journal = core(JournalEntry)
         values = {"status": status, "done_at": now()} | ({"resource_id": there[0]} if there else {})
         with writing(self._engine) as connection:
             connection.execute(update(journal).where(journal.c.id == change.id).values(**values))
             if there:
                 self._link(connection, {change.member_id: there})
-            for matter, said in (held or {}).items():
-                row = insert(ours).values(
-                    hie=self._name, member_id=change.member_id, matter=matter, said=said, at=now()
-                )
-                keys = ["hie", "member_id", "matter"]
-                connection.execute(row.on_conflict_do_update(index_elements=keys, set_={"said": said, "at": now()}))
+            whose = {"hie": self._name, "member_id": change.member_id}
+            rows = [{**whose, "matter": matter, "said": said, "at": now()} for matter, said in (held or {}).items()]
+            upsert(connection, WrittenRow, ("hie", "member_id", "matter"), rows)
 
     def created(self) -> set[str]:
         """The ids of the resources that we made there."""
@@ -193,9 +188,8 @@ class HieMemory:
 
     def pulled(self, since: str) -> None:
         """Remember how far the HIE has been pulled."""
-        row = insert(core(Cursor)).values(hie=self._name, since=since)
         with writing(self._engine) as connection:
-            connection.execute(row.on_conflict_do_update(index_elements=["hie"], set_={"since": since}))
+            upsert(connection, Cursor, ("hie",), [{"hie": self._name, "since": since}])
 
 
 def _planned(connection: Connection, query: Any) -> Iterator[Planned]:

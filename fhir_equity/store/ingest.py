@@ -1,19 +1,38 @@
-"""Write what a run read: members, answers, findings and quarantine, one transaction for each chunk."""
+"""Write what a run read: members, answers, findings and quarantine, one transaction for each chunk.
+
+Each transaction carries how far its artefact has been read. A run that was interrupted is read again from
+the start by whoever runs it again; what is in the store is passed over, so that the end is that of a run
+that nobody interrupted, row by row. Whoever finds that another process moved on with it stops.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from msgspec import Struct, field
-from sqlalchemy import Connection, Engine, update
+from sqlalchemy import Connection, Engine, select, update
 
 from fhir_equity.model import Finding, Frame, Loss, Rejected
 from fhir_equity.store.answers import Interned, Record, write_answers
+from fhir_equity.store.backend import UnstorableError
 from fhir_equity.store.connection import writing
-from fhir_equity.store.members import settle
+from fhir_equity.store.members import recall, settle
+from fhir_equity.store.progress import Progress, move_on, take_up, unfinished
 from fhir_equity.store.repeats import Met, Repeats
-from fhir_equity.store.rows import digest, escaped, finding_row, frame_row, insert_all, insert_new, insert_one, loss_row
+from fhir_equity.store.resolutions import Judge, Resolutions
+from fhir_equity.store.rows import (
+    digest,
+    escaped,
+    finding_row,
+    frame_row,
+    insert_all,
+    insert_new,
+    insert_one,
+    loss_row,
+    slices,
+)
 from fhir_equity.store.schema import (
     Artefact,
     Quarantined,
@@ -48,23 +67,34 @@ class RunWriter:
     """One run of one partner. Call `add` with chunks, then `finish`."""
 
     def __init__(
-        self, engine: Engine, partner: str, as_of: str, software: str, pseudonym: Callable[[str, str], str]
+        self,
+        engine: Engine,
+        partner: str,
+        as_of: str,
+        software: str,
+        pseudonym: Callable[[str, str], str],
+        inputs: str = "",
+        judge: Judge | None = None,
     ) -> None:
         self._engine = engine
         self._partner = partner
         self._as_of = as_of
         self._pseudonym = pseudonym
         self._interned = Interned()
+        self._resolutions = None if judge is None else Resolutions(judge)
         self._repeats: dict[str, Repeats] = {}  # by format
         self._watches: dict[int, Watch] = {}  # by artefact, while it is read
+        self._progress: dict[int, Progress] = {}  # by artefact of this run
         self.written = Written()
         with writing(engine) as connection:
-            self.id = insert_one(connection, Run, partner=partner, as_of=as_of, started=now(), software=software)
+            who = {"partner": partner, "as_of": as_of, "software": software, "inputs": inputs}
+            self.id = unfinished(connection, who) or insert_one(connection, Run, started=now(), **who)
 
     def artefact(self, name: str, format_: str, *, families: bool = False) -> int:
         """Begin an input; returns its id for `add` and `close`. `families`: it has its dependents' subscribers."""
+        what: dict[str, str | int] = {"run_id": self.id, "name": escaped(name), "format": format_}
         with writing(self._engine) as connection:
-            made = insert_one(connection, Artefact, run_id=self.id, name=escaped(name), format=format_)
+            made, self._progress[made] = take_up(connection, what, self._progress)
         self._watches[made] = Watch(
             self._partner, made, self._repeats.setdefault(format_, Repeats()), families=families
         )
@@ -74,10 +104,16 @@ class RunWriter:
         """End an input with its digest and counts, and find what shows only then."""
         table = core(Artefact)
         values = {"sha256": sha256, "bytes": size, "members": members, "rejected": rejected}
+        progress = self._progress[artefact]
         with writing(self._engine) as connection:
-            connection.execute(update(table).where(table.c.id == artefact).values(**values))
+            new = not progress.has(1)  # the end is an item, too
+            if new:
+                move_on(connection, artefact, progress, 1)
+                connection.execute(update(table).where(table.c.id == artefact).values(**values))
             findings = self._watches[artefact].end(connection)
-            insert_all(connection, StoredFinding, [finding_row(artefact, each) for each in findings])
+            if new:
+                insert_all(connection, StoredFinding, [finding_row(artefact, each) for each in findings])
+        progress.moved(1)
         del self._watches[artefact]
         self.written.count(findings)
 
@@ -99,52 +135,89 @@ class RunWriter:
         frames: Iterable[Frame] = (),
         settled: Iterable[int] = (),
     ) -> None:
-        """Write one chunk in one transaction: all of it or nothing. Raises StoreError, StoreLockedError.
+        """Write one chunk in one transaction, all of it or nothing; pass over what is in the store already.
+
+        Raises StoreError, StoreUnavailableError, and StoreLockedError also where another process goes on
+        with this very run.
 
         `artefact` may be one of an earlier run: then `settled` are the ids of the quarantined
         records that could be read after all.
         """
         found, lost, framed = list(findings), list(losses), list(frames)
         chunk = _Chunk(artefact, list(records), list(rejected), found, lost, framed, list(settled))
+        progress = self._progress.get(artefact)  # none for an artefact of an earlier run
+        take = self._pass_over if progress is not None and progress.has(chunk.size()) else self._write
         try:
-            self._write(chunk)
-        except UnicodeEncodeError:  # rare, and looking for it beforehand would cost every run
-            self._write(escaped(chunk))
+            take(chunk)
+        except (UnicodeEncodeError, UnstorableError):  # rare, and looking for it beforehand would cost every run
+            take(escaped(chunk))
+        if progress is not None:
+            progress.moved(chunk.size())
+
+    def _pass_over(self, chunk: _Chunk) -> None:
+        """Remember what a chunk says that an earlier try of this run has written."""
+        watch = self._watches[chunk.artefact]
+        with writing(self._engine) as connection:
+            ids = recall(connection, self._partner, [record.member for record in chunk.records])
+            self._interned.learn(connection, chunk.records)
+            said = zip(ids, chunk.records, strict=True)
+            noticed = watch.notice(connection, [Met(i, r.member, self._interned.said(r)) for i, r in said])
+        self._learn(chunk, noticed)
+
+    def _learn(self, chunk: _Chunk, noticed: Noticed) -> None:
+        if self._interned.size() >= MOST:
+            self._interned = Interned()
+        if chunk.artefact in self._watches:
+            self._watches[chunk.artefact].learn(noticed)
+        self.written.count(noticed.findings)
 
     def _write(self, chunk: _Chunk) -> None:
         # What is learnt in a transaction that fails must not be remembered: its rows are gone.
         interned, self._interned = self._interned, Interned()
         watch, noticed = self._watches.get(chunk.artefact), Noticed()
+        progress = self._progress.get(chunk.artefact)
         with writing(self._engine) as connection:
-            ids, members = settle(connection, self._partner, [r.member for r in chunk.records], self._pseudonym)
+            if progress is not None:
+                move_on(connection, chunk.artefact, progress, chunk.size())
+            ids, new = settle(connection, self._partner, [r.member for r in chunk.records], self._pseudonym)
             said = list(zip(ids, chunk.records, strict=True))
-            answers = write_answers(connection, interned, chunk.artefact, self._as_of, said)
+            answers = write_answers(connection, interned, chunk.artefact, self._as_of, said, new)
+            if self._resolutions is not None:
+                self._resolutions.write(connection, answers.stated, new)
             insert_new(connection, Sighting, [{"member_id": i, "run_id": self.id} for i in ids])
             if watch is not None:
                 noticed = watch.notice(connection, [Met(i, r.member, interned.said(r)) for i, r in said])
-            found = [*chunk.all_findings(), *noticed.findings]
-            insert_all(connection, StoredFinding, [finding_row(chunk.artefact, each) for each in found])
-            insert_all(connection, StoredLoss, [loss_row(chunk.artefact, loss) for loss in chunk.all_losses()])
-            insert_all(connection, StoredFrame, [frame_row(chunk.artefact, frame) for frame in chunk.frames])
+            losses = () if progress is not None and progress.same else chunk.all_losses()
+            self._log(connection, chunk, noticed.findings, losses)
             quarantined = self._quarantine(connection, chunk.artefact, chunk.rejected)
-            settled = [{"quarantine_id": i, "run_id": self.id, "at": now()} for i in chunk.settled]
-            insert_new(connection, Settled, settled)
-        if interned.size() < MOST:
-            self._interned = interned
-        if watch is not None:
-            watch.learn(noticed)
-        self.written.count(noticed.findings)
-        self.written.members += members
-        self.written.answers += answers
+        self._interned = interned
+        self._learn(chunk, noticed)
+        self.written.members += len(new)
+        self.written.answers += answers.new
         self.written.quarantined += quarantined
 
+    def _log(self, connection: Connection, chunk: _Chunk, noticed: Iterable[Finding], losses: Iterable[Loss]) -> None:
+        found = [*chunk.all_findings(), *noticed]
+        insert_all(connection, StoredFinding, [finding_row(chunk.artefact, each) for each in found])
+        insert_all(connection, StoredLoss, [loss_row(chunk.artefact, loss) for loss in losses])
+        insert_all(connection, StoredFrame, [frame_row(chunk.artefact, frame) for frame in chunk.frames])
+        settled = [{"quarantine_id": i, "run_id": self.id, "at": now()} for i in chunk.settled]
+        insert_new(connection, Settled, settled)
+
     def _quarantine(self, connection: Connection, artefact: int, rejected: Sequence[Rejected]) -> int:
-        rows = []
+        rows: dict[tuple[str, str], dict[str, Any]] = {}  # by code and digest: once for each content and reason
         for item in rejected:
             row = finding_row(artefact, item.finding)
-            del row["severity"]
-            rows.append({**row, "partner": self._partner, "digest": digest(item.raw), "raw": item.raw})
-        return insert_new(connection, Quarantined, rows)
+            del row["severity"], row["loop"], row["within"]
+            row |= {"partner": self._partner, "digest": digest(item.raw), "raw": item.raw}
+            rows.setdefault((row["code"], row["digest"]), row)
+        table = core(Quarantined)
+        query = select(table.c.code, table.c.digest).where(table.c.partner == self._partner)
+        for some in slices(sorted({digested for _, digested in rows})):
+            for code, digested in connection.execute(query.where(table.c.digest.in_(some))).all():
+                rows.pop((code, digested), None)
+        insert_all(connection, Quarantined, list(rows.values()))
+        return len(rows)
 
 
 class _Chunk(Struct, frozen=True):
@@ -157,6 +230,11 @@ class _Chunk(Struct, frozen=True):
     losses: list[Loss]
     frames: list[Frame]
     settled: list[int]
+
+    def size(self) -> int:
+        """How many items it has."""
+        parts = (self.records, self.rejected, self.findings, self.losses, self.frames)
+        return sum(len(part) for part in parts)
 
     def all_findings(self) -> list[Finding]:
         found = [finding for record in self.records for finding in record.findings]

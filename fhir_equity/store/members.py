@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, bindparam, select, update
 
+from fhir_equity.errors import StoreError
 from fhir_equity.model import Address, Enrollment, Identifier, Member, Name
-from fhir_equity.store.rows import encode, insert_all, insert_new, slices
+from fhir_equity.store.rows import among, encode, insert_all, insert_new
 from fhir_equity.store.schema import MemberIdentifier, StoredMember, core
 
 Identity = tuple[str, str]  # birth date and name, as far as they are given
@@ -45,8 +46,8 @@ class _Row(Struct):
 
 def settle(
     connection: Connection, partner: str, members: Sequence[Member], pseudonym: Callable[[str, str], str]
-) -> tuple[list[int], int]:
-    """The ids of members in order, and how many are new people.
+) -> tuple[list[int], set[int]]:
+    """The ids of members in order, and those of new people.
 
     Records under one key are two people only when birth date and name both differ. What a record
     leaves out clears nothing.
@@ -56,20 +57,29 @@ def settle(
     people = list({id(row): row for row in rows}.values())
     new = [row for row in people if not row.id]
     changed = [row for row in people if row.id and row.changed]
-    _insert(connection, partner, new)
+    _insert(connection, new)
     _update(connection, changed)
     insert_new(connection, MemberIdentifier, [found for row in (*new, *changed) for found in _identifiers(row)])
-    return [row.id for row in rows], len(new)
+    return [row.id for row in rows], {row.id for row in new}
+
+
+def recall(connection: Connection, partner: str, members: Sequence[Member]) -> list[int]:
+    """The ids of members, in order, who were settled before. Raises StoreError for one who was not."""
+    known = _known(connection, partner, sorted({member.key for member in members}))
+    rows = [_find(known.get(member.key, ()), identity(member)) for member in members]
+    found = [row.id for row in rows if row is not None]
+    if len(found) < len(rows):
+        raise StoreError("the store lacks people of a run that it says it has read; ingest with another --as-of")
+    return found
 
 
 def _known(connection: Connection, partner: str, keys: Sequence[str]) -> dict[str, list[_Row]]:
     table = core(StoredMember)
     names = ("key", "twin", "family", "given", "birth_date", "details")
     known: dict[str, list[_Row]] = {}
-    for some in slices(keys):
-        query = select(table.c.id, *(table.c[name] for name in names)).order_by(table.c.twin)
-        for row in connection.execute(query.where(table.c.partner == partner, table.c.key.in_(some))).all():
-            known.setdefault(row[1], []).append(_Row(dict(zip(names, row[1:], strict=True)), row[0]))
+    query = select(table.c.id, *(table.c[name] for name in names)).order_by(table.c.twin)
+    for number, *values in among(connection, query.where(table.c.partner == partner), table.c.key, keys):
+        known.setdefault(values[0], []).append(_Row(dict(zip(names, values, strict=True)), number))
     return known
 
 
@@ -181,16 +191,10 @@ def _columns(kept: Kept) -> dict[str, Any]:
     return {"family": kept.name.family, "given": given, "details": encode(kept)}
 
 
-def _insert(connection: Connection, partner: str, rows: Sequence[_Row]) -> None:
-    insert_all(connection, StoredMember, [row.values for row in rows])
-    table = core(StoredMember)
-    ids: dict[tuple[str, int], int] = {}
-    for some in slices(sorted({row.values["key"] for row in rows})):
-        query = select(table.c.key, table.c.twin, table.c.id)
-        for key, twin, found in connection.execute(query.where(table.c.partner == partner, table.c.key.in_(some))):
-            ids[key, twin] = found
-    for row in rows:
-        row.id = ids[row.values["key"], row.values["twin"]]
+def _insert(connection: Connection, rows: Sequence[_Row]) -> None:
+    first = insert_all(connection, StoredMember, [row.values for row in rows])
+    for number, row in enumerate(rows, first):
+        row.id = number
 
 
 def _update(connection: Connection, rows: Sequence[_Row]) -> None:

@@ -110,12 +110,14 @@ class People:
     def losses(self, partners: Sequence[str] | None = None) -> list[tuple[str, str, int]]:
         """(rule, relationship, count) over the same inputs."""
         table = core(StoredLoss)
-        return self._counted((table.c.rule, table.c.relationship), table.c.artefact_id, partners)
+        return self._counted((table.c.rule, table.c.relationship), table.c.artefact_id, partners, "losses_of")
 
-    def _counted(self, columns: Any, artefact: Any, partners: Sequence[str] | None) -> list[tuple[str, str, int]]:
-        query = select(*columns, func.count()).where(artefact.in_(_latest(partners))).group_by(*columns)
+    def _counted(
+        self, columns: Any, artefact: Any, partners: Sequence[str] | None, elsewhere: str = ""
+    ) -> list[tuple[str, str, int]]:
+        query = select(*columns, func.count()).where(artefact.in_(_latest(partners, elsewhere))).group_by(*columns)
         with reading(self._engine) as connection:
-            return [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(*columns))]
+            return sorted((row[0], row[1], row[2]) for row in connection.execute(query))
 
     def counts(self) -> dict[str, int]:
         """Rows that an unchanged file must not change: members, answers, received values, quarantine."""
@@ -132,14 +134,18 @@ class People:
             }
 
 
-def _latest(partners: Sequence[str] | None) -> Select[int]:
-    """The artefacts of the latest run that read their name: two files of one run may share a name."""
+def _latest(partners: Sequence[str] | None, elsewhere: str = "") -> Select[int]:
+    """The artefacts of the latest run that read their name: two files of one run may share a name.
+
+    Where the column `elsewhere` names another artefact, that one.
+    """
     table, runs = core(Artefact), core(Run)
     newest = select(table.c.name, func.max(runs.c.id).label("run")).join(runs, runs.c.id == table.c.run_id)
     if partners is not None:
         newest = newest.where(runs.c.partner.in_(partners))
     found = newest.group_by(table.c.name, runs.c.partner).subquery()
-    return select(table.c.id).join(found, (found.c.name == table.c.name) & (found.c.run == table.c.run_id))
+    wanted = func.coalesce(table.c[elsewhere], table.c.id) if elsewhere else table.c.id
+    return select(wanted).join(found, (found.c.name == table.c.name) & (found.c.run == table.c.run_id))
 
 
 def _events(

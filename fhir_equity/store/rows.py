@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Select, func, select
 
 from fhir_equity.model import Finding, Frame, Locator, Loss, Received
+from fhir_equity.store.connection import backend_of
 from fhir_equity.store.schema import core
 
 LOOKUP = 500  # values in one IN (...): below every SQLite's limit of variables
 T = TypeVar("T")
+
+_NOWHERE = Locator("")
 
 encode = msgspec.json.Encoder().encode
 
@@ -36,38 +39,62 @@ def slices(values: Sequence[T]) -> Iterator[Sequence[T]]:
         yield values[start : start + LOOKUP]
 
 
+def among(connection: Connection, query: Select[Any], column: Any, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query where a column has one of these values, as the driver gives them."""
+    for some in slices(values):
+        found = connection.execute(query.where(column.in_(some)))
+        yield from found.cursor.fetchall()
+
+
+def next_id(connection: Connection, model: Any) -> int:
+    """The id that the next row of a table takes. Only a writer may ask: there is one at a time."""
+    return int(connection.execute(select(func.coalesce(func.max(core(model).c.id), 0))).scalar_one()) + 1
+
+
 def insert_one(connection: Connection, model: Any, **values: Any) -> int:
     """Insert a row and return its id; columns left out take the model's plain defaults."""
     fields = model.model_fields
     plain = {n: f.default for n, f in fields.items() if n not in values and isinstance(f.default, str | int)}
-    result = connection.execute(core(model).insert().values(**plain, **values))
-    return int(result.inserted_primary_key[0])  # type: ignore[index]
+    made = next_id(connection, model)
+    connection.execute(core(model).insert().values(**plain, **values, id=made))
+    return made
 
 
-def insert_all(connection: Connection, model: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows."""
+def insert_all(connection: Connection, model: Any, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert rows of a table with ids, which follow one another in order; returns the first."""
+    first = next_id(connection, model) if rows else 0
     if rows:
-        connection.execute(core(model).insert(), rows)
+        names = tuple(rows[0])
+        values = map(itemgetter(*names), rows)
+        numbered = [(number, *row) for number, row in enumerate(values, first)]
+        backend_of(connection).insert(connection, core(model), ("id", *names), numbered)
+    return first
 
 
 def insert_new(connection: Connection, model: Any, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert rows, leaving out those that are there; returns how many were new."""
+    """Insert rows of a table without ids, leaving out those that are there; returns how many were new."""
     if not rows:
         return 0
-    before = connection.exec_driver_sql("SELECT total_changes()").scalar_one()
-    connection.execute(insert(core(model)).on_conflict_do_nothing(), rows)
-    return int(connection.exec_driver_sql("SELECT total_changes()").scalar_one() - before)
+    names = tuple(rows[0])
+    return backend_of(connection).insert_new(connection, core(model), names, [*map(itemgetter(*names), rows)])
+
+
+def upsert(connection: Connection, model: Any, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows; where there is one with the same keys, its other columns are replaced."""
+    if rows:
+        statement = backend_of(connection).upsert(core(model))
+        changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+        connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=changed), list(rows))
 
 
 def intern(connection: Connection, model: Any, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     """digest -> id of the rows with these digests; those that are new are inserted."""
     table = core(model)
-    insert_new(connection, model, [{"digest": of, **values} for of, values in rows.items()])
-    found: dict[str, int] = {}
-    for some in slices(list(rows)):
-        query = select(table.c.digest, table.c.id).where(table.c.digest.in_(some))
-        found.update((row[0], int(row[1])) for row in connection.execute(query))
-    return found
+    query = select(table.c.digest, table.c.id)
+    found = dict(among(connection, query, table.c.digest, list(rows)))
+    new = [{"digest": of, **values} for of, values in rows.items() if of not in found]
+    first = insert_all(connection, model, new)
+    return found | {row["digest"]: number for number, row in enumerate(new, first)}
 
 
 def finding_row(artefact: int, finding: Finding) -> dict[str, Any]:
@@ -75,7 +102,7 @@ def finding_row(artefact: int, finding: Finding) -> dict[str, Any]:
     return {
         "artefact_id": artefact,
         "code": finding.code,
-        "severity": finding.severity.value,
+        "severity": str(finding.severity),
         **_place(finding.locator),
         "loop": finding.locator.loop,
         "within": finding.locator.within,
@@ -84,12 +111,16 @@ def finding_row(artefact: int, finding: Finding) -> dict[str, Any]:
 
 def loss_row(artefact: int, loss: Loss) -> dict[str, Any]:
     """The columns of a loss: rule, topic and position, never a value."""
+    place = loss.locator or _NOWHERE
     return {
         "artefact_id": artefact,
         "rule": loss.rule,
-        "relationship": loss.relationship.value,
+        "relationship": str(loss.relationship),
         "topic": loss.topic,
-        **_place(loss.locator or Locator("")),
+        "unit": place.unit,
+        "number": place.number,
+        "offset": place.offset,
+        "path": place.path,
     }
 
 
@@ -103,10 +134,10 @@ def _place(place: Locator) -> dict[str, Any]:
 
 
 def escaped(value: T) -> T:
-    """A struct, list or text with the halves of characters that no database takes written as escapes.
+    """A struct, list or text with what not every database takes as text written as escapes.
 
-    JSON may hold half a surrogate pair and a file name bytes that are no UTF-8; both are kept
-    readable (``\\udcff``) instead of stopping the run.
+    JSON may hold half a surrogate pair or U+0000, and a file name bytes that are no UTF-8; they are
+    kept readable (``\\udcff``, ``\\x00``) instead of stopping the run.
     """
     if isinstance(value, list):
         return [escaped(each) for each in value]  # type: ignore[return-value]
@@ -115,7 +146,7 @@ def escaped(value: T) -> T:
 
 def _escaped(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
     if isinstance(value, dict):
         return {_escaped(name): _escaped(each) for name, each in value.items()}
     return [_escaped(each) for each in value] if isinstance(value, list | tuple) else value

@@ -1,5 +1,7 @@
 """The tables of the store, as SQLModel declares them. Bulk work goes through their Core tables.
 
+The scripts in `migrations` make them; a test holds both to be the same.
+
 Answers are append-only. Received values and origins are interned: an answer is a member, a received
 value, an origin and the event it was part of, first seen on a date; seeing it again adds a sighting.
 Only `first_seen` may change: it moves back when an older file comes later.
@@ -12,7 +14,11 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-VERSION = 2  # since 1: the tables frame and settled, the columns finding.loop and finding.within
+VERSION = 3  # the layout; each one has its script in `migrations`
+
+
+# The store numbers rows itself, without gaps, so that they do not tell how often a run was interrupted.
+GIVEN = {"autoincrement": False}
 
 
 def core(model: Any) -> Any:
@@ -28,29 +34,41 @@ class StoreVersion(SQLModel, table=True):
 
 
 class Run(SQLModel, table=True):
-    """One ingest or pull. `finished` is empty while it goes on or after it was killed."""
+    """One ingest or pull. `finished` is empty while it goes on or after it was killed.
+
+    `inputs` is the digest of what it reads and how, empty where that cannot be read a second time: the
+    next run of the same goes on where this one stopped.
+    """
 
     __tablename__ = "run"
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(primary_key=True, sa_column_kwargs=GIVEN)
     partner: str
     as_of: str
     started: str
     finished: str = ""
     software: str
+    inputs: str = Field(default="", sa_column_kwargs={"server_default": ""})
 
 
 class Artefact(SQLModel, table=True):
-    """One input of a run: a file, or what one HIE answered."""
+    """One input of a run: a file, or what one HIE answered.
+
+    `position` is how many of its items (records, findings, losses, frames, and its end) are in the
+    store, moved on in the transaction that writes them. The same inputs lose the same: `losses_of` is
+    the artefact of an earlier run that has the losses, empty where it has its own.
+    """
 
     __tablename__ = "artefact"
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(primary_key=True, sa_column_kwargs=GIVEN)
     run_id: int = Field(foreign_key="run.id", index=True)
     name: str
     format: str
     sha256: str = ""
-    bytes: int = 0
+    bytes: int = Field(default=0, sa_type=BigInteger)
     members: int = 0
     rejected: int = 0
+    position: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    losses_of: int | None = None
 
 
 class StoredMember(SQLModel, table=True):
@@ -58,7 +76,7 @@ class StoredMember(SQLModel, table=True):
 
     __tablename__ = "member"
     __table_args__ = (UniqueConstraint("partner", "key", "twin"),)
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(primary_key=True, sa_column_kwargs=GIVEN)
     partner: str
     key: str
     twin: int = 0
@@ -85,7 +103,7 @@ class ReceivedValue(SQLModel, table=True):
     """A received value, once however often it came."""
 
     __tablename__ = "received"
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(primary_key=True, sa_column_kwargs=GIVEN)
     digest: str = Field(unique=True)
     topic: str
     value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
@@ -95,7 +113,7 @@ class StoredOrigin(SQLModel, table=True):
     """Who collected, how, to which question and when; the artefact is kept with the answer."""
 
     __tablename__ = "origin"
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(primary_key=True, sa_column_kwargs=GIVEN)
     digest: str = Field(unique=True)
     partner: str
     collector: str
@@ -110,7 +128,7 @@ class StoredAnswer(SQLModel, table=True):
 
     __tablename__ = "answer"
     __table_args__ = (UniqueConstraint("member_id", "event", "received_id", "origin_id"),)
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(primary_key=True, sa_column_kwargs=GIVEN)
     member_id: int = Field(foreign_key="member.id")
     event: int = Field(sa_column=Column(BigInteger, nullable=False))
     received_id: int = Field(foreign_key="received.id")
@@ -120,8 +138,35 @@ class StoredAnswer(SQLModel, table=True):
     artefact_id: int = Field(foreign_key="artefact.id")
     unit: str
     number: int
-    offset: int
+    offset: int = Field(sa_type=BigInteger)
     path: str
+
+
+class StoredResolution(SQLModel, table=True):
+    """Which event of a member wins for one matter, by which rule of which policy.
+
+    `winner` is the first answer of the winning event; `provisional` and `refused` are as in Resolution.
+    """
+
+    __tablename__ = "resolution"
+    member_id: int = Field(foreign_key="member.id", primary_key=True)
+    matter: str = Field(primary_key=True)
+    state: str
+    winner: int | None = Field(default=None, foreign_key="answer.id")
+    rule: str
+    policy: str
+    provisional: bool
+    refused: bool
+
+
+class Beaten(SQLModel, table=True):
+    """An event that lost, by its first answer; `place` 0 is the one that came next."""
+
+    __tablename__ = "beaten"
+    member_id: int = Field(foreign_key="member.id", primary_key=True)
+    matter: str = Field(primary_key=True)
+    place: int = Field(primary_key=True)
+    answer_id: int = Field(foreign_key="answer.id")
 
 
 class Sighting(SQLModel, table=True):
@@ -136,13 +181,13 @@ class StoredFinding(SQLModel, table=True):
     """A finding of a run. Positions only, never a value."""
 
     __tablename__ = "finding"
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(primary_key=True, sa_column_kwargs=GIVEN)
     artefact_id: int = Field(foreign_key="artefact.id", index=True)
     code: str
     severity: str
     unit: str
     number: int
-    offset: int
+    offset: int = Field(sa_type=BigInteger)
     path: str
     loop: str = Field(default="", sa_column_kwargs={"server_default": ""})
     within: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
@@ -152,14 +197,14 @@ class StoredLoss(SQLModel, table=True):
     """Something that reading could not carry over, by rule. Positions only, never a value."""
 
     __tablename__ = "loss"
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(primary_key=True, sa_column_kwargs=GIVEN)
     artefact_id: int = Field(foreign_key="artefact.id", index=True)
     rule: str
     relationship: str
     topic: str
     unit: str
     number: int
-    offset: int
+    offset: int = Field(sa_type=BigInteger)
     path: str
 
 
@@ -168,14 +213,14 @@ class Quarantined(SQLModel, table=True):
 
     __tablename__ = "quarantine"
     __table_args__ = (UniqueConstraint("partner", "code", "digest"),)
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(primary_key=True, sa_column_kwargs=GIVEN)
     artefact_id: int = Field(foreign_key="artefact.id")
     partner: str
     code: str
     digest: str
     unit: str
     number: int
-    offset: int
+    offset: int = Field(sa_type=BigInteger)
     path: str
     raw: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
@@ -193,12 +238,12 @@ class StoredFrame(SQLModel, table=True):
     """What the records of an artefact from here on stand in; `control` is empty or never given twice."""
 
     __tablename__ = "frame"
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(primary_key=True, sa_column_kwargs=GIVEN)
     artefact_id: int = Field(foreign_key="artefact.id", index=True)
     control: str = Field(index=True)
     unit: str
     number: int
-    offset: int
+    offset: int = Field(sa_type=BigInteger)
     path: str
     raw: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
@@ -253,12 +298,3 @@ class Cursor(SQLModel, table=True):
     __tablename__ = "cursor"
     hie: str = Field(primary_key=True)
     since: str
-
-
-class ControlNumber(SQLModel, table=True):
-    """The last control number given to 834 files from one sender to one receiver; none is given twice."""
-
-    __tablename__ = "control_number"
-    sender: str = Field(primary_key=True)
-    receiver: str = Field(primary_key=True)
-    last: int

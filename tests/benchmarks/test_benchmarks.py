@@ -6,6 +6,8 @@ import hashlib
 import io
 import re
 import sys
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,12 @@ from fhir_equity.adapters.protocol import Range
 from fhir_equity.adapters.source import sources
 from fhir_equity.model import Member
 from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.store import RunWriter
 from tests.benchmarks import (
     bench_audit,
     bench_fhir,
     bench_fhir_write,
+    bench_ingest,
     bench_memory,
     bench_peers,
     bench_vocabulary,
@@ -27,6 +31,7 @@ from tests.benchmarks import (
 )
 from tests.benchmarks import generate_fhir as patients
 from tests.benchmarks.generate_834 import file_of, generate, write
+from tests.faults.points import everything
 
 
 def test_the_same_bytes_every_time() -> None:
@@ -181,3 +186,39 @@ def test_the_floor_and_the_peer_of_reading_patients(tmp_path: Path) -> None:
         ["reading", "is", "2.50", "x", "orjson.loads", "(at", "most", "3)"],
         ["fhir.resources", "R4B", "is", "20", "x", "reading", "(at", "least", "20)"],
     ]
+
+
+def test_the_floor_of_an_ingest_writes_the_very_same_rows(new_url: Callable[[], str], tmp_path: Path) -> None:
+    urls: list[str] = []
+
+    def remembered() -> str:
+        urls.append(new_url())
+        return urls[-1]
+
+    ticks = count()
+    kinds = {"sqlite": bench_ingest.floor_of_sqlite, "postgresql": bench_ingest.floor_of_postgresql}
+    kept, add = {}, RunWriter.add
+
+    def floor(source: str, target: str, clock: bench_ingest.Clock) -> float:
+        kept["source"] = everything(source)
+        return kinds[source.partition(":")[0]](source, target, clock)
+
+    done = bench_ingest.measure(remembered, floor, file_of(40, tmp_path), lambda: float(next(ticks)))
+    assert everything(urls[1]) == kept["source"]
+    assert len(kept["source"]["member"]) == 40
+    assert len(everything(urls[0])["sighting"]) == 80  # and again
+    assert min(done.first, done.again, done.floor) >= 1
+    assert RunWriter.add is add
+
+
+def test_the_table_of_an_ingest() -> None:
+    rounds = [bench_ingest.Round(4.0, 1.0, 2.0), bench_ingest.Round(3.0, 3.0, 1.0), bench_ingest.Round(6.0, 3.0, 2.0)]
+    assert [line.split() for line in bench_ingest.report("SQLite", rounds, 1000).splitlines()[1:]] == [
+        ["floor", "2.00", "s"],
+        ["first", "4.00", "s", "3.00", "x", "the", "floor", "(at", "most", "4)"],
+        ["again", "3.00", "s", "0.50", "x", "the", "first", "(at", "most", "0.5)"],
+    ]
+
+
+def test_the_peak_of_an_ingest(tmp_path: Path) -> None:
+    assert bench_ingest.peak(f"sqlite:///{tmp_path}/p.db", file_of(20, tmp_path)) > 30

@@ -170,9 +170,28 @@ CALLS: list[list[str]] = [
 ]
 
 
+# The password of a server's URL is a secret, and so is whoever uses it.
+STORES = [
+    "postgresql://CANARYNAME:CANARYWORD@127.0.0.1:9/CANARYID77",
+    "postgresql://CANARYNAME:CANARYWORD@db.example/CANARYID77?sslmode=disable",
+    "postgresql://CANARYNAME:CANARYWORD@db.example:CANARYSUB88/CANARYID77",
+    "postgresql+nothing://CANARYNAME:CANARYWORD@db.example/CANARYID77",
+    "mysql://CANARYNAME:CANARYWORD@db.example/CANARYID77",
+]
+
+
 def test_every_command_is_called() -> None:
     called = {" ".join(call[:2]) if call[0] in ("codes", "quarantine", "sync") else call[0] for call in CALLS}
     assert called == set(commands())
+
+
+@pytest.mark.parametrize("url", STORES)
+def test_no_output_carries_the_url_of_a_store(run: Run, folder: Path, url: str) -> None:
+    for call in (["audit"], ["ingest", "text.txt", "survey.csv"], ["quarantine", "list"]):
+        done = run("--log-level", "debug", "--store", url, *call)
+        assert done.returncode in (2, 4), (call, done.stderr)
+        said = (done.stdout + done.stderr).decode().casefold()
+        assert [mark for mark in MARKS if mark.casefold() in said] == []
 
 
 def test_no_output_carries_a_value_of_a_record(run: Run, folder: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_gate_that_fails_is_1(run: Run) -> None:
         ["convert", str(PEOPLE / "lebanese/enrollment.834"), "nowhere/out.ndjson"],
         ["sync", "plan", "--hie", "nobody"],
         ["--store", "nowhere/equity.db", "audit"],
-        ["--store", "postgresql://localhost/x", "audit"],
+        ["--store", "mysql://localhost/x", "audit"],
     ],
 )
 def test_wrong_usage_is_2_with_one_line(run: Run, arguments: list[str], tmp_path: Path) -> None:

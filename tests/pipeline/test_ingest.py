@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sqlite3
 import subprocess
 import sys
@@ -157,8 +158,8 @@ def test_killed_in_the_middle_and_run_again_equals_an_uninterrupted_run(
     (tmp_path / "killed").mkdir()
     command = [sys.executable, "-c", KILLED, str(month), str(tmp_path / "killed"), str(calls)]
     assert subprocess.run(command, timeout=60, check=False).returncode == 9
-    # Each chunk calls it three times, inside its transaction: what was not committed is not there.
-    assert rows(tmp_path / "killed", "SELECT count(*) FROM member") == [((calls - 1) // 3 * 10,)]
+    # Each chunk calls it four times, inside its transaction: what was not committed is not there.
+    assert rows(tmp_path / "killed", "SELECT count(*) FROM member") == [((calls - 1) // 4 * 10,)]
     assert rows(tmp_path / "killed", "SELECT finished FROM run") == [("",)]
     load(month, into="killed")
     assert resting(tmp_path / "killed") == resting(tmp_path / "whole")
@@ -223,6 +224,16 @@ def test_an_input_that_breaks_off_keeps_what_was_read(tmp_path: Path, load: Call
     assert done.inputs[0]["rejected"] == 1
     assert {"x12.member.truncated", "x12.truncated"} <= done.findings.keys()
     assert rows(tmp_path / "store", "SELECT members, rejected FROM artefact") == [(4, 1)]
+
+
+def test_only_what_was_read_to_its_end_has_a_digest(tmp_path: Path, load: Callable[..., Ingested]) -> None:
+    whole = file(tmp_path / "whole.834", [member(n, "7") for n in range(3000)]).read_bytes()
+    packed = gzip.compress(whole)
+    (tmp_path / "cut.834.gz").write_bytes(packed[: len(packed) * 3 // 4])
+    done = load(tmp_path / "cut.834.gz")
+    assert len(done.failures) == 1
+    assert [entry["sha256"] for entry in done.inputs] == [""]
+    assert rows(tmp_path / "store", "SELECT sha256, bytes FROM artefact") == [("", 0)]
 
 
 def test_wrong_usage(tmp_path: Path, load: Callable[..., Ingested]) -> None:

@@ -1,10 +1,9 @@
-"""A store in an empty folder, invented people to put in it, and the rows as SQLite sees them."""
+"""A store on each kind of database, invented people to put in it, and the rows as another connection sees them."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,6 +23,7 @@ from fhir_equity.model import (
 )
 from fhir_equity.quality.people import events_of
 from fhir_equity.store import Record, RunWriter, Store, Written
+from tests.conftest import select_rows
 
 MATTERS = {"race": "race_ethnicity", "ethnicity": "race_ethnicity"}
 PersonMaker = Callable[..., Member]
@@ -32,13 +32,13 @@ Rows = Callable[..., list[tuple[Any, ...]]]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "equity.db"
+def url(new_url: Callable[[], str]) -> str:
+    return new_url()
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    opened = Store(str(path))
+def store(url: str) -> Iterator[Store]:
+    opened = Store(url)
     yield opened
     opened.close()
 
@@ -118,17 +118,9 @@ def save(store: Store) -> Save:
 
 
 @pytest.fixture
-def rows(path: Path) -> Rows:
+def rows(url: str) -> Rows:
     """`rows("select ...", argument)` through a connection of its own."""
-
-    def select(query: str, *arguments: object) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(path)
-        try:
-            return connection.execute(query, arguments).fetchall()
-        finally:
-            connection.close()
-
-    return select
+    return partial(select_rows, url)
 
 
 @pytest.fixture

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import threading
 from itertools import islice
-from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from fhir_equity.errors import StoreError, UsageError
 from fhir_equity.store import Store
-from fhir_equity.store.connection import writing
 
 
 def _take(url: str, many: int, first: int = 0, receiver: str = "STATE") -> list[int]:
@@ -20,11 +17,6 @@ def _take(url: str, many: int, first: int = 0, receiver: str = "STATE") -> list[
         return list(islice(store.control_numbers("PLAN", receiver, first), many))
     finally:
         store.close()
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return str(tmp_path / "s.db")
 
 
 def test_numbers_go_on_where_the_last_file_stopped(url: str) -> None:
@@ -50,14 +42,6 @@ def test_after_the_last_one_there_is_none(url: str) -> None:
     assert _take(url, 1, first=999_999_999) == [999_999_999]
     with pytest.raises(StoreError, match="all control numbers"):
         _take(url, 1)
-
-
-def test_a_store_from_before_the_table_takes_it(url: str) -> None:
-    store = Store(url)
-    with writing(store.engine) as connection:
-        connection.execute(text("DROP TABLE control_number"))
-    assert list(islice(store.control_numbers("PLAN", "STATE"), 1)) == [1]
-    store.close()
 
 
 def test_two_at_once_never_get_the_same(url: str) -> None:

@@ -28,7 +28,7 @@ def everything(rows: Rows) -> dict[str, list[tuple[Any, ...]]]:
 
 def test_an_answer_row(person: PersonMaker, save: Save, rows: Rows) -> None:
     assert save(person("m1", race="2106-3", collected="2025-05-06")) == Written(members=1, answers=1)
-    columns = "member_id, received_id, origin_id, matter, first_seen, artefact_id, unit, number, offset, path"
+    columns = 'member_id, received_id, origin_id, matter, first_seen, artefact_id, unit, number, "offset", path'
     assert rows(f"SELECT {columns} FROM answer") == [  # noqa: S608
         (1, 1, 1, "race_ethnicity", "2026-01-01", 1, "row", 7, 99, "race")
     ]
@@ -107,7 +107,7 @@ def test_quarantine_keeps_bytes_once_for_each_content_and_reason(save: Save, row
     assert save(rejected=[BAD, BAD, other]).quarantined == 2
     assert save(rejected=[BAD], partner="second").quarantined == 1
     assert save(rejected=[BAD]).quarantined == 0
-    columns = "artefact_id, partner, code, unit, number, offset, path, raw"
+    columns = 'artefact_id, partner, code, unit, number, "offset", path, raw'
     assert rows(f"SELECT {columns} FROM quarantine WHERE id = 1") == [  # noqa: S608
         (1, "plan", "x12.ins01.not_in_code_list", "segment", 9, 400, "INS", b"INS*Q~")
     ]
@@ -122,7 +122,7 @@ def test_losses_are_kept_with_their_place(
     writer = run()
     artefact = writer.artefact("a.ndjson", "fhir")
     writer.add(artefact, [record(member, "2026-01-01")], losses=[Loss("fhir.other", Relationship.WIDER)])
-    columns = "artefact_id, rule, relationship, topic, unit, number, offset, path"
+    columns = 'artefact_id, rule, relationship, topic, unit, number, "offset", path'
     assert rows(f"SELECT {columns} FROM loss ORDER BY id") == [  # noqa: S608
         (1, "fhir.other", "wider", "", "", 0, -1, ""),
         (1, "fhir.passed", "narrower", "language_spoken", "segment", 9, 400, "INS"),
@@ -151,14 +151,14 @@ def test_the_earliest_file_decides_first_seen_whatever_the_order(
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_order_and_any_chunking_of_dated_files_end_alike(
-    person: PersonMaker, record: Callable[..., Any], data: st.DataObject
+    person: PersonMaker, record: Callable[..., Any], new_url: Callable[[], str], data: st.DataObject
 ) -> None:
     codes = st.sampled_from(["2106-3", "2054-5", "2106-3+2054-5"])
     file = st.lists(st.tuples(st.sampled_from(["m1", "m2", "m3"]), codes), min_size=1, max_size=5)
     files = data.draw(st.dictionaries(st.sampled_from(["2026-01-01", "2026-02-01", "2026-03-01"]), file, min_size=2))
 
     def end(order: list[str], size: int) -> list[Any]:
-        store = Store("sqlite://")
+        store = Store(new_url())
         for as_of in order:
             run = store.run("plan", as_of, "test", lambda *parts: "|".join(parts))
             artefact = run.artefact("a", "edi834")

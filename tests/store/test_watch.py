@@ -15,7 +15,7 @@ from fhir_equity.store.repeats import Met, Repeats
 PersonMaker = Callable[..., Member]
 Rows = Callable[..., list[tuple[Any, ...]]]
 Read = Callable[..., dict[str, int]]
-FOUND = "SELECT artefact_id, code, severity, unit, number, offset, path FROM finding ORDER BY id"
+FOUND = 'SELECT artefact_id, code, severity, unit, number, "offset", path FROM finding ORDER BY id'
 
 
 @pytest.fixture
