@@ -26,21 +26,17 @@ def merge_extension(patient: Json, answers: list[Expressed], context: Context, l
         return
     wanted = extensions_of(answers, context, losses)
     there = [each for each in extensions if is_about(each, topic)]
-    if says(there, answers, context):
+    if not wanted or says(there, answers, context):
         return
-    known = [_said(each) for each in there]
+    known, kept = ([_said(each) for each in found] for found in (there, wanted))
     missing = [each for each in wanted if _said(each) not in known]
-    kept = [_said(each) for each in wanted]
-    ours = [
-        at
-        for at, each in enumerate(extensions)
-        if wanted and is_about(each, topic) and _said(each) not in kept and _is_ours(each, wanted[0])
-    ]
-    for at, new in zip(ours, missing, strict=False):
+    stale = [each for each in there if _said(each) not in kept and _is_ours(each, wanted[0])]
+    places = [at for at, each in enumerate(extensions) if any(each is old for old in stale)]
+    for at, new in zip(places, missing, strict=False):
         extensions[at] = {"id": extensions[at]["id"], **new} if "id" in extensions[at] else new
-    for at in reversed(ours[len(missing) :]):
+    for at in reversed(places[len(missing) :]):
         del extensions[at]
-    if added := missing[len(ours) :]:
+    if added := missing[len(places) :]:
         patient["extension"] = [*extensions, *added]
 
 
