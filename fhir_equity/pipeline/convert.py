@@ -100,11 +100,13 @@ def convert(
     if str(dst) != "-" and Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
         raise UsageError("SRC and DST are the same file")
     work = _Conversion(workspace, target, wish)
-    with _ledger(losses) as ledger, contextlib.ExitStack() as places:
+    with contextlib.ExitStack() as files:
         if wish.form == "bulk":
-            work.run_bulk(src, places.enter_context(written_folder(dst)), ledger)
+            folder = files.enter_context(written_folder(dst))
+            work.run_bulk(src, folder, files.enter_context(_ledger(losses)))
         else:
-            work.run(src, places.enter_context(written(dst)), ledger)
+            out = files.enter_context(written(dst))
+            work.run(src, out, files.enter_context(_ledger(losses)))
         done = work.done()
         if done.failures and not done.members and not done.rejected:
             raise UnreadableError(done.failures[0])  # DST keeps what it held

@@ -111,6 +111,9 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^out exists and is no empty folder$"):
         formed(tmp_path, Wish(form="bulk"))
     (tmp_path / "file").write_text("kept")
+    with Workspace() as workspace, pytest.raises(UsageError):
+        convert(workspace, "in.csv", tmp_path / "out", wish=Wish(form="bulk"), losses=tmp_path / "losses")
+    assert not (tmp_path / "losses").exists()
     with pytest.raises(UsageError, match=r"^file exists and is no empty folder$"):
         formed(tmp_path, Wish(form="bulk"), "file")
 
