@@ -175,13 +175,13 @@ class PatientReader:
             received = found.received
             if received is None:
                 continue
-            told = self._origins.labelled(origin, found.labels) if found.labels else origin
-            if told is None:
+            where = self._origins.labelled(origin, found.labels) if found.labels else origin
+            if where is None:
                 problems.note(f"fhir.{received.topic}.imputed", *IMPUTED, f".extension[{number}]")
             elif received.topic in answers:
                 repeated.setdefault(received.topic, []).append(found)
             else:
-                answers[received.topic] = _answer(received, told, place, f"Patient.extension[{number}]")
+                answers[received.topic] = _answer(received, where, place, f"Patient.extension[{number}]")
         for topic, more in repeated.items():
             answers[topic] = self._together(answers[topic], more, place, problems)
         return list(answers.values())
