@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fhir_equity.pipeline.audit import audit
     from fhir_equity.pipeline.codes_lookup import lookup, translate, view
     from fhir_equity.pipeline.convert import convert
+    from fhir_equity.pipeline.explain import explain
     from fhir_equity.pipeline.ingest import ingest
     from fhir_equity.pipeline.quarantine import quarantine_list, quarantine_retry, quarantine_show
     from fhir_equity.pipeline.questionnaire import questionnaire
@@ -47,6 +48,7 @@ __all__ = [
     "ack",
     "audit",
     "convert",
+    "explain",
     "ingest",
     "lookup",
     "quarantine_list",
@@ -66,6 +68,7 @@ _LATER = {
     "ack": "fhir_equity.pipeline.ack",
     "audit": "fhir_equity.pipeline.audit",
     "convert": "fhir_equity.pipeline.convert",
+    "explain": "fhir_equity.pipeline.explain",
     "ingest": "fhir_equity.pipeline.ingest",
     "lookup": "fhir_equity.pipeline.codes_lookup",
     "quarantine_list": "fhir_equity.pipeline.quarantine",

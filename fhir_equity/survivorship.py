@@ -21,13 +21,16 @@ from fhir_equity.model import Event, Meaning, Method, Received, Resolution, Stat
 class Policy(Struct, frozen=True):
     """The survivorship policy: ranks (0 is best) of methods and of absent states.
 
-    `one_only` are words of a question to which one thing could be answered.
+    `one_only` are words of a question to which one thing could be answered, `why` a sentence for each
+    rule, `telling` the rules that tell whether there is an answer.
     """
 
     version: str
     methods: dict[str, int]
     absent: dict[State, int]
     one_only: tuple[str, ...] = ()
+    why: dict[str, str] = {}
+    telling: frozenset[str] = frozenset()
 
 
 def policy_from(document: dict[str, Any]) -> Policy:
@@ -40,6 +43,8 @@ def policy_from(document: dict[str, Any]) -> Policy:
         methods={name: rank for rank, name in enumerate(methods)},
         absent={State(name): rank for rank, name in enumerate(absent)},
         one_only=tuple(document.get("one_only", ())),
+        why={str(rule): str(sentence) for rule, sentence in document.get("why", {}).items()},
+        telling=frozenset(document.get("telling", ())),
     )
 
 

@@ -14,6 +14,7 @@ from fhir_equity.cli.audit import audit
 from fhir_equity.cli.codes import app as codes
 from fhir_equity.cli.convert import convert
 from fhir_equity.cli.demo import demo
+from fhir_equity.cli.explain import explain
 from fhir_equity.cli.ingest import ingest
 from fhir_equity.cli.options import Options, words
 from fhir_equity.cli.quarantine import app as quarantine
@@ -32,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, ingest, audit, convert, ack, questionnaire, sandbox):
+for command in (demo, ingest, audit, explain, convert, ack, questionnaire, sandbox):
     app.command()(command)
 app.add_typer(codes, name="codes")
 app.add_typer(quarantine, name="quarantine")

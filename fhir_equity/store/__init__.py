@@ -1,7 +1,8 @@
 """Where answers are kept: append-only, with their origin, in SQLite.
 
 A `Store` is opened by URL or file name; `run` writes, `people` reads back what decisions are made
-from, `quarantine` what could not be read, `hie` holds what synchronising needs to remember.
+from, `history` the past of one member, `quarantine` what could not be read, `hie` holds what
+synchronising needs to remember.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from fhir_equity.store.answers import Record
 from fhir_equity.store.connection import open_engine
 from fhir_equity.store.control_numbers import control_numbers
 from fhir_equity.store.hie import HieMemory
+from fhir_equity.store.history import Found, History, Sent, Statement
 from fhir_equity.store.ingest import RunWriter, Written
 from fhir_equity.store.people import People, Person
 from fhir_equity.store.quarantine import Held, Quarantine, Selection
 from fhir_equity.store.resolutions import Judge
 
-__all__ = ["Held", "Judge", "Person", "Record", "RunWriter", "Selection", "Store", "Written"]
+__all__ = [
+    *("Found", "Held", "Judge", "Person", "Record", "RunWriter", "Selection", "Sent", "Statement", "Store", "Written"),
+]
 
 
 class Store:
@@ -27,6 +31,7 @@ class Store:
         self.engine = open_engine(url)
         self.people = People(self.engine)
         self.quarantine = Quarantine(self.engine)
+        self.history = History(self.engine)
 
     def run(
         self,

@@ -154,6 +154,10 @@ CALLS: list[list[str]] = [
     ["codes", "unmapped", "good.834", "--out", "rows.csv"],
     ["codes", "unmapped", "good.834", "--show-values", "--out", "rows.csv"],
     ["codes", "unmapped"],
+    ["explain", "CANARYID77"],
+    ["explain", "CANARYID77", "--partner", "demo-plan", "--topic", "race", "--json", "-"],
+    ["explain", "999887766", "--json", "explained.json", "--as-of", "2030-01-01"],
+    ["explain", "CANARYNAME"],
     ["quarantine", "list", "--json", "-"],
     ["quarantine", "list", "--partner", "demo-plan", "--code", "x12.nm1.missing"],
     *(["quarantine", "show", str(number)] for number in (1, 2, 3, 99)),
@@ -210,6 +214,9 @@ def test_no_output_carries_a_value_of_a_record(run: Run, folder: Path) -> None:
     assert not [mark for mark in MARKS if mark in (folder / "unmapped.json").read_text()]
     assert "CANARYRACE" in (folder / "rows.csv").read_text()  # asked for by name, in a file of one's own
     assert "CANARYNAME" in (folder / "raw.txt").read_text()
+    explained = (folder / "explained.json").read_text()
+    assert '"statements"' in explained
+    assert not [mark for mark in MARKS if mark in explained]
 
 
 def test_an_acknowledgement_sends_no_value_back_unless_asked(run: Run, folder: Path) -> None:

@@ -12,6 +12,7 @@ from fhir_equity import (
     ack,
     audit,
     convert,
+    explain,
     ingest,
     questionnaire,
     sync_apply,
@@ -33,6 +34,7 @@ def verbs(workspace: Workspace) -> None:
     assert_type(audit(workspace, [Path("a.834")], by=["partner"]).document, dict[str, Any])
     assert_type(ingest(workspace, ["a.834"], partner="acme"), Ingested)
     assert_type(convert(workspace, "a.834", "b.ndjson"), Converted)
+    assert_type(explain(workspace, "M1", topic="race"), dict[str, Any])
     assert_type(ack(workspace, "a.834", "a.999"), Acknowledged)
     assert_type(questionnaire(workspace, lang="es"), Emitted)
     assert_type(sync_plan(workspace, "hie"), Plan)

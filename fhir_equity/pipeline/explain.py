@@ -1,0 +1,185 @@
+"""explain: why do we believe this of a member? Everything that was said, what won and why, and where it went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fhir_equity.errors import UsageError
+from fhir_equity.model import Event, Meaning, Resolution
+from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.store import Found, Sent, Statement
+
+SCHEMA = "fhir-equity/explain/1"
+Document = dict[str, Any]
+Group = tuple[Event, list[Statement]]
+
+
+def explain(
+    workspace: Workspace,
+    member: str,
+    *,
+    partner: str = "",
+    topic: str = "",
+    show_values: bool = False,
+) -> Document:
+    """The explanation document of one member, as of the workspace's date.
+
+    `member` is a pseudonym, a key or an identifier; `topic` a topic or a matter. What was said and
+    what it means is left out without `show_values`. Raises UsageError for nobody or several people.
+    """
+    workspace.require_store()
+    found = _one(workspace.store.history.find(member, partner))
+    return _Explanation(workspace, found, show_values=show_values).document(_matter(workspace, topic))
+
+
+def _one(found: Sequence[Found]) -> Found:
+    if not found:
+        raise UsageError("there is no member with this pseudonym, key or identifier")
+    if len(found) > 1:
+        named = ", ".join(f"{each.pseudonym} ({each.partner})" for each in found)
+        raise UsageError(f"several members have it; say which by pseudonym: {named}")
+    return found[0]
+
+
+def _matter(workspace: Workspace, topic: str) -> str:
+    """The matter that a topic belongs to; empty for all."""
+    if not topic:
+        return ""
+    topics = workspace.vocabulary().codes.topics
+    matters = {each.matter for each in topics.values()}
+    if topic not in topics and topic not in matters:
+        raise UsageError(f"there is no such topic; there are: {', '.join(topics)}")
+    return topics[topic].matter if topic in topics else topic
+
+
+class _Explanation:
+    """One explanation being written."""
+
+    def __init__(self, workspace: Workspace, found: Found, *, show_values: bool) -> None:
+        self._workspace = workspace
+        self._found = found
+        self._show_values = show_values
+        self._vocabulary = workspace.vocabulary(found.partner)
+        history = workspace.store.history
+        self._seen = history.seen(found.id)
+        self._sent = history.sent(found.id)
+        self._held = history.held(found.id)
+        said = [each for each in history.statements(found.id) if each.first_seen <= workspace.as_of]
+        self._groups = _groups(said)
+        events = [event for event, _ in self._groups]
+        self._resolutions = workspace.resolutions(found.partner, events)
+
+    def document(self, only: str) -> Document:
+        """Everything, or one matter only."""
+        matters = [matter for matter in self._resolutions if only in ("", matter)]
+        return {
+            "schema": SCHEMA,
+            "member": {"pseudonym": self._found.pseudonym, "partner": self._found.partner},
+            "as_of": self._workspace.as_of,
+            "seen": {"runs": self._seen.runs, "first": self._seen.first, "last": self._seen.last},
+            "policy": self._workspace.policy.version,
+            "values_shown": self._show_values,
+            "matters": [self._explained(matter, self._resolutions[matter]) for matter in matters],
+        }
+
+    def _explained(self, matter: str, resolution: Resolution) -> Document:
+        order = {event: place for place, event in enumerate((resolution.winner, *resolution.beaten))}
+        groups = [(event, said) for event, said in self._groups if said[0].matter == matter]
+        policy = self._workspace.policy
+        rule = resolution.rule if self._show_values or resolution.rule not in policy.telling else ""
+        document = {
+            "matter": matter,
+            "rule": rule,
+            "why": policy.why.get(rule, ""),
+            "provisional": resolution.provisional,
+            "statements": [self._stated(event, said, order.get(event)) for event, said in groups],
+            "sent": [_sent(entry) for entry in self._sent if matter in entry.matters],
+            "held": {hie: at for (hie, held), at in sorted(self._held.items()) if held == matter},
+        }
+        if self._show_values:
+            document |= {"state": resolution.state.value, "refused": resolution.refused}
+        return document
+
+    def _stated(self, event: Event, said: list[Statement], place: int | None) -> Document:
+        """What was said together; `place` 0 won, the others lost in this order, None said the same as another."""
+        origin = event.origin
+        return {
+            "place": place,
+            "first_seen": event.first_seen,
+            "collected_on": origin.collected_on,
+            "collector": origin.collector,
+            "method": origin.method,
+            "standard": origin.standard,
+            "question": origin.question,
+            "answers": [self._answered(each) for each in said],
+        }
+
+    def _answered(self, statement: Statement) -> Document:
+        locator = statement.locator
+        document: Document = {
+            "id": statement.id,
+            "topic": statement.received.topic,
+            "element": statement.received.element,
+            "run": statement.run,
+            "artefact": locator.artefact,
+            "format": statement.format,
+            "sha256": statement.sha256,
+            "where": str(locator),
+        }
+        if self._show_values:
+            received = statement.received
+            meaning = self._vocabulary.meaning(received)
+            codings = [{"system": each.system, "code": each.code} for each in received.codings]
+            document |= {"raw": received.raw, "text": received.text, "codings": codings}
+            document |= {"state": meaning.state.value, "means": self._means(meaning)}
+        return document
+
+    def _means(self, meaning: Meaning) -> list[Document]:
+        return [
+            {
+                "system": concept.coding.system,
+                "code": concept.coding.code,
+                "display": concept.coding.display,
+                "relationship": concept.relationship.value,
+                "rule": concept.rule,
+                "edition": self._edition(concept.rule),
+            }
+            for concept in meaning.concepts
+        ]
+
+    def _edition(self, rule: str) -> str:
+        """The edition of the table whose row said so; ``<table>:<row>`` names it."""
+        name = rule.partition(":")[0]
+        entries = self._vocabulary.tables.sources["table"]
+        keys = [key for key in (f"crosswalks/{name}.csv", f"codes/{name}.csv") if key in entries]
+        return str(entries[keys[0]]["edition"]) if keys else ""
+
+
+def _groups(said: Sequence[Statement]) -> list[Group]:
+    """Statements that were made together, each with the event that survivorship weighs."""
+    together: dict[tuple[object, ...], list[Statement]] = {}
+    for each in said:
+        together.setdefault((each.matter, each.event, _asked(each)), []).append(each)
+    return [(_event(found), found) for found in together.values()]
+
+
+def _asked(statement: Statement) -> tuple[str, ...]:
+    origin = statement.origin
+    return (origin.partner, origin.collector, origin.method, origin.standard, origin.question, origin.collected_on)
+
+
+def _event(said: list[Statement]) -> Event:
+    received = tuple(each.received for each in said)
+    return Event(received, said[0].origin, min(each.first_seen for each in said), tuple(each.id for each in said))
+
+
+def _sent(entry: Sent) -> Document:
+    return {
+        "hie": entry.hie,
+        "plan": entry.plan,
+        "action": entry.action,
+        "status": entry.status,
+        "planned_at": entry.planned_at,
+        "done_at": entry.done_at,
+    }

@@ -1,0 +1,151 @@
+"""Read back all that was ever said about one member, with where it stood, and what went where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Engine, func, or_, select
+
+from fhir_equity.model import Locator, Origin, Received
+from fhir_equity.store.connection import reading
+from fhir_equity.store.schema import (
+    Artefact,
+    JournalEntry,
+    MemberIdentifier,
+    ReceivedValue,
+    Run,
+    Sighting,
+    StoredAnswer,
+    StoredMember,
+    StoredOrigin,
+    Written,
+    core,
+)
+
+MOST = 20  # members who are named where one was meant
+
+_received = msgspec.json.Decoder(Received).decode
+
+
+class Found(Struct, frozen=True):
+    """A member whom a search found. `id` is the store's."""
+
+    id: int
+    partner: str
+    pseudonym: str
+
+
+class Statement(Struct, frozen=True):
+    """One stored answer with its origin and the place where it was read first.
+
+    Answers with equal `event` and `origin` were given together.
+    """
+
+    id: int
+    matter: str
+    event: int
+    received: Received
+    origin: Origin
+    first_seen: str
+    run: int
+    format: str
+    sha256: str
+    locator: Locator
+
+
+class Seen(Struct, frozen=True):
+    """In how many runs a member was met, and the dates of the first and the last of them."""
+
+    runs: int
+    first: str
+    last: str
+
+
+class Sent(Struct, frozen=True):
+    """What a plan wanted done about a member at an HIE, and what became of it."""
+
+    hie: str
+    plan: str
+    matters: tuple[str, ...]
+    action: str
+    status: str
+    planned_at: str
+    done_at: str
+
+
+class History:
+    """The past of single members. Every method raises StoreError, StoreUnavailableError."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def find(self, name: str, partner: str = "") -> list[Found]:
+        """Who has this pseudonym, key or identifier (value), of one partner or of any; at most `MOST`."""
+        members, identifiers = core(StoredMember), core(MemberIdentifier)
+        theirs = select(identifiers.c.member_id).where(identifiers.c.value == name)
+        query = select(members.c.id, members.c.partner, members.c.pseudonym).where(
+            or_(members.c.pseudonym == name, members.c.key == name, members.c.id.in_(theirs))
+        )
+        if partner:
+            query = query.where(members.c.partner == partner)
+        with reading(self._engine) as connection:
+            return [Found(*row) for row in connection.execute(query.order_by(members.c.id).limit(MOST))]
+
+    def statements(self, member: int) -> list[Statement]:
+        """Every answer of a member in the order in which they came to be known."""
+        answers, values, origins = core(StoredAnswer), core(ReceivedValue), core(StoredOrigin)
+        artefacts = core(Artefact)
+        joined = answers.join(values, values.c.id == answers.c.received_id)
+        joined = joined.join(origins, origins.c.id == answers.c.origin_id)
+        joined = joined.join(artefacts, artefacts.c.id == answers.c.artefact_id)
+        asked = [origins.c[name].label(f"origin_{name}") for name in _ASKED]
+        read = [artefacts.c[name].label(f"artefact_{name}") for name in ("run_id", "name", "format", "sha256")]
+        query = select(answers, values.c.value.label("value"), *asked, *read).select_from(joined)
+        query = query.where(answers.c.member_id == member).order_by(answers.c.first_seen, answers.c.id)
+        with reading(self._engine) as connection:
+            return [_statement(row) for row in connection.execute(query).mappings()]
+
+    def seen(self, member: int) -> Seen:
+        """When a member was met."""
+        sightings, runs = core(Sighting), core(Run)
+        query = select(func.count(), func.min(runs.c.as_of), func.max(runs.c.as_of))
+        query = query.select_from(sightings.join(runs, runs.c.id == sightings.c.run_id))
+        with reading(self._engine) as connection:
+            count, first, last = connection.execute(query.where(sightings.c.member_id == member)).one()
+        return Seen(count, first or "", last or "")
+
+    def sent(self, member: int) -> list[Sent]:
+        """What was planned and sent, oldest first."""
+        table = core(JournalEntry)
+        names = ("hie", "plan", "matters", "action", "status", "planned_at", "done_at")
+        query = select(*(table.c[name] for name in names)).where(table.c.member_id == member).order_by(table.c.id)
+        with reading(self._engine) as connection:
+            return [Sent(row.hie, row.plan, tuple(row.matters.split()), *row[3:]) for row in connection.execute(query)]
+
+    def held(self, member: int) -> dict[tuple[str, str], str]:
+        """(HIE, matter) -> when what they hold from us was written there last."""
+        table = core(Written)
+        query = select(table.c.hie, table.c.matter, table.c.at).where(table.c.member_id == member)
+        with reading(self._engine) as connection:
+            return {(row.hie, row.matter): row.at for row in connection.execute(query)}
+
+
+_ASKED = ("partner", "collector", "method", "standard", "question", "collected_on")
+
+
+def _statement(row: Any) -> Statement:
+    name = row["artefact_name"]
+    return Statement(
+        id=row["id"],
+        matter=row["matter"],
+        event=row["event"],
+        received=_received(row["value"]),
+        origin=Origin(artefact=name, **{asked: row[f"origin_{asked}"] for asked in _ASKED}),
+        first_seen=row["first_seen"],
+        run=row["artefact_run_id"],
+        format=row["artefact_format"],
+        sha256=row["artefact_sha256"],
+        locator=Locator(name, row["unit"], row["number"], row["offset"], row["path"]),
+    )
