@@ -20,7 +20,17 @@ from fhir_equity.store.quarantine import Held, Quarantine, Selection
 from fhir_equity.store.resolutions import Judge
 
 __all__ = [
-    *("Found", "Held", "Judge", "Person", "Record", "RunWriter", "Selection", "Sent", "Statement", "Store", "Written"),
+    "Found",
+    "Held",
+    "Judge",
+    "Person",
+    "Record",
+    "RunWriter",
+    "Selection",
+    "Sent",
+    "Statement",
+    "Store",
+    "Written",
 ]
 
 
