@@ -26,6 +26,10 @@ def written(dst: str | Path) -> Iterator[IO[bytes]]:
     path = Path(dst)
     if not path.parent.is_dir():
         raise UsageError(f"the folder {path.parent} does not exist")
+    if path.exists() and not path.is_file():  # a device or a pipe takes what comes, and keeps its place
+        with private_file(path) as out:
+            yield out
+        return
     part = path.with_name(path.name + ".part")
     try:
         with private_file(part) as out:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.pipeline.convert import Converted, Wish, convert
 from fhir_equity.pipeline.patients import Form
 from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.pipeline.writing import written
 from fhir_equity.settings import MappingSettings, Settings, StoreSettings
 from tests.adapters.edi834.files import ADA, file
 
@@ -138,3 +140,10 @@ def test_every_form_says_the_same_under_the_same_ids(tmp_path: Path) -> None:
 def test_a_form_is_for_fhir(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^--us-core and --form are for FHIR$"):
         formed(tmp_path, Wish(to="edi834", form="bundle"))
+
+
+def test_a_device_stays_what_it_is() -> None:
+    """Who may do everything could put a file in the place of the device."""
+    with written(os.devnull) as out:
+        out.write(b"gone")
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fhir_equity.adapters.fhir.layout import is_resource
-from fhir_equity.adapters.fhir.respondent import beside_patients
+from fhir_equity.adapters.fhir.respondent import named
 from fhir_equity.adapters.fhir.shape import Json, compact
 from fhir_equity.model import Finding, Locator, Rejected, Severity
 
@@ -63,11 +63,12 @@ def _entries(bundle: Json, path: str) -> list[_Entry]:
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         return [_Entry(f"{path}.entry", entries)]
-    found: list[tuple[tuple[str, str], Any]] = []
+    found = []
     for number, entry in enumerate(entries):
         if not isinstance(entry, dict):
-            found.append(((f"{path}.entry[{number}]", ""), entry))
+            found.append(_Entry(f"{path}.entry[{number}]", entry))
         elif "resource" in entry:
             url = entry.get("fullUrl")
-            found.append(((f"{path}.entry[{number}]", url if isinstance(url, str) else ""), entry["resource"]))
-    return [_Entry(at, resource, url) for (at, url), resource in beside_patients(bundle, found)]
+            found.append(_Entry(f"{path}.entry[{number}]", entry["resource"], url if isinstance(url, str) else ""))
+    values = named([(each.value, each.full_url) for each in found])
+    return [each._replace(value=value) for each, value in zip(found, values, strict=True)]

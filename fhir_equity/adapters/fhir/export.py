@@ -40,6 +40,9 @@ def read_export(source: Source, manifest: Manifest, context: Context) -> Iterato
         yield from run.whole(file, Range())
         yield from run.unused()
         patients += run.patients
+    run = Run(source.name, context, waiting)
+    yield from run.alone()
+    patients += run.patients
     yield from waiting.findings()
     if not patients:
         yield Finding("fhir.patient.none", Severity.WARNING, Locator(source.name), "there is no Patient in this export")

@@ -61,8 +61,8 @@ class PatientReader:
         self._extensions: dict[bytes, Extension] = {}
         self._united: dict[tuple[Received, ...], Received] = {}
         self._languages: dict[bytes, Languages] = {}
-        self._genders: dict[tuple[str, bytes], tuple[Received | None, tuple[Problem, ...]]] = {}
         self._observed: dict[str, str] = {}  # the topics of the Observations of the member at hand, by their ids
+        self._genders: dict[tuple[str, bytes], tuple[Received | None, tuple[Problem, ...]]] = {}
 
     def line(self, raw: bytes, place: Locator) -> Member | None:
         """The Member of a Patient from its JSON, where that is as FHIR has it; None where `member` must look."""
@@ -129,12 +129,12 @@ class PatientReader:
         problems = Problems()
         origin = self._origins.of_observation(observation, problems)
         for statement in statements(observation, self._context):
-            self._observed[text_at(observation, "id", "", Problems())] = statement.topic
             if origin is None:
                 problems.note(f"fhir.{statement.topic}.imputed", *IMPUTED, statement.path)
             elif "modifierExtension" in observation or "modifierExtension" in statement.holder:
                 problems.note(f"fhir.{statement.topic}.modified", *MODIFIED, f"{statement.path}.modifierExtension")
             else:
+                self._observed[text_at(observation, "id", "", problems)] = statement.topic
                 self._state(member, statement, origin, place, problems)
         member.findings = (*member.findings, *_findings(problems, place, "Observation"))
 
@@ -148,9 +148,9 @@ class PatientReader:
         said = {name: each for name, each in holder.items() if name.startswith(("value", "dataAbsent"))}
         raw = compact(said).decode("utf-8")  # not the ids: equal answers of many people are kept once
         others = [each for each in member.answers if each.topic == topic and each.received.element != RESPONSE]
-        for other in others:
-            value = united([Value(other.received.codings, other.received.text), value])
-            raw = f"{other.received.raw}\n{raw}"
+        for other in (each.received for each in others):
+            value = united([Value(other.codings, other.text), value])
+            raw = f"{other.raw}\n{raw}"
         received = Received(topic, "fhir.observation", value.codings, value.text, raw)
         answer = _answer(received, origin, place, f"Observation{path}")
         member.answers = (*(each for each in member.answers if each not in others), answer)

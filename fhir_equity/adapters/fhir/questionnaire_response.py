@@ -94,16 +94,21 @@ class ResponseReader:
                 number=place.number,
                 offset=place.offset,
             )
+        self.add(held, response, place, problems)
+        return held
+
+    def add(self, member: Member, response: Json, place: Locator, before: Problems | None = None) -> None:
+        """Add what a response about a Member says, and what was met `before` in it."""
+        problems = before or Problems()
         guide = self._guides[_canonical(response)[0]]
         said = _said(response, guide, problems)
         origin = self._origin_of(response, guide, said, problems)
         answers = _answers(guide, said, response, problems)
-        held.answers += tuple(
+        member.answers += tuple(
             Answer(received, origin, place.unit, place.number, place.offset, f"QuestionnaireResponse{path}")
             for received, path in answers
         )
-        held.findings += tuple(Finding(p.code, p.severity, _at(place, p.path), p.message) for p in problems)
-        return held
+        member.findings += tuple(Finding(p.code, p.severity, _at(place, p.path), p.message) for p in problems)
 
     def _origin_of(self, response: Json, guide: ResponseGuide, said: _Said, problems: Problems) -> Origin:
         on = text_at(response, "authored", "", problems)[:10]

@@ -1,8 +1,8 @@
 """Read FHIR: a resource or a Bundle, in JSON or XML, or one JSON resource per line, into Members.
 
-An Observation belongs to the Patient it is about, wherever in the file it stands. Files with Observations are
-looked through once before they are read (see `fhir_equity.adapters.fhir.waiting`). A QuestionnaireResponse
-belongs to the Patient before it if it is about them; one that stands alone is a Member of its own.
+An Observation belongs to the Patient it is about, wherever in the file it stands, and so does the response to a
+questionnaire; one without a Patient is a Member of its own. Files with either are looked through once before they
+are read (see `fhir_equity.adapters.fhir.waiting`).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Locator, Member, Rejected, Severity
 
 # What is read, and the words by which the bytes of what may stand beside a Patient are found.
-TYPES = ("Patient", "Observation", "Provenance")
-_BESIDE = (b'"Observation"',)
+TYPES = ("Patient", "Observation", "Provenance", RESPONSE)
+_BESIDE = (b'"Observation"', f'"{RESPONSE}"'.encode())
 
 
 def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
@@ -67,7 +67,8 @@ def read_again(rejected: Rejected, context: Context) -> Iterator[Read]:
 
 def waiting_in(artefact: str, context: Context) -> Waiting:
     """Nothing yet; for one source, or for all the files of an export."""
-    return Waiting(artefact, PatientReader(artefact, context).wants)
+    patients, responses = PatientReader(artefact, context), ResponseReader(artefact, context)
+    return Waiting(artefact, lambda resource: patients.wants(resource) or responses.knows(resource))
 
 
 class Run:
@@ -151,33 +152,41 @@ class Run:
         self._waiting.look(each for each in resources(value, place, numbered=True) if isinstance(each, Found))
         yield from self.joined(self._resources(value, place, numbered=True))
 
-    def joined(self, found: Iterable[Read | Found]) -> Iterator[Read]:
+    def joined(self, found: Iterable[Read | Found], *, waiting: bool = True) -> Iterator[Read]:
         """Each Member once the Observations after their Patient have been looked at."""
         held: Member | None = None
         for each in found:
+            if isinstance(each, Found) and each.resource["resourceType"] == RESPONSE:
+                if waiting and self._waiting.holds(each.place):
+                    continue
+                each = self._told(held, each)
+                if each is held:
+                    continue
             if isinstance(each, Member):
                 if held is not None:
                     yield held
                 held = each
             elif not isinstance(each, Found):
                 yield each
-            elif each.resource["resourceType"] == RESPONSE:
-                told = self._responses.told(held, each.resource, each.place)
-                if told is held:
-                    continue
-                if held is not None:
-                    yield held
-                held = told if isinstance(told, Member) else None
-                if held is None:
-                    yield told
             elif held is None or not self._reader.observed(held, each.resource, each.place):
                 # What has something to say is accounted for by the first look.
                 self._unused[each.resource["resourceType"]] += not self._reader.wants(each.resource)
         if held is not None:
             yield held
 
-    def tail(self, *, whole: bool) -> Iterator[Finding]:
+    def _told(self, held: Member | None, found: Found) -> Read:
+        """The Member whom a response is about, the one in hand or one of its own."""
+        told = self._responses.told(held, found.resource, found.place)
+        self.patients += told is not held
+        return told
+
+    def alone(self) -> Iterator[Read]:
+        """The people of whom there was a response and no Patient."""
+        yield from self.joined(self._waiting.alone(), waiting=False)
+
+    def tail(self, *, whole: bool) -> Iterator[Read]:
         """What waited in vain, was not used, and that there was no Patient if the range is the whole file."""
+        yield from self.alone()
         yield from self._waiting.findings()
         yield from self.unused()
         if whole and not self.patients:
@@ -200,10 +209,9 @@ class Run:
                 member = self._reader.member(each.resource, each.place)
                 self._add_waiting(member, each.resource, each.full_url)
                 yield member
-            elif each.resource["resourceType"] in TYPES:
-                yield each
-            elif each.resource["resourceType"] == RESPONSE and self._responses.knows(each.resource):
-                self.patients += 1
+            elif each.resource["resourceType"] in TYPES and (
+                each.resource["resourceType"] != RESPONSE or self._responses.knows(each.resource)
+            ):
                 yield each
             else:
                 name = each.resource["resourceType"]
@@ -211,7 +219,8 @@ class Run:
 
     def _add_waiting(self, member: Member, patient: Json, full_url: str) -> None:
         for each in self._waiting.of(patient, full_url):
-            self._reader.add(member, each.resource, each.place)
+            reader = self._responses if each.resource["resourceType"] == RESPONSE else self._reader
+            reader.add(member, each.resource, each.place)
 
 
 def _not_utf8(place: Locator) -> Finding:

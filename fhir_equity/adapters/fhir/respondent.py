@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,7 +14,6 @@ from fhir_equity.adapters.fhir.shape import Json, Problems, object_at, objects_a
 from fhir_equity.model import Identifier, Member
 
 RESPONSE, PATIENT = "QuestionnaireResponse", "Patient"
-K = TypeVar("K")  # what stands beside a resource: where in the Bundle it was
 _PEOPLE = ("subject", "source", "author")
 
 
@@ -33,7 +31,7 @@ def subject_of(response: Json, problems: Problems) -> Subject:
     if reference.startswith("#"):
         contained = (each for _, each in objects_at(response, "contained", "", problems))
         inside: Json = next((each for each in contained if each.get("id") == reference[1:]), {})
-        return Subject(_identifiers(inside, ".contained", problems), "")
+        return Subject(_identifiers({"identifier": inside.get("identifier", [])}, ".contained", problems), "")
     said = {"identifier": [holder["identifier"]]} if "identifier" in holder else {}
     _, found, rest = f"/{reference}".rpartition(f"/{PATIENT}/")
     return Subject(_identifiers(said, ".subject", problems), rest.partition("/")[0] if found else "")
@@ -64,37 +62,17 @@ def kind_at(response: Json, name: str, problems: Problems) -> str:
     return kind
 
 
-def beside_patients(bundle: Json, found: list[tuple[K, Any]]) -> list[tuple[K, Any]]:
-    """The resources of a Bundle with their places, each response after its Patient if the Bundle has them.
+def named(entries: list[tuple[Any, str]]) -> list[Any]:
+    """The resources of a Bundle, given each with its `fullUrl`: whom a response names by it is named by type and id.
 
-    Whoever a response names by the `fullUrl` of their entry is then named by type, id and identifier
-    (https://hl7.org/fhir/R4/bundle.html#references).
+    https://hl7.org/fhir/R4/bundle.html#references
     """
-    if not any(_is_a(resource, RESPONSE) for _, resource in found):
-        return found
-    named = dict(_named(bundle))
-    moved: dict[int, list[tuple[K, Any]]] = {}
-    others: list[tuple[K, Any]] = []
-    last = 0
-    for path, resource in found:
-        last = id(resource) if _is_a(resource, PATIENT) else last
-        about = named.get(_reference(resource, "subject")) if _is_a(resource, RESPONSE) else None
-        if about is None or not _is_a(about, PATIENT):
-            others.append((path, resource))
-            continue
-        people = {name: _naming(named[r]) for name in _PEOPLE if (r := _reference(resource, name)) in named}
-        place = others if id(about) == last else moved.setdefault(id(about), [])
-        place.append((path, resource | people))
-    return [each for other in others for each in (other, *moved.get(id(other[1]), ()))]
+    people = {url: value for value, url in entries if url and isinstance(value, dict)}
+    return [_naming_all(value, people) if _is_a(value, RESPONSE) else value for value, _ in entries]
 
 
-def _named(bundle: Json) -> Iterator[tuple[str, Json]]:
-    """The resources of a Bundle under each name that a reference may give them."""
-    for entry in bundle["entry"]:
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        if isinstance(resource, dict):
-            names = (entry.get("fullUrl"), f"{resource.get('resourceType')}/{resource.get('id')}")
-            yield from ((name, resource) for name in names if isinstance(name, str))
+def _naming_all(response: Json, people: dict[str, Json]) -> Json:
+    return response | {name: _naming(people[r]) for name in _PEOPLE if (r := _reference(response, name)) in people}
 
 
 def _naming(resource: Json) -> Json:

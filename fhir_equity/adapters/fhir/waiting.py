@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from fhir_equity.adapters.fhir.bundle import Found
 from fhir_equity.adapters.fhir.observation import is_about
+from fhir_equity.adapters.fhir.respondent import RESPONSE
 from fhir_equity.adapters.fhir.shape import Json, compact, loaded
 from fhir_equity.model import Finding, Locator, Severity
 
@@ -25,11 +26,16 @@ class Waiting:
         self._artefact = artefact
         self._wanted = wanted
         self._by_name: dict[str, list[tuple[bytes, Locator]]] = {}
+        self._places: set[Locator] = set()
         self._left = 0
         self._over = 0
 
     def __bool__(self) -> bool:
         return self._left > 0
+
+    def holds(self, place: Locator) -> bool:
+        """Whether the response at a place waits, or has waited, for its Patient."""
+        return place in self._places
 
     def look(self, found: Iterable[Found]) -> None:
         """The first look: take what does not stand right after its Patient."""
@@ -47,10 +53,16 @@ class Waiting:
                 self._left -= 1
                 yield Found(loaded(raw), place)
 
+    def alone(self) -> Iterator[Found]:
+        """The responses that waited in vain: their subjects say whom they are about, without a Patient."""
+        for raw, place in [each for waiting in self._by_name.values() for each in waiting]:
+            if _is_response(raw):
+                yield Found(loaded(raw), place)
+
     def findings(self) -> Iterator[Finding]:
-        """What waited in vain, and what could not even wait."""
+        """What else waited in vain, and what could not even wait."""
         for waiting in self._by_name.values():
-            for _, place in waiting:
+            for _, place in (each for each in waiting if not _is_response(each[0])):
                 at = Locator(place.artefact, place.unit, place.number, place.offset, place.path or "Observation")
                 message = "about a Patient who is not in this file"
                 yield Finding("fhir.observation.no_patient", Severity.WARNING, at, message)
@@ -60,10 +72,16 @@ class Waiting:
 
     def _take(self, each: Found) -> None:
         if self._left >= MOST:
-            self._over += 1
+            self._over += each.resource["resourceType"] != RESPONSE  # which can do without a Patient
             return
         self._left += 1
+        if each.resource["resourceType"] == RESPONSE:
+            self._places.add(each.place)
         self._by_name.setdefault(_subject(each.resource), []).append((compact(each.resource), each.place))
+
+
+def _is_response(raw: bytes) -> bool:
+    return bool(loaded(raw)["resourceType"] == RESPONSE)
 
 
 def _subject(resource: Json) -> str:

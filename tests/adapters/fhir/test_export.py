@@ -151,3 +151,21 @@ def test_a_manifest_of_many_files_is_one_still(tmp_path: Path) -> None:
     (source,) = sources([tmp_path])
     codes = [each.code for each in read(source) if isinstance(each, Finding)]
     assert codes == ["fhir.manifest.missing"] * 1000 + ["fhir.patient.none"]
+
+
+def test_responses_find_their_patients_in_another_file(tmp_path: Path) -> None:
+    answered = {
+        "resourceType": "QuestionnaireResponse",
+        "questionnaire": "https://fhir-equity.example/Questionnaire/member-reported",
+        "status": "in-progress",
+        "item": [{"linkId": "gender-identity", "answer": [{"valueString": "agender"}]}],
+    }
+    responses = [answered | {"subject": {"reference": f"Patient/{name}"}} for name in "cx"]
+    (tmp_path / "Q.ndjson").write_bytes(lines(*responses, answered))
+    (tmp_path / "P.ndjson").write_bytes(lines(*PATIENTS))
+    path = export(tmp_path, output=[("QuestionnaireResponse", "Q.ndjson"), ("Patient", "P.ndjson")])
+    found = read(sources([path.parent])[0])
+    said = {each.key: len(each.answers) for each in found if isinstance(each, Member)}
+    assert said == {"Patient/a": 1, "Patient/b": 1, "Patient/c": 2, "Patient/x": 1}
+    assert [each.finding.code for each in found if isinstance(each, Rejected)] == ["fhir.response.no_subject"]
+    assert len(found) == len(said) + 1

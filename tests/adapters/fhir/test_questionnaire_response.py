@@ -324,7 +324,7 @@ def test_after_its_patient_it_is_theirs() -> None:
 
 def test_of_somebody_else_it_is_somebody_else_s() -> None:
     found = members(read(PATIENT, response(ANSWERED, subject={"reference": "Patient/b"}), response(ANSWERED)))
-    assert [(each.key, len(each.answers)) for each in found] == [("urn:x|1", 0), ("Patient/b", 1), ("Patient/a", 1)]
+    assert [(each.key, len(each.answers)) for each in found] == [("urn:x|1", 1), ("Patient/b", 1)]
 
 
 def test_two_responses_of_one_person_are_two_occasions() -> None:
@@ -340,6 +340,13 @@ def test_what_the_patient_says_and_what_they_answered_stay_two_answers() -> None
         ("interpreter_needed", "fhir.us-core-interpreter-needed"),
         ("interpreter_needed", "fhir.response"),
     ]
+
+
+def test_wherever_in_the_lines_its_patient_is() -> None:
+    other = PATIENT | {"id": "b", "identifier": [{"system": "urn:x", "value": "2"}]}
+    by_identifier = response(ANSWERED, subject={"identifier": {"system": "urn:x", "value": "2"}})
+    found = members(read(response(ANSWERED), PATIENT, other, by_identifier, by_identifier))
+    assert [(each.key, len(each.answers)) for each in found] == [("urn:x|1", 1), ("urn:x|2", 2)]
 
 
 def test_an_observation_after_it_is_another_statement() -> None:
