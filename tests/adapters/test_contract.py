@@ -15,6 +15,7 @@ from fhir_equity.model import Finding, Frame, Locator, Member, Rejected, Severit
 from fhir_equity.pipeline.audit import audit
 from fhir_equity.pipeline.convert import convert
 from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.settings import Settings, StoreSettings
 from tests.conftest import ROOT
 
 STORIES = sorted(path.parent for path in (ROOT / "fixtures/people").glob("*/expected.json"))
@@ -73,7 +74,7 @@ def test_the_format_is_recognised_from_content_alone(story: Path, format_: str, 
 @pytest.mark.parametrize(("story", "format_"), CASES)
 def test_converting_tells_the_same_or_tells_the_loss(story: Path, format_: str, target: str, tmp_path: Path) -> None:
     out = tmp_path / f"out{adapters()[target].ending}"
-    with Workspace() as workspace:
+    with Workspace(Settings(store=StoreSettings(url=str(tmp_path / "equity.db")))) as workspace:
         done = convert(workspace, story / FILES[format_], out)
     assert done.members == 1
     before, after = _told(story / FILES[format_]), _told(out)

@@ -13,6 +13,7 @@ from fhir_equity.errors import UnreadableError
 from fhir_equity.pipeline.audit import audit
 from fhir_equity.pipeline.convert import convert
 from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.settings import Settings, StoreSettings
 
 FOLDERS = ("edi834/samples", "data/real/fhir-r4", "data/real/fhir-r4-oddities")
 NOT_INPUT = {"INDEX.csv", "pyx12_on_samples.txt"}
@@ -28,7 +29,7 @@ def _files(shared: Path) -> Iterator[Path]:
 def test_every_real_file_is_read_or_says_why_not(shared: Path, tmp_path: Path) -> None:
     silent = []
     for path in _files(shared):
-        with Workspace() as workspace:
+        with Workspace(Settings(store=StoreSettings(url=str(tmp_path / "equity.db")))) as workspace:
             done = audit(workspace, [path])
             if done.failures:  # nothing at all could be read, so nothing is written
                 with pytest.raises(UnreadableError, match=re.escape(done.failures[0])):
@@ -74,7 +75,7 @@ def test_what_we_write_of_real_people_reads_back_to_the_same_counts(shared: Path
 
     source = shared / "data/real/fhir-r4/smart-on-fhir__sample-bulk-fhir-datasets/synthea-bulk-100-Patient.ndjson.gz"
     out = tmp_path / "again.ndjson"
-    with Workspace() as workspace:
+    with Workspace(Settings(store=StoreSettings(url=str(tmp_path / "equity.db")))) as workspace:
         done = convert(workspace, source, out, wish=Wish(omb="faithful" if omb == "faithful" else "rollup-1997"))
         assert done.members > 100
         before, after = (audit(workspace, [path]).document for path in (source, out))

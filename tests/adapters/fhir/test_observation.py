@@ -32,6 +32,7 @@ from fhir_equity.model import (
 from fhir_equity.pipeline.convert import Wish, convert
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import Pseudonyms
+from fhir_equity.settings import Settings, StoreSettings
 from fhir_equity.vocabulary import Vocabulary
 from fhir_equity.vocabulary.us_core import versions
 
@@ -289,7 +290,7 @@ def test_nothing_of_it_leaves_unasked(tmp_path: Path) -> None:
     survey.write_text("member_id,last_name,first_name,pronouns\nFX1,Rosefield,Tala,they/them\n", encoding="utf-8")
 
     def lines(wish: Wish) -> list[dict[str, Any]]:
-        with Workspace() as workspace:
+        with Workspace(Settings(store=StoreSettings(url=str(tmp_path / "equity.db")))) as workspace:
             convert(workspace, survey, tmp_path / "out.ndjson", wish=wish)
         return [json.loads(line) for line in (tmp_path / "out.ndjson").read_text(encoding="utf-8").splitlines()]
 
