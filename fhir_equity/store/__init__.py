@@ -1,4 +1,4 @@
-"""Where answers are kept: append-only, with their origin, in SQLite.
+"""Where answers are kept: append-only, with their origin, in SQLite or PostgreSQL.
 
 A `Store` is opened by URL or file name; `run` writes, `people` reads back what decisions are made
 from, `history` the past of one member, `quarantine` what could not be read, `hie` holds what

@@ -174,6 +174,7 @@ class RunWriter:
     def _write(self, chunk: _Chunk) -> None:
         # What is learnt in a transaction that fails must not be remembered: its rows are gone.
         interned, self._interned = self._interned, Interned()
+        resolutions, self._resolutions = self._resolutions, self._resolutions and self._resolutions.afresh()
         watch, noticed = self._watches.get(chunk.artefact), Noticed()
         progress = self._progress.get(chunk.artefact)
         with writing(self._engine) as connection:
@@ -182,15 +183,15 @@ class RunWriter:
             ids, new = settle(connection, self._partner, [r.member for r in chunk.records], self._pseudonym)
             said = list(zip(ids, chunk.records, strict=True))
             answers = write_answers(connection, interned, chunk.artefact, self._as_of, said, new)
-            if self._resolutions is not None:
-                self._resolutions.write(connection, answers.stated, new)
+            if resolutions is not None:
+                resolutions.write(connection, answers.stated, new)
             insert_new(connection, Sighting, [{"member_id": i, "run_id": self.id} for i in ids])
             if watch is not None:
                 noticed = watch.notice(connection, [Met(i, r.member, interned.said(r)) for i, r in said])
             losses = () if progress is not None and progress.same else chunk.all_losses()
             self._log(connection, chunk, noticed.findings, losses)
             quarantined = self._quarantine(connection, chunk.artefact, chunk.rejected)
-        self._interned = interned
+        self._interned, self._resolutions = interned, resolutions
         self._learn(chunk, noticed)
         self.written.members += len(new)
         self.written.answers += answers.new

@@ -49,6 +49,10 @@ class Resolutions:
         self._received: dict[int, Received] = {}
         self._origins: dict[int, Origin] = {}
 
+    def afresh(self) -> Resolutions:
+        """The same, remembering nothing."""
+        return Resolutions(self._judge)
+
     def write(self, connection: Connection, stated: Mapping[int, Iterable[Stated]], new: Container[int]) -> None:
         """Write what wins for members, given everything they stated; who is not `new` may have older resolutions."""
         if max(len(self._outcomes), len(self._received), len(self._origins)) > MOST:

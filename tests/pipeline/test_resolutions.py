@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from fhir_equity.model import Answer, Coding, Member, Origin, Received
 from fhir_equity.pipeline import ingest as module
 from fhir_equity.pipeline.ingest import ingest
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import PrivacySettings, Settings, StoreSettings
-from fhir_equity.store import resolutions
+from fhir_equity.store import RunWriter, resolutions
 from tests.conftest import select_rows
 
 HEAD = "member_id,survey_date,race_ethnicity,language_spoken\n"
@@ -104,6 +105,32 @@ def test_the_order_of_the_files_changes_nothing(
     assert kept(url) == computed(workspace("2026-03-01"))
     race = {row[0]: row[3] for row in kept(url) if row[1] == "race_ethnicity"}
     assert race == {"m1": "2026-02-01", "m2": "2026-01-01", "m3": "2026-02-01"}
+
+
+def test_what_was_learnt_in_a_chunk_that_fails_is_forgotten(
+    url: str, workspace: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chunk that is written again may give other values the ids that were never kept."""
+    opened = workspace("2026-01-01")
+    run = opened.run("plan")
+    artefact = run.artefact("survey.csv", "survey")
+    monkeypatch.setattr(RunWriter, "_log", interrupt)
+    with pytest.raises(ZeroDivisionError):
+        run.add(artefact, [said(opened, "m1", "")])
+    monkeypatch.undo()
+    run.add(artefact, [said(opened, "m1", "2131-1")])
+    assert kept(url) == computed(workspace("2026-01-01"))
+    assert [row[2] for row in kept(url)] == ["answered"]
+
+
+def interrupt(*_: object) -> None:
+    raise ZeroDivisionError
+
+
+def said(workspace: Workspace, key: str, code: str) -> Any:
+    codings = (Coding("cdcrec", code),) if code else ()
+    answer = Answer(Received("race_ethnicity", "test.race", codings, "", code), Origin("plan", "survey.csv"))
+    return module.record_of(workspace, Member("plan", key, "k", answers=(answer,)))
 
 
 def test_what_is_remembered_has_a_bound(
