@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,17 @@ from typing import Any
 from msgspec import Struct
 
 from fhir_equity.errors import UsageError
-from fhir_equity.model import Event, Member, Severity
+from fhir_equity.model import Event, Member, Resolution, Severity
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
 from fhir_equity.pipeline.workers import Job, count_together
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.census import STRATA, Census
 from fhir_equity.quality.document import SCHEMA, body
+from fhir_equity.quality.measures import Measuring
 from fhir_equity.quality.people import check_of
+from fhir_equity.quality.programs import Program, programs_from
+from fhir_equity.quality.results import result
 from fhir_equity.quality.tally import Counting, Tally
 
 _ORDER = [Severity.INFO, Severity.WARNING, Severity.ERROR]
@@ -41,6 +44,11 @@ class Audit(Struct):
         worst = self.worst()
         return worst is not None and _ORDER.index(worst) >= _ORDER.index(severity)
 
+    def unmet(self, required: Iterable[str]) -> list[str]:
+        """Which of these programs are not met, or cannot be told to be."""
+        names = dict.fromkeys(Path(given).stem if given.endswith(".toml") else given for given in required)
+        return [name for name in names if self.document["programs"][name]["met"] is not True]
+
 
 def audit(
     workspace: Workspace,
@@ -49,32 +57,39 @@ def audit(
     partner: str = "",
     format_: str = "",
     by: Sequence[str] = (),
+    programs: Sequence[str] = (),
     workers: int = 1,
 ) -> Audit:
     """Audit files, or the store when no path is given.
 
-    `by` names strata (partner, coverage, relationship, state). Large plain files are counted by
+    `by` names strata (partner, coverage, relationship, state), `programs` what is counted under: names
+    or files (``*.toml``), those of the settings where there are none. Large plain files are counted by
     `workers` processes; the result is the same. Raises UsageError.
     """
     unknown = set(by) - set(STRATA)
     if unknown:
         raise UsageError(f"there is no stratum {', '.join(sorted(unknown))}; there are: {', '.join(STRATA)}")
-    count = _Count(workspace, by, workers)
+    named = tuple(programs) or workspace.settings.audit.programs
+    chosen = programs_from(workspace.vocabulary().tables, named)
+    count = _Count(workspace, by, chosen, workers)
     failures = Failures()
-    named = workspace.partner(partner)
-    entries = count.files(paths, named, format_, failures) if paths else count.stored(partner)
+    whose = workspace.partner(partner)
+    entries = count.files(paths, whose, format_, failures) if paths else count.stored(partner)
     return Audit(count.document(entries), failures.messages)
 
 
 class _Count:
     """One audit being counted."""
 
-    def __init__(self, workspace: Workspace, by: Sequence[str], workers: int) -> None:
+    def __init__(self, workspace: Workspace, by: Sequence[str], programs: tuple[Program, ...], workers: int) -> None:
         self._workspace = workspace
         self._by = tuple(by)
+        self._programs = programs
         self._workers = workers
         self._key = secrets.token_bytes(32)  # for this run only
-        self._census = Census(Pseudonyms(self._key), workspace.matter_of, workspace.as_of, self._by)
+        self._measuring = [Measuring(program, workspace.vocabulary(), workspace.as_of) for program in programs]
+        standings = [measuring.standing for measuring in self._measuring]
+        self._census = Census(Pseudonyms(self._key), workspace.matter_of, workspace.as_of, self._by, standings)
 
     def files(
         self, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
@@ -113,7 +128,9 @@ class _Count:
         parts = read.adapter.split(read.source, self._workers)
         workspace, partner = self._workspace, read.context.partner
         path, format_ = read.source.path, read.adapter.name
-        job = Job(workspace.settings, workspace.as_of, self._by, self._key, path, number, format_, partner)
+        job = Job(
+            workspace.settings, workspace.as_of, self._by, self._key, path, number, format_, partner, self._programs
+        )
         return len(parts) > 1 and count_together(job, parts, read, self._census, failures)
 
     def stored(self, partner: str) -> list[dict[str, Any]]:
@@ -135,7 +152,7 @@ class _Count:
 
     def document(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
         """The audit document of everything counted."""
-        whole, strata = self._tallies()
+        whole, strata, measured = self._tallies()
         codes = self._workspace.vocabulary().codes
         matters = list(dict.fromkeys(topic.matter for topic in codes.topics.values()))
         counted = body(whole, matters)
@@ -149,7 +166,7 @@ class _Count:
             "run": {"as_of": self._workspace.as_of, "inputs": entries},
             **counted,
             "strata": [{"by": dict(by), **body(tally, matters)} for by, tally in sorted(strata.items())],
-            "programs": {},
+            "programs": {program.name: result(program, measured, self._workspace.as_of) for program in self._programs},
             "findings": [
                 {"code": code, "severity": severity, "count": count}
                 for (code, severity), count in sorted(
@@ -164,8 +181,9 @@ class _Count:
             "editions": {name: entry["edition"] for name, entry in codes.tables.sources["table"].items()},
         }
 
-    def _tallies(self) -> tuple[Tally, dict[tuple[tuple[str, str], ...], Tally]]:
+    def _tallies(self) -> tuple[Tally, dict[tuple[tuple[str, str], ...], Tally], Tally]:
         whole: Tally = Counter()
+        measured: Tally = Counter()
         strata: dict[tuple[tuple[str, str], ...], Tally] = {}
         counting = Counting(self._workspace.vocabulary())
         for numbers, count in self._census.people.persons():
@@ -174,8 +192,19 @@ class _Count:
             events: list[Event] = [event for profile in profiles for event in profile.events]
             resolutions = self._workspace.resolutions(places[0][0], events)
             counting.add(whole, resolutions, count)
+            self._measure(measured, places, resolutions, count)
             for place, name in enumerate(self._by, start=1):
                 # A record that does not say it (a survey) does not take the person out of their stratum.
                 for value in {stratum[place] for stratum in places} - {""} or {"(none)"}:
                     counting.add(strata.setdefault(((name, value),), Counter()), resolutions, count)
-        return whole, strata
+        return whole, strata, measured
+
+    def _measure(
+        self, measured: Tally, places: list[tuple[str, ...]], resolutions: Mapping[str, Resolution], count: int
+    ) -> None:
+        """The words of a program stand in the stratum after those of the programs before it."""
+        start = 1 + len(self._by)
+        for measuring in self._measuring:
+            stop = start + measuring.standing.size
+            measuring.add(measured, [place[start:stop] for place in places], resolutions, count)
+            start = stop

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fhir_equity.model import Enrollment, Finding, Loss, Meaning, Member, Received, Rejected
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.families import Families
 from fhir_equity.quality.people import People, Profiles, check_of
+from fhir_equity.quality.populations import Standing
 from fhir_equity.quality.repeats import repeats
 from fhir_equity.quality.rules import of_the_person, problems
 
@@ -20,15 +21,21 @@ MOST_LOSSES = 10_000  # tuples of losses that wait to be counted
 class Census:
     """What was read, in little memory: people with their profiles, findings and losses by code.
 
-    `pseudonyms` have the key of the run, the same for all its workers; `by` names strata. Stored in
-    a pickle, a census is only good for `take`.
+    `pseudonyms` have the key of the run, the same for all its workers; `by` names strata, `standings`
+    are the places people may have in programs. Stored in a pickle, a census is only good for `take`.
     """
 
     def __init__(
-        self, pseudonyms: Pseudonyms, matter_of: Callable[[str], str], as_of: str, by: tuple[str, ...] = ()
+        self,
+        pseudonyms: Pseudonyms,
+        matter_of: Callable[[str], str],
+        as_of: str,
+        by: tuple[str, ...] = (),
+        standings: Sequence[Standing] = (),
     ) -> None:
         self._pseudonyms = pseudonyms
         self._by = by
+        self._standings = tuple(standing for standing in standings if standing.size)
         self._as_of = as_of
         self._numbers: dict[str, Callable[[str], int]] = {}
         self._lost: dict[int, list[Any]] = {}  # by identity: most members of an 834 share a few tuples of losses
@@ -48,6 +55,7 @@ class Census:
             **self.__dict__,
             "_numbers": {},
             "_pseudonyms": None,
+            "_standings": (),
             "_matter_of": None,
         }  # neither the key nor what was made with it
 
@@ -97,16 +105,17 @@ class Census:
         return self._number(member.partner)(family) if family else 0
 
     def stratum(self, member: Member) -> tuple[str, ...]:
-        """The partner, whose tables say what values mean, then the member's value of each stratum."""
+        """The partner, whose tables say what values mean, the value of each stratum, the words of each place."""
+        words = [word for standing in self._standings for word in standing.words(member)]
         if not self._by:
-            return (member.partner,)
+            return (member.partner, *words)
         values = {
             "partner": member.partner,
             "coverage": member.enrollment.coverage,
             "relationship": _relationship(member.enrollment),
             "state": member.address.state,
         }
-        return (member.partner, *(values[name] for name in self._by))
+        return (member.partner, *(values[name] for name in self._by), *words)
 
     def finding(self, finding: Finding) -> None:
         """A finding that is no value's."""

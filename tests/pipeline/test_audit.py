@@ -24,7 +24,7 @@ HEAD = (
     "BGN*00*FIXTURE*20260101*1200****4~\nN1*P5*SPONSOR~\nN1*IN*PAYER~\n"
 )
 PARTNER = "demo-plan"  # its sheet attests that the survey is self-reported and the 834 unstated
-COUNTED = ("population", "topics", "views", "findings", "losses", "strata")
+COUNTED = ("population", "topics", "views", "programs", "findings", "losses", "strata")
 Look = Callable[..., Audit]
 
 
@@ -89,7 +89,10 @@ def test_the_contract(tmp_path: Path, look: Look) -> None:
     path = enrollment(tmp_path / "a.834", [member(1, ":RET:2034-7"), member(2, "ZZ9")])
     document = look(path, by=["partner"]).document
     assert json.loads(json.dumps(document)) == document
-    assert (document["schema"], document["audience"], document["programs"]) == ("fhir-equity/audit/1", "internal", {})
+    assert (document["schema"], document["audience"]) == ("fhir-equity/audit/1", "internal")
+    rows = document["programs"]["base"]["rows"]
+    assert {"topic", "numerator", "denominator", "rate", "threshold", "met"} <= rows[0].keys()
+    assert [rows[0][name] for name in ("topic", "numerator", "rate")] == ["race_ethnicity", 1, 0.5]
     assert shape(document["run"]["inputs"]) == [
         {"name": str, "sha256": str, "bytes": int, "format": str, "members": int, "rejected": int}
     ]
