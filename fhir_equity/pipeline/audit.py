@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,15 @@ from typing import Any
 from msgspec import Struct
 
 from fhir_equity.errors import UsageError
-from fhir_equity.model import Event, Member, Resolution, Severity
+from fhir_equity.model import Event, Meaning, Member, Received, Severity
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
 from fhir_equity.pipeline.workers import Job, count_together
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.census import STRATA, Census
 from fhir_equity.quality.document import SCHEMA, body
-from fhir_equity.quality.measures import Measuring
-from fhir_equity.quality.people import check_of
+from fhir_equity.quality.inspection import Inspection
 from fhir_equity.quality.programs import Program, programs_from
-from fhir_equity.quality.results import result
 from fhir_equity.quality.tally import Counting, Tally
 
 _ORDER = [Severity.INFO, Severity.WARNING, Severity.ERROR]
@@ -87,9 +85,9 @@ class _Count:
         self._programs = programs
         self._workers = workers
         self._key = secrets.token_bytes(32)  # for this run only
-        self._measuring = [Measuring(program, workspace.vocabulary(), workspace.as_of) for program in programs]
-        standings = [measuring.standing for measuring in self._measuring]
-        self._census = Census(Pseudonyms(self._key), workspace.matter_of, workspace.as_of, self._by, standings)
+        self._inspection = Inspection(programs, workspace.vocabulary(), workspace.as_of)
+        words = self._inspection.words
+        self._census = Census(Pseudonyms(self._key), workspace.matter_of, workspace.as_of, self._by, words)
 
     def files(
         self, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
@@ -141,23 +139,19 @@ class _Count:
             self._census.found("store.run.unfinished", Severity.ERROR.value, unfinished)
         for rule, relationship, count in people.losses(partners):
             self._census.lost(rule, relationship, count)
-        profiles = self._census.profiles
         for number, person in enumerate(people.among(partners), start=1):
-            events = tuple(event for _, event in person.events)
-            profile = profiles.of_events(events, self._census.stratum(person.member))
-            self._census.people.add(person.id, check_of(person.member), profile)
+            self._census.stored(person.id, person.member, tuple(event for _, event in person.events))
             if number % 1000 == 0:
                 self._workspace.progress("store", number)
         return people.inputs(partners)
 
     def document(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
         """The audit document of everything counted."""
-        whole, strata, measured = self._tallies()
+        whole, strata = self._tallies()
         codes = self._workspace.vocabulary().codes
         matters = list(dict.fromkeys(topic.matter for topic in codes.topics.values()))
         counted = body(whole, matters)
         languages = {code for t in counted["topics"].values() for code in t.get("values", {})}
-        found = self._census.findings(lambda partner: self._workspace.vocabulary(partner).meaning).items()
         return {
             "schema": SCHEMA,
             "audience": "internal",
@@ -166,13 +160,8 @@ class _Count:
             "run": {"as_of": self._workspace.as_of, "inputs": entries},
             **counted,
             "strata": [{"by": dict(by), **body(tally, matters)} for by, tally in sorted(strata.items())],
-            "programs": {program.name: result(program, measured, self._workspace.as_of) for program in self._programs},
-            "findings": [
-                {"code": code, "severity": severity, "count": count}
-                for (code, severity), count in sorted(
-                    found, key=lambda f: (-_ORDER.index(Severity(f[0][1])), -f[1], f[0])
-                )
-            ],
+            "programs": self._inspection.programs(),
+            "findings": sorted(self._findings(), key=_worst_first),
             "losses": [
                 {"rule": rule, "relationship": relationship, "count": count}
                 for (rule, relationship), count in sorted(self._census.losses().items())
@@ -181,30 +170,34 @@ class _Count:
             "editions": {name: entry["edition"] for name, entry in codes.tables.sources["table"].items()},
         }
 
-    def _tallies(self) -> tuple[Tally, dict[tuple[tuple[str, str], ...], Tally], Tally]:
+    def _findings(self) -> Iterator[dict[str, Any]]:
+        """Those of records and values, then those of the rules, which say what to do."""
+        for (code, severity), count in self._census.findings(self._meaning).items():
+            yield {"code": code, "severity": severity, "count": count}
+        yield from self._inspection.findings(self._census.alike(self._inspection.least_household), self._meaning)
+
+    def _meaning(self, partner: str) -> Callable[[Received], Meaning]:
+        return self._workspace.vocabulary(partner).meaning
+
+    def _tallies(self) -> tuple[Tally, dict[tuple[tuple[str, str], ...], Tally]]:
         whole: Tally = Counter()
-        measured: Tally = Counter()
         strata: dict[tuple[tuple[str, str], ...], Tally] = {}
         counting = Counting(self._workspace.vocabulary())
         for numbers, count in self._census.people.persons():
             profiles = [self._census.profiles[number] for number in numbers]
             places = [profile.stratum for profile in profiles]
             events: list[Event] = [event for profile in profiles for event in profile.events]
-            resolutions = self._workspace.resolutions(places[0][0], events)
+            partner = places[0][0]
+            resolutions = self._workspace.resolutions(partner, events)
             counting.add(whole, resolutions, count)
-            self._measure(measured, places, resolutions, count)
+            words = [place[1 + len(self._by) :] for place in places]
+            self._inspection.add(words, partner, events, resolutions, self._meaning(partner), count)
             for place, name in enumerate(self._by, start=1):
                 # A record that does not say it (a survey) does not take the person out of their stratum.
                 for value in {stratum[place] for stratum in places} - {""} or {"(none)"}:
                     counting.add(strata.setdefault(((name, value),), Counter()), resolutions, count)
-        return whole, strata, measured
+        return whole, strata
 
-    def _measure(
-        self, measured: Tally, places: list[tuple[str, ...]], resolutions: Mapping[str, Resolution], count: int
-    ) -> None:
-        """The words of a program stand in the stratum after those of the programs before it."""
-        start = 1 + len(self._by)
-        for measuring in self._measuring:
-            stop = start + measuring.standing.size
-            measuring.add(measured, [place[start:stop] for place in places], resolutions, count)
-            start = stop
+
+def _worst_first(finding: dict[str, Any]) -> tuple[int, int, str, str]:
+    return -_ORDER.index(finding["severity"]), -finding["count"], finding["code"], finding.get("message", "")

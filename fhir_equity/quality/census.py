@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from fhir_equity.model import Enrollment, Finding, Loss, Meaning, Member, Received, Rejected
+from fhir_equity.model import Enrollment, Event, Finding, Loss, Meaning, Member, Origin, Received, Rejected
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.families import Families
-from fhir_equity.quality.people import People, Profiles, check_of
-from fhir_equity.quality.populations import Standing
+from fhir_equity.quality.households import Households
+from fhir_equity.quality.people import People, Profile, Profiles, check_of
 from fhir_equity.quality.repeats import repeats
 from fhir_equity.quality.rules import of_the_person, problems
+from fhir_equity.quality.tally import RACE
 
 STRATA = ("partner", "coverage", "relationship", "state")
 MOST_LOSSES = 10_000  # tuples of losses that wait to be counted
+
+# What is kept of a record beside what it says: words that become part of the stratum of its profile.
+Words = Callable[[Member, Iterable[tuple[Received, Origin]]], tuple[str, ...]]
+
+
+def no_words(_member: Member, _said: Iterable[tuple[Received, Origin]]) -> tuple[str, ...]:
+    """Nothing is kept."""
+    return ()
 
 
 class Census:
     """What was read, in little memory: people with their profiles, findings and losses by code.
 
-    `pseudonyms` have the key of the run, the same for all its workers; `by` names strata, `standings`
-    are the places people may have in programs. Stored in a pickle, a census is only good for `take`.
+    `pseudonyms` have the key of the run, the same for all its workers; `by` names strata, `words` says
+    what else is kept of a record. Stored in a pickle, a census is only good for `take`.
     """
 
     def __init__(
@@ -31,11 +40,11 @@ class Census:
         matter_of: Callable[[str], str],
         as_of: str,
         by: tuple[str, ...] = (),
-        standings: Sequence[Standing] = (),
+        words: Words = no_words,
     ) -> None:
         self._pseudonyms = pseudonyms
         self._by = by
-        self._standings = tuple(standing for standing in standings if standing.size)
+        self._words = words
         self._as_of = as_of
         self._numbers: dict[str, Callable[[str], int]] = {}
         self._lost: dict[int, list[Any]] = {}  # by identity: most members of an 834 share a few tuples of losses
@@ -45,7 +54,9 @@ class Census:
         self._formats: list[str] = []
         self._source = 0
         self._follows = False
+        self._races: dict[int, int] = {}  # by profile, what it says about race and ethnicity alone
         self.families = Families()
+        self.households = Households()
         self.people = People()
         self.profiles = Profiles(matter_of, as_of)
 
@@ -55,7 +66,8 @@ class Census:
             **self.__dict__,
             "_numbers": {},
             "_pseudonyms": None,
-            "_standings": (),
+            "_words": no_words,
+            "_races": {},
             "_matter_of": None,
         }  # neither the key nor what was made with it
 
@@ -64,6 +76,7 @@ class Census:
         self._formats += [format_] * (source - len(self._formats))
         self._source, self._follows = source, families
         self.families.part()
+        self.households.part()
 
     def add(self, item: object) -> None:
         """Anything that was read; what is none of ours counts for nothing."""
@@ -90,8 +103,32 @@ class Census:
         number = self._number(member.partner)
         if self._follows:
             self.families.add(member, number)
-        profile = self.profiles.number(member.answers, self.stratum(member), self._source)
+        said = [(answer.received, answer.origin) for answer in member.answers]
+        profile = self.profiles.number(member.answers, self.stratum(member, said), self._source)
         self.people.add(number(member.key), check_of(member), profile)
+        self._household(member, profile)
+
+    def stored(self, identity: int, member: Member, events: tuple[Event, ...]) -> None:
+        """A person of a store, who has this number there."""
+        said = [(received, event.origin) for event in events for received in event.received]
+        profile = self.profiles.of_events(events, self.stratum(member, said))
+        self.people.add(identity, check_of(member), profile)
+        self._household(member, profile)
+
+    def _household(self, member: Member, profile: int) -> None:
+        family = member.enrollment.subscriber_key
+        if not family or not member.enrollment.maintenance:  # only an enrollment file gives families together
+            return
+        said = self._races.get(profile)
+        if said is None:
+            events = self.profiles[profile].events
+            about = tuple(event for event in events if self._matter_of(event.received[0].topic) == RACE)
+            said = self._races[profile] = self.profiles.of_events(about, (member.partner,))
+        self.households.add(self._number(member.partner)(family), said)
+
+    def alike(self, least: int) -> Iterator[tuple[Profile, int]]:
+        """What households of at least so many say that all say the same, with how many there are."""
+        return ((self.profiles[number], count) for number, count in self.households.same(least).items())
 
     def _number(self, partner: str) -> Callable[[str], int]:
         found = self._numbers.get(partner)
@@ -104,9 +141,9 @@ class Census:
         family = member.enrollment.subscriber_key if member.enrollment.subscriber else ""
         return self._number(member.partner)(family) if family else 0
 
-    def stratum(self, member: Member) -> tuple[str, ...]:
-        """The partner, whose tables say what values mean, the value of each stratum, the words of each place."""
-        words = [word for standing in self._standings for word in standing.words(member)]
+    def stratum(self, member: Member, said: Sequence[tuple[Received, Origin]] = ()) -> tuple[str, ...]:
+        """The partner, whose tables say what values mean, the value of each stratum, what else is kept."""
+        words = self._words(member, said)
         if not self._by:
             return (member.partner, *words)
         values = {
@@ -131,7 +168,9 @@ class Census:
 
     def take(self, other: Census) -> None:
         """Take over what another counted."""
-        self.people.take(other.people, self.profiles.take(other.profiles))
+        numbers = self.profiles.take(other.profiles)
+        self.people.take(other.people, numbers)
+        self.households.take(other.households, numbers)
         self.families.take(other.families)
         self._findings += other._findings
         self._losses += other._losses
