@@ -57,6 +57,7 @@ class Census:
         self._races: dict[int, int] = {}  # by profile, what it says about race and ethnicity alone
         self.families = Families()
         self.households = Households()
+        self._family = ("", "", 0)  # the last one, by partner and REF*0F, and its number
         self.people = People()
         self.profiles = Profiles(matter_of, as_of)
 
@@ -68,6 +69,7 @@ class Census:
             "_pseudonyms": None,
             "_words": no_words,
             "_races": {},
+            "_family": ("", "", 0),
             "_matter_of": None,
         }  # neither the key nor what was made with it
 
@@ -106,6 +108,9 @@ class Census:
         said = [(answer.received, answer.origin) for answer in member.answers]
         profile = self.profiles.number(member.answers, self.stratum(member, said), self._source)
         self.people.add(number(member.key), check_of(member), profile)
+        if profile not in self._races:
+            about = tuple(answer for answer in member.answers if self._matter_of(answer.topic) == RACE)
+            self._races[profile] = self.profiles.number(about, (member.partner,))
         self._household(member, profile)
 
     def stored(self, identity: int, member: Member, events: tuple[Event, ...]) -> None:
@@ -113,18 +118,17 @@ class Census:
         said = [(received, event.origin) for event in events for received in event.received]
         profile = self.profiles.of_events(events, self.stratum(member, said))
         self.people.add(identity, check_of(member), profile)
+        if profile not in self._races:
+            about = tuple(event for event in events if self._matter_of(event.received[0].topic) == RACE)
+            self._races[profile] = self.profiles.of_events(about, (member.partner,))
         self._household(member, profile)
 
     def _household(self, member: Member, profile: int) -> None:
         family = member.enrollment.subscriber_key
-        if not family or not member.enrollment.maintenance:  # only an enrollment file gives families together
-            return
-        said = self._races.get(profile)
-        if said is None:
-            events = self.profiles[profile].events
-            about = tuple(event for event in events if self._matter_of(event.received[0].topic) == RACE)
-            said = self._races[profile] = self.profiles.of_events(about, (member.partner,))
-        self.households.add(self._number(member.partner)(family), said)
+        if family and member.enrollment.maintenance:  # only an enrollment file gives families together
+            if (member.partner, family) != self._family[:2]:
+                self._family = (member.partner, family, self._number(member.partner)(family))
+            self.households.add(self._family[2], self._races[profile])
 
     def alike(self, least: int) -> Iterator[tuple[Profile, int]]:
         """What households of at least so many say that all say the same, with how many there are."""

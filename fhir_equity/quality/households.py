@@ -29,7 +29,13 @@ class Households:
 
     def add(self, family: int, said: int) -> None:
         """The next member."""
-        self._push(_Household(family, 1, said))
+        before = self._last or self._first
+        if before is None or before.family != family:
+            self._push(_Household(family, 1, said))
+            return
+        before.size += 1
+        if before.profile != said:
+            before.profile = None
 
     def part(self) -> None:
         """What comes now is of another input: no household goes on."""

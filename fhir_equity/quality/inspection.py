@@ -29,11 +29,12 @@ class Inspection:
 
     def __init__(self, programs: Sequence[Program], vocabulary: Vocabulary, as_of: str) -> None:
         self._as_of = as_of
-        self._topics = vocabulary.codes.topics
         self._rules = Rulebook(vocabulary.tables, programs)
         self._marks = Marks(self._rules, as_of)
         self._measuring = [Measuring(program, vocabulary, as_of) for program in programs]
-        self._plausible = Plausible(vocabulary.codes, self._rules)
+        self._standings = [measuring.standing for measuring in self._measuring if measuring.standing.size]
+        self._codes = vocabulary.codes
+        self._plausible: dict[str, Plausible] = {}
         self._sources = Sources(vocabulary, self._rules)
         self._measured: Tally = Counter()
         self._cases: Counter[str] = Counter()
@@ -41,7 +42,9 @@ class Inspection:
     def words(self, member: Member, said: Iterable[tuple[Received, Origin]]) -> tuple[str, ...]:
         """What is kept of a record: a word of its dates, then those of its place in each program."""
         marks = self._marks.words(member.birth_date, said)
-        return (*marks, *(word for measuring in self._measuring for word in measuring.standing.words(member)))
+        if not self._standings:
+            return marks
+        return (*marks, *[word for standing in self._standings for word in standing.words(member)])
 
     def add(
         self,
@@ -58,7 +61,9 @@ class Inspection:
             stop = start + measuring.standing.size
             measuring.add(self._measured, [each[start:stop] for each in words], resolutions, count)
             start = stop
-        for name in self._plausible.found({each[0] for each in words}, events, meaning):
+        if partner not in self._plausible:
+            self._plausible[partner] = Plausible(self._codes, self._rules, meaning)
+        for name in self._plausible[partner].found({each[0] for each in words}, events):
             self._cases[name] += count
         self._sources.add(partner, events, meaning, count)
 
@@ -93,7 +98,7 @@ class Inspection:
         return sum(count for profile, count in households if _answered(profile, meaning_of(profile.stratum[0])))
 
     def _where(self, found: Suspicion) -> str:
-        words = [found.source, self._topics[found.topic].label, found.month]
+        words = [found.source, self._codes.topic(found.topic).label, found.month]
         return ", ".join(word for word in words if word)
 
 

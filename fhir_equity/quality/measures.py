@@ -13,6 +13,8 @@ from fhir_equity.quality.tally import Tally
 from fhir_equity.vocabulary import Vocabulary
 
 ALL = "*"  # the line of everybody, each once
+MOST = 20_000  # combinations remembered before the memory starts afresh
+Answers = Mapping[str, Said]  # by question
 
 
 class Measuring:
@@ -25,46 +27,52 @@ class Measuring:
         self._as_of = date.fromisoformat(as_of)
         self._column = {method.value: name for name, methods in program.columns.items() for method in methods}
         asked = {measure.topic for measure in program.measure.values()}
+        asked |= {measure.among.topic for measure in program.measure.values() if measure.among is not None}
         self._questions = tuple(sorted(asked | {table.topic for table in program.table.values()}))
+        self._known: dict[tuple[Place, tuple[Said, ...]], list[tuple[str, ...]]] = {}
 
     def add(
         self, tally: Tally, words: Sequence[Sequence[str]], resolutions: Mapping[str, Resolution], count: int
     ) -> None:
         """Count `count` people with these resolutions, whose records say these words of their place."""
-        name, place = self.program.name, self.standing.place(words)
+        place = self.standing.place(words)
         if not place.lines:
-            tally[(name, "left_out", place.reason)] += count
+            tally[(self.program.name, "left_out", place.reason)] += count
             return
-        keys = [*self._keys(place, resolutions)]
-        for line in (ALL, *(place.lines if self.program.population.line else ())):
-            for key in keys:
-                tally[(name, line, *key)] += count
+        said = tuple([self._reading.said(question, resolutions) for question in self._questions])
+        known = self._known.get((place, said))
+        if known is None:
+            if len(self._known) >= MOST:
+                self._known.clear()
+            answers = dict(zip(self._questions, said, strict=True))
+            lines = (ALL, *(place.lines if self.program.population.line else ()))
+            found = [*self._keys(place, answers)]
+            known = [(self.program.name, line, *key) for line in lines for key in found]
+            self._known[place, said] = known
+        for key in known:
+            tally[key] += count
 
-    def _keys(self, place: Place, resolutions: Mapping[str, Resolution]) -> Iterator[tuple[str, ...]]:
+    def _keys(self, place: Place, answers: Answers) -> Iterator[tuple[str, ...]]:
+        """What a person counts for, in each line."""
         yield ("population",)
         if place.assumed:
             yield ("assumed",)
-        for question in self._questions:
-            said = self._reading.said(question, resolutions)
+        for question, said in answers.items():
             if said.bridged:
                 yield ("bridged", question)
             if said.cannot_be_bridged:
                 yield ("cannot_be_bridged", question)
         for name, measure in self.program.measure.items():
-            yield from self._measured(name, measure, place, resolutions)
+            yield from self._measured(name, measure, place, answers)
         for name, table in self.program.table.items():
-            yield ("table", name, *self._cell(table, self._reading.said(table.topic, resolutions)))
+            yield ("table", name, *self._cell(table, answers[table.topic]))
 
-    def _measured(
-        self, name: str, measure: Measure, place: Place, resolutions: Mapping[str, Resolution]
-    ) -> Iterator[tuple[str, ...]]:
+    def _measured(self, name: str, measure: Measure, place: Place, answers: Answers) -> Iterator[tuple[str, ...]]:
         if measure.kind == "not_computed":
             return
-        said = self._reading.said(measure.topic, resolutions)
-        if measure.among is not None:
-            among = self._reading.said(measure.among.topic, resolutions)
-            if not self._meets(measure.among, among):
-                return
+        said = answers[measure.topic]
+        if measure.among is not None and not self._meets(measure.among, answers[measure.among.topic]):
+            return
         if said.state in measure.excluded:
             yield ("excluded", name, said.state.value)
             return

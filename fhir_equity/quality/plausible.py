@@ -15,6 +15,7 @@ from fhir_equity.vocabulary import Codes
 from fhir_equity.vocabulary.codes import CDCREC
 from fhir_equity.vocabulary.meaning import HISPANIC, NOT_HISPANIC
 
+MOST = 20_000  # events remembered before the memory starts afresh
 UNBORN, YOUNG = "b", "y"  # what is remembered of a record, because a birth date is not
 _ASKED = (State.ANSWERED, State.DECLINED, State.DONT_KNOW)
 _SILENT = (State.UNKNOWN, State.NOT_ASKED, State.BLANK)
@@ -50,30 +51,44 @@ class Marks:
 
 
 class Plausible:
-    """Finds what one person's events show; what an event shows by itself is found once for equal events."""
+    """Finds what one person's events show; what an event shows by itself is found once for equal events.
 
-    def __init__(self, codes: Codes, rules: Rulebook) -> None:
+    One is made for each partner, whose tables say what a value means.
+    """
+
+    def __init__(self, codes: Codes, rules: Rulebook, meaning: Meant) -> None:
         self._codes = codes
+        self._meaning = meaning
+        self._known: dict[Event, tuple[str, ...]] = {}
         self._topics = rules["member.asked_too_young"].topics
         self._detailed = rules["answers.detail_outside_category"].topics
 
-    def found(self, marks: set[str], events: Sequence[Event], meaning: Meant) -> set[str]:
+    def found(self, marks: set[str], events: Sequence[Event]) -> set[str]:
         """The names of the rules that the person is a case of."""
-        names = {name for event in events for name in self.of_event(event, meaning)}
+        names = {name for event in events for name in self._remembered(event)}
         if any(UNBORN in word for word in marks):
             names.add("member.collected_before_birth")
-        if any(YOUNG in word for word in marks) and self._asked(events, meaning):
+        if any(YOUNG in word for word in marks) and self._asked(events):
             names.add("member.asked_too_young")
         return names
 
-    def _asked(self, events: Iterable[Event], meaning: Meant) -> bool:
-        return any(r.topic in self._topics and meaning(r).state in _ASKED for e in events for r in e.received)
+    def _asked(self, events: Iterable[Event]) -> bool:
+        said = [received for event in events for received in event.received if received.topic in self._topics]
+        return any(self._meaning(received).state in _ASKED for received in said)
 
-    def of_event(self, event: Event, meaning: Meant) -> Iterator[str]:
+    def _remembered(self, event: Event) -> tuple[str, ...]:
+        known = self._known.get(event)
+        if known is None:
+            if len(self._known) >= MOST:
+                self._known.clear()
+            known = self._known[event] = tuple(self.of_event(event))
+        return known
+
+    def of_event(self, event: Event) -> Iterator[str]:
         """The names of the rules that one event is a case of."""
         if event.origin.collected_on > event.first_seen:
             yield "answers.collected_after_receipt"
-        meanings = [meaning(received) for received in event.received]
+        meanings = [self._meaning(received) for received in event.received]
         yield from beside(meanings)
         codes = [_cdcrec(meant) for meant in meanings]
         if self._contradicts(codes):

@@ -23,7 +23,7 @@ FULL_DATE = len("YYYY-MM-DD")
 REMEMBERED = 20_000
 
 
-class Place(Struct, frozen=True):
+class Place(Struct, frozen=True, cache_hash=True):
     """Where a person stands in a program.
 
     `lines` they count in; empty when left out, and `reason` says why (``not_enrolled``,

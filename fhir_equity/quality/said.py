@@ -22,7 +22,7 @@ TMSIS = "crosswalks/cdcrec_to_tmsis.csv"
 MOST = 20_000  # answers remembered before the memory starts afresh
 
 
-class Said(Struct, frozen=True):
+class Said(Struct, frozen=True, cache_hash=True):
     """One person's answer to one question.
 
     `bridged`: derived from another question than the one that the standard asks; `cannot_be_bridged`:

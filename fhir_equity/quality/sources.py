@@ -18,6 +18,7 @@ from fhir_equity.vocabulary import Vocabulary
 
 Key = tuple[str, ...]
 SPOKEN, WRITTEN = "language_spoken", "language_written"
+MOST = 20_000  # events remembered before the memory starts afresh
 MONTH = len("YYYY-MM")
 DAY = len("YYYY-MM-DD")
 
@@ -43,17 +44,17 @@ class Sources:
         sensitive = {topic.name for topic in vocabulary.codes.topics.values() if topic.sensitive}
         self._watched = frozenset().union(*named) - sensitive
         self._counts: Counter[Key] = Counter()
+        self._known: dict[tuple[str, Event], tuple[Key, ...]] = {}
 
     def add(self, partner: str, events: Sequence[Event], meaning: Callable[[Received], Meaning], count: int) -> None:
         """Count `count` people of whom these events tell; what a source says twice counts once."""
         keys: set[Key] = set()
         languages: dict[tuple[str, str], str] = {}
         for event in events:
-            source = f"{partner}/{event.origin.collector}/{event.origin.method}"
-            for key in self._of_event(event, meaning):
-                keys.add((key[0], source, *key[1:]))
-                if key[0] == "value" and key[1] in (SPOKEN, WRITTEN):
-                    languages[source, key[1]] = key[3]
+            for key in self._remembered(partner, event, meaning):
+                keys.add(key)
+                if key[0] == "value" and key[2] in (SPOKEN, WRITTEN):
+                    languages[key[1], key[2]] = key[4]
         for source, topic in languages:
             if topic == WRITTEN and (source, SPOKEN) in languages:
                 keys.add(("both", source))
@@ -61,6 +62,16 @@ class Sources:
                     keys.add(("copied", source))
         for key in keys:
             self._counts[key] += count
+
+    def _remembered(self, partner: str, event: Event, meaning: Callable[[Received], Meaning]) -> tuple[Key, ...]:
+        known = self._known.get((partner, event))
+        if known is None:
+            if len(self._known) >= MOST:
+                self._known.clear()
+            source = f"{partner}/{event.origin.collector}/{event.origin.method}"
+            known = tuple((key[0], source, *key[1:]) for key in self._of_event(event, meaning))
+            self._known[partner, event] = known
+        return known
 
     def _of_event(self, event: Event, meaning: Callable[[Received], Meaning]) -> Iterator[Key]:
         topic = self._matter[event.received[0].topic]
