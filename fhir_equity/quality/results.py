@@ -139,8 +139,12 @@ def _within(share: Fraction | None, at_least: float | None, at_most: float | Non
 
 
 def _more(numerator: int, denominator: int, measure: Measure) -> int | None:
-    """How many of the people counted must still be asked to reach `at_least`; 0 where it is reached."""
-    if measure.kind != "share" or measure.at_least is None:
+    """How many of the people counted must still be asked to reach `at_least`; 0 where it is reached.
+
+    Only of measures of whether an answer is there: nobody is asked to give a certain one.
+    """
+    certain = measure.categories or measure.except_categories or measure.several
+    if measure.kind != "share" or measure.at_least is None or certain:
         return None
     return max(0, ceil(_exact(measure.at_least) * denominator) - numerator)
 

@@ -14,9 +14,9 @@ from fhir_equity.model import Meaning, Method, Resolution, State
 from fhir_equity.quality.tally import RACE
 from fhir_equity.vocabulary import Vocabulary
 from fhir_equity.vocabulary.codes import CDCREC, LANGUAGE
+from fhir_equity.vocabulary.schema import MENA, NOT_HISPANIC, OTHER_RACE
 
 SPLIT = ("race", "ethnicity")
-OTHER_RACE = "2131-1"  # CDCREC Other Race, in no OMB standard a minimum category
 _STATES = list(State)  # answered first, then by how much the state tells
 TMSIS = "crosswalks/cdcrec_to_tmsis.csv"
 MOST = 20_000  # answers remembered before the memory starts afresh
@@ -102,13 +102,20 @@ class Reading:
             found = (*view.race, *((self._schema.races_1997[OTHER_RACE],) if view.other_race else ()))
         else:
             found = (view.ethnicity,) if view.ethnicity else ()
+        bridged = self._derived(question, codes, found)
         if self._tmsis:
             found = self._in_tmsis(question, codes, found)
         together = any(meaning.topic == RACE for meaning in own)
         if not found and together and (codes or question == "ethnicity"):
             return self._not_told(question, resolution, view.ethnicity)
         detailed = any(self._schema.is_detail(code) for code in codes)
-        return _said(resolution, state, found, detailed=detailed, bridged=view.bridged and together)
+        return _said(resolution, state, found, detailed=detailed, bridged=bridged)
+
+    def _derived(self, question: str, codes: list[str], found: tuple[str, ...]) -> bool:
+        """Whether a race is one of 1997 only by its definition (MENA), or an ethnicity was never said."""
+        if question == "race":
+            return any(self._codes.category_2024(code) == MENA for code in codes)
+        return found == (self._schema.ethnicities_1997[NOT_HISPANIC],) and NOT_HISPANIC not in codes
 
     def _not_told(self, question: str, resolution: Resolution, ethnicity: str) -> Said:
         """A combined answer that says nothing to this question: Hispanic alone names no race."""
