@@ -108,7 +108,7 @@ class Plausible:
     def _detail_outside(self, codes: set[str]) -> bool:
         """Whether categories are stated and a detailed group is below none of them, in either standard."""
         stated = {code for code in codes if self._codes.cdcrec[code]["omb1997"] == code or self._minimum(code)}
-        return bool(stated) and any(self._outside(code, stated) for code in codes - stated - {NOT_HISPANIC})
+        return bool(stated) and any(self._outside(code, stated) for code in codes - stated)
 
     def _outside(self, code: str, stated: set[str]) -> bool:
         row = self._codes.cdcrec[code]
