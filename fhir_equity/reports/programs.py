@@ -12,26 +12,28 @@ from fhir_equity.reports.sections import Section
 Program = Mapping[str, Any]
 
 
-def rates(document: Document) -> Section:
+def rates(document: Document) -> list[Section]:
     """What each program asks for and whether the data meets it, under the program's own counting rules."""
-    rows = [(name, row) for name, program in _programs(document) for row in program.get("rows", [])]
-    lined = any(row.get("line") for _, row in rows)
-    asked = any(row.get("more") is not None for _, row in rows)
+    return [_rates(name, program["rows"]) for name, program in _programs(document) if program.get("rows")]
+
+
+def _rates(name: str, rows: list[Program]) -> Section:
+    """One program; product lines, limits and how many more only where there are any."""
+    lined = any(row.get("line") for row in rows)
+    asked = any(row.get("threshold") is not None for row in rows)
+    more = any(row.get("more") is not None for row in rows)
     cells = tuple(
         (
-            name,
             row.get("title") or labels.topic(row["topic"]),
             *((row.get("line") or "all",) if lined else ()),
-            _verdict(row),
-            _limits(row),
+            *((_verdict(row), _limits(row)) if asked else ()),
             _rate(row),
-            *((_more(row),) if asked else ()),
+            *((_more(row),) if more else ()),
         )
-        for name, row in rows
+        for row in rows
     )
-    line, more = ("Product line",) if lined else (), ("Collect more",) if asked else ()
-    columns = ("Program", "Measure", *line, "Result", "Asked for", "Rate", *more)
-    return Section("Programs", columns, cells, words=4 + lined)
+    words = ("Measure", *(("Product line",) if lined else ()), *(("Result", "Asked for") if asked else ()))
+    return Section(f"Program {name}", (*words, "Rate", *(("Collect more",) if more else ())), cells, len(words))
 
 
 def tables(document: Document) -> list[Section]:

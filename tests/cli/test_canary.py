@@ -64,6 +64,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         "survey.csv": SURVEY,
         "no-key.csv": "first_name,race_ethnicity\nCANARYGIVEN,CANARYRACE\n",
         "text.txt": "CANARYNAME is CANARYRACE\n",
+        "own.toml": "CANARYWORD is no TOML\n",
     }
     for name, content in files.items():
         (tmp_path / name).write_text(content)
@@ -77,6 +78,8 @@ FILES = ["good.834", "bad.834", "cut.834", "patient.json", "lines.ndjson", "brok
 CALLS: list[list[str]] = [
     ["audit", *FILES, "text.txt", "--by", "state"],
     *(["audit", name] for name in FILES),
+    ["audit", *FILES, "--program", "rdm-style", "--require", "tmsis", "--as-of", "2026-01-31"],
+    ["audit", *FILES, "--program", "own.toml", "--program", "CANARYWORD"],
     ["ingest", *FILES, "text.txt"],
     ["audit", "--by", "relationship"],
     *(["convert", name, f"{name}.ndjson", "--losses", "l.ndjson", "--validate"] for name in FILES),

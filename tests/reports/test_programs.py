@@ -38,40 +38,48 @@ RDM: Document = {
 }  # fmt: skip
 
 
+def shown(*rows: Document) -> tuple[tuple[str, ...], ...]:
+    (section,) = programs.rates({"programs": {"p": {"rows": [*rows]}, "empty": {}}})
+    assert {len(row) for row in section.rows} == {len(section.columns)}
+    return section.rows
+
+
 def test_rates(document: Document) -> None:
-    section = programs.rates(document)
-    assert section.columns == ("Program", "Measure", "Result", "Asked for", "Rate")
+    (section,) = programs.rates(document)
+    assert section.title == "Program ncqa-rdm-style"
+    assert section.columns == ("Measure", "Result", "Asked for", "Rate")
     assert section.rows == (
-        ("ncqa-rdm-style", "Race", "not met", "at least 80%", "75.0% (9,000 of 12,000)"),
-        ("ncqa-rdm-style", "Ethnicity", "met", "at least 80%", "91.7% (11,000 of 12,000)"),
-        ("ncqa-rdm-style", "Administrative sex", "no threshold", DASH, "no members"),
+        ("Race", "not met", "at least 80%", "75.0% (9,000 of 12,000)"),
+        ("Ethnicity", "met", "at least 80%", "91.7% (11,000 of 12,000)"),
+        ("Administrative sex", "no threshold", DASH, "no members"),
     )
-    assert section.words == 4
+    assert section.words == 3
 
 
 def test_lines_and_how_many_more() -> None:
-    section = programs.rates({"programs": {"rdm": RDM}})
-    assert section.columns == ("Program", "Measure", "Product line", "Result", "Asked for", "Rate", "Collect more")
-    assert section.rows[0] == ("rdm", "Race direct", "Medicaid", "not met", "at least 20%", "12.5% (1 of 8)", "1")
-    assert section.rows[1][2] == "all"
-    assert section.words == 5
+    (section,) = programs.rates({"programs": {"rdm": RDM}})
+    assert section.columns == ("Measure", "Product line", "Result", "Asked for", "Rate", "Collect more")
+    assert section.rows[0] == ("Race direct", "Medicaid", "not met", "at least 20%", "12.5% (1 of 8)", "1")
+    assert section.rows[1][1] == "all"
+    assert section.words == 4
+
+
+def test_where_nothing_is_asked_for() -> None:
+    row = {"topic": "race", "numerator": 1, "denominator": 4, "threshold": None, "met": None}
+    assert shown(row) == (("Race", "25.0% (1 of 4)"),)
 
 
 def test_a_range_and_an_index() -> None:
     row = {"topic": "race", "numerator": None, "denominator": 9, "rate": 0.0512, "threshold": 0.0001, "met": True}
     given = {**row, "at_least": 0.0001, "at_most": 0.8, "values": {"001": 9}}
-    (shown,) = programs.rates({"programs": {"p": {"rows": [given]}}}).rows
-    assert shown == ("p", "Race", "met", "at least 0.01%, at most 80%", "0.0512")
-    (shown,) = programs.rates({"programs": {"p": {"rows": [given | {"rate": None, "met": None}]}}}).rows
-    assert shown[2:] == ("cannot be told", "at least 0.01%, at most 80%", DASH)
-    (shown,) = programs.rates({"programs": {"p": {"rows": [given | {"kind": "not_computed", "met": None}]}}}).rows
-    assert shown[2] == "not computed"
+    assert shown(given) == (("Race", "met", "at least 0.01%, at most 80%", "0.0512"),)
+    assert shown(given | {"rate": None, "met": None})[0][1:] == ("cannot be told", "at least 0.01%, at most 80%", DASH)
+    assert shown(given | {"kind": "not_computed", "met": None})[0][1] == "not computed"
 
 
 def test_a_program_that_cannot_be_judged() -> None:
     row = {"topic": "sex", "numerator": None, "denominator": 9, "threshold": 0.5, "met": None}
-    found = programs.rates({"programs": {"p": {"rows": [row]}, "empty": {}}}).rows
-    assert found == (("p", "Administrative sex", "cannot be told", "at least 50%", "suppressed"),)
+    assert shown(row) == (("Administrative sex", "cannot be told", "at least 50%", "suppressed"),)
 
 
 def test_the_tables() -> None:
@@ -105,5 +113,5 @@ def test_every_row_says_what_it_rests_on_once() -> None:
 
 
 def test_nothing_to_show(bare: Document) -> None:
-    assert programs.rates(bare).rows == programs.populations(bare).rows == programs.bases(bare).rows == ()
-    assert programs.tables(bare) == []
+    assert programs.populations(bare).rows == programs.bases(bare).rows == ()
+    assert programs.rates(bare) == programs.tables(bare) == []

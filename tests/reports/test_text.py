@@ -17,7 +17,7 @@ def test_the_parts(document: Document) -> None:
         "Population and inputs: 12,345 people",
         "Completeness by topic",
         "Race and ethnicity, OMB 2024",
-        "Programs",
+        "Program ncqa-rdm-style",
         "Findings",
     ]
     assert found[0].rows[-1][0] == "All 2 inputs"
