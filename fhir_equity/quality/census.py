@@ -108,22 +108,20 @@ class Census:
         said = [(answer.received, answer.origin) for answer in member.answers]
         profile = self.profiles.number(member.answers, self.stratum(member, said), self._source)
         self.people.add(number(member.key), check_of(member), profile)
-        if profile not in self._races:
-            about = tuple(answer for answer in member.answers if self._matter_of(answer.topic) == RACE)
-            self._races[profile] = self.profiles.number(about, (member.partner,))
-        self._household(member, profile)
+        self._household(member, profile, said)
 
     def stored(self, identity: int, member: Member, events: tuple[Event, ...]) -> None:
         """A person of a store, who has this number there."""
         said = [(received, event.origin) for event in events for received in event.received]
         profile = self.profiles.of_events(events, self.stratum(member, said))
         self.people.add(identity, check_of(member), profile)
-        if profile not in self._races:
-            about = tuple(event for event in events if self._matter_of(event.received[0].topic) == RACE)
-            self._races[profile] = self.profiles.of_events(about, (member.partner,))
-        self._household(member, profile)
+        self._household(member, profile, said)
 
-    def _household(self, member: Member, profile: int) -> None:
+    def _household(self, member: Member, profile: int, said: Sequence[tuple[Received, Origin]]) -> None:
+        if profile not in self._races:
+            about = {received for received, _ in said if self._matter_of(received.topic) == RACE}
+            event = Event(tuple(sorted(about, key=str)), Origin())
+            self._races[profile] = self.profiles.of_events((event,) if about else (), (member.partner,))
         family = member.enrollment.subscriber_key
         if family and member.enrollment.maintenance:  # only an enrollment file gives families together
             if (member.partner, family) != self._family[:2]:
