@@ -49,6 +49,12 @@ class PrivacySettings(_Strict):
     key_file: Path | None = None
 
 
+class AuditSettings(_Strict):
+    """``[audit]``: what `audit` counts under when no program is named: names, or files ending in .toml."""
+
+    programs: tuple[str, ...] = ("base",)
+
+
 class HieSettings(_Strict):
     """``[hie.NAME]``: one FHIR endpoint to synchronise with.
 
@@ -114,6 +120,7 @@ class Settings(_Strict):
     store: StoreSettings = StoreSettings()
     mappings: MappingSettings = MappingSettings()
     privacy: PrivacySettings = PrivacySettings()
+    audit: AuditSettings = AuditSettings()
     hie: dict[str, HieSettings] = {}
 
     def hie_named(self, name: str) -> HieSettings:
@@ -167,6 +174,11 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
             "store": StoreSettings(url=url),
             "mappings": MappingSettings(overlay=place(settings.mappings.overlay)),
             "privacy": PrivacySettings(key_file=place(settings.privacy.key_file)),
+            "audit": AuditSettings(
+                programs=tuple(
+                    str(folder / name) if name.endswith(".toml") else name for name in settings.audit.programs
+                )
+            ),
             "hie": {
                 name: hie.model_copy(update={"token_file": place(hie.token_file)}) for name, hie in settings.hie.items()
             },

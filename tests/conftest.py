@@ -10,9 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import NullPool, create_engine
 
 from tests import postgresql
+
+# How long an example takes says more about the machine than about us.
+settings.register_profile("fhir-equity", deadline=None)
+settings.load_profile("fhir-equity")
 
 ROOT = Path(__file__).resolve().parent.parent
 

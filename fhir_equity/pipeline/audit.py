@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ from typing import Any
 from msgspec import Struct
 
 from fhir_equity.errors import UsageError
-from fhir_equity.model import Event, Member, Severity
+from fhir_equity.model import Event, Meaning, Member, Received, Severity
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
 from fhir_equity.pipeline.workers import Job, count_together
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.census import STRATA, Census
 from fhir_equity.quality.document import SCHEMA, body
-from fhir_equity.quality.people import check_of
+from fhir_equity.quality.inspection import Inspection
+from fhir_equity.quality.programs import Program, programs_from
 from fhir_equity.quality.tally import Counting, Tally
 
 _ORDER = [Severity.INFO, Severity.WARNING, Severity.ERROR]
@@ -41,6 +42,11 @@ class Audit(Struct):
         worst = self.worst()
         return worst is not None and _ORDER.index(worst) >= _ORDER.index(severity)
 
+    def unmet(self, required: Iterable[str]) -> list[str]:
+        """Which of these programs are not met, or cannot be told to be."""
+        names = dict.fromkeys(Path(given).stem if given.endswith(".toml") else given for given in required)
+        return [name for name in names if self.document["programs"][name]["met"] is not True]
+
 
 def audit(
     workspace: Workspace,
@@ -49,32 +55,39 @@ def audit(
     partner: str = "",
     format_: str = "",
     by: Sequence[str] = (),
+    programs: Sequence[str] = (),
     workers: int = 1,
 ) -> Audit:
     """Audit files, or the store when no path is given.
 
-    `by` names strata (partner, coverage, relationship, state). Large plain files are counted by
+    `by` names strata (partner, coverage, relationship, state), `programs` what is counted under: names
+    or files (``*.toml``), those of the settings where there are none. Large plain files are counted by
     `workers` processes; the result is the same. Raises UsageError.
     """
     unknown = set(by) - set(STRATA)
     if unknown:
         raise UsageError(f"there is no stratum {', '.join(sorted(unknown))}; there are: {', '.join(STRATA)}")
-    count = _Count(workspace, by, workers)
+    named = tuple(programs) or workspace.settings.audit.programs
+    chosen = programs_from(workspace.vocabulary().tables, named)
+    count = _Count(workspace, by, chosen, workers)
     failures = Failures()
-    named = workspace.partner(partner)
-    entries = count.files(paths, named, format_, failures) if paths else count.stored(partner)
+    whose = workspace.partner(partner)
+    entries = count.files(paths, whose, format_, failures) if paths else count.stored(partner)
     return Audit(count.document(entries), failures.messages)
 
 
 class _Count:
     """One audit being counted."""
 
-    def __init__(self, workspace: Workspace, by: Sequence[str], workers: int) -> None:
+    def __init__(self, workspace: Workspace, by: Sequence[str], programs: tuple[Program, ...], workers: int) -> None:
         self._workspace = workspace
         self._by = tuple(by)
+        self._programs = programs
         self._workers = workers
         self._key = secrets.token_bytes(32)  # for this run only
-        self._census = Census(Pseudonyms(self._key), workspace.matter_of, workspace.as_of, self._by)
+        self._inspection = Inspection(programs, workspace.vocabulary(), workspace.as_of)
+        words = self._inspection.words
+        self._census = Census(Pseudonyms(self._key), workspace.matter_of, workspace.as_of, self._by, words)
 
     def files(
         self, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
@@ -113,7 +126,9 @@ class _Count:
         parts = read.adapter.split(read.source, self._workers)
         workspace, partner = self._workspace, read.context.partner
         path, format_ = read.source.path, read.adapter.name
-        job = Job(workspace.settings, workspace.as_of, self._by, self._key, path, number, format_, partner)
+        job = Job(
+            workspace.settings, workspace.as_of, self._by, self._key, path, number, format_, partner, self._programs
+        )
         return len(parts) > 1 and count_together(job, parts, read, self._census, failures)
 
     def stored(self, partner: str) -> list[dict[str, Any]]:
@@ -124,11 +139,8 @@ class _Count:
             self._census.found("store.run.unfinished", Severity.ERROR.value, unfinished)
         for rule, relationship, count in people.losses(partners):
             self._census.lost(rule, relationship, count)
-        profiles = self._census.profiles
         for number, person in enumerate(people.among(partners), start=1):
-            events = tuple(event for _, event in person.events)
-            profile = profiles.of_events(events, self._census.stratum(person.member))
-            self._census.people.add(person.id, check_of(person.member), profile)
+            self._census.stored(person.id, person.member, tuple(event for _, event in person.events))
             if number % 1000 == 0:
                 self._workspace.progress("store", number)
         return people.inputs(partners)
@@ -140,7 +152,6 @@ class _Count:
         matters = list(dict.fromkeys(topic.matter for topic in codes.topics.values()))
         counted = body(whole, matters)
         languages = {code for t in counted["topics"].values() for code in t.get("values", {})}
-        found = self._census.findings(lambda partner: self._workspace.vocabulary(partner).meaning).items()
         return {
             "schema": SCHEMA,
             "audience": "internal",
@@ -149,13 +160,8 @@ class _Count:
             "run": {"as_of": self._workspace.as_of, "inputs": entries},
             **counted,
             "strata": [{"by": dict(by), **body(tally, matters)} for by, tally in sorted(strata.items())],
-            "programs": {},
-            "findings": [
-                {"code": code, "severity": severity, "count": count}
-                for (code, severity), count in sorted(
-                    found, key=lambda f: (-_ORDER.index(Severity(f[0][1])), -f[1], f[0])
-                )
-            ],
+            "programs": self._inspection.programs(),
+            "findings": sorted(self._findings(), key=_worst_first),
             "losses": [
                 {"rule": rule, "relationship": relationship, "count": count}
                 for (rule, relationship), count in sorted(self._census.losses().items())
@@ -163,6 +169,15 @@ class _Count:
             "languages": {code: known.display for code in sorted(languages) if (known := codes.language(code))},
             "editions": {name: entry["edition"] for name, entry in codes.tables.sources["table"].items()},
         }
+
+    def _findings(self) -> Iterator[dict[str, Any]]:
+        """Those of records and values, then those of the rules, which say what to do."""
+        for (code, severity), count in self._census.findings(self._meaning).items():
+            yield {"code": code, "severity": severity, "count": count}
+        yield from self._inspection.findings(self._census.alike(self._inspection.least_household), self._meaning)
+
+    def _meaning(self, partner: str) -> Callable[[Received], Meaning]:
+        return self._workspace.vocabulary(partner).meaning
 
     def _tallies(self) -> tuple[Tally, dict[tuple[tuple[str, str], ...], Tally]]:
         whole: Tally = Counter()
@@ -172,10 +187,17 @@ class _Count:
             profiles = [self._census.profiles[number] for number in numbers]
             places = [profile.stratum for profile in profiles]
             events: list[Event] = [event for profile in profiles for event in profile.events]
-            resolutions = self._workspace.resolutions(places[0][0], events)
+            partner = places[0][0]
+            resolutions = self._workspace.resolutions(partner, events)
             counting.add(whole, resolutions, count)
+            words = [place[1 + len(self._by) :] for place in places]
+            self._inspection.add(words, partner, events, resolutions, self._meaning(partner), count)
             for place, name in enumerate(self._by, start=1):
                 # A record that does not say it (a survey) does not take the person out of their stratum.
                 for value in {stratum[place] for stratum in places} - {""} or {"(none)"}:
                     counting.add(strata.setdefault(((name, value),), Counter()), resolutions, count)
         return whole, strata
+
+
+def _worst_first(finding: dict[str, Any]) -> tuple[int, int, str, str]:
+    return -_ORDER.index(finding["severity"]), -finding["count"], finding["code"], finding.get("message", "")

@@ -18,6 +18,8 @@ from fhir_equity.pipeline.reading import Failures, Input
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.census import Census
+from fhir_equity.quality.inspection import Inspection
+from fhir_equity.quality.programs import Program
 from fhir_equity.settings import Settings
 
 
@@ -32,6 +34,7 @@ class Job(Struct):
     number: int  # of the input, from 1
     format_: str
     partner: str
+    programs: tuple[Program, ...] = ()
 
 
 class Counted(Struct):
@@ -50,7 +53,8 @@ def count(job: Job, part: Range) -> Counted:
     with Workspace(job.settings, job.as_of) as workspace:
         (source,) = sources([job.path])
         adapter, context = adapter_named(job.format_), workspace.context(job.partner, job.format_)
-        counted = Counted(Census(Pseudonyms(job.key), workspace.matter_of, job.as_of, job.by))
+        words = Inspection(job.programs, workspace.vocabulary(), job.as_of).words
+        counted = Counted(Census(Pseudonyms(job.key), workspace.matter_of, job.as_of, job.by, words))
         counted.census.begin(job.number, job.format_, families=adapter.families)
         try:
             for item in adapter.read(source, part, context):

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from fhir_equity.model import Enrollment, Finding, Loss, Meaning, Member, Received, Rejected
+from fhir_equity.model import Enrollment, Event, Finding, Loss, Meaning, Member, Origin, Received, Rejected
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.families import Families
-from fhir_equity.quality.people import People, Profiles, check_of
+from fhir_equity.quality.households import Households
+from fhir_equity.quality.people import People, Profile, Profiles, check_of
 from fhir_equity.quality.repeats import repeats
 from fhir_equity.quality.rules import of_the_person, problems
+from fhir_equity.quality.tally import RACE
 
 STRATA = ("partner", "coverage", "relationship", "state")
 MOST_LOSSES = 10_000  # tuples of losses that wait to be counted
+
+# What is kept of a record beside what it says: words that become part of the stratum of its profile.
+Words = Callable[[Member, Iterable[tuple[Received, Origin]]], tuple[str, ...]]
+
+
+def no_words(_member: Member, _said: Iterable[tuple[Received, Origin]]) -> tuple[str, ...]:
+    """Nothing is kept."""
+    return ()
 
 
 class Census:
     """What was read, in little memory: people with their profiles, findings and losses by code.
 
-    `pseudonyms` have the key of the run, the same for all its workers; `by` names strata. Stored in
-    a pickle, a census is only good for `take`.
+    `pseudonyms` have the key of the run, the same for all its workers; `by` names strata, `words` says
+    what else is kept of a record. Stored in a pickle, a census is only good for `take`.
     """
 
     def __init__(
-        self, pseudonyms: Pseudonyms, matter_of: Callable[[str], str], as_of: str, by: tuple[str, ...] = ()
+        self,
+        pseudonyms: Pseudonyms,
+        matter_of: Callable[[str], str],
+        as_of: str,
+        by: tuple[str, ...] = (),
+        words: Words = no_words,
     ) -> None:
         self._pseudonyms = pseudonyms
         self._by = by
+        self._words = words
         self._as_of = as_of
         self._numbers: dict[str, Callable[[str], int]] = {}
         self._lost: dict[int, list[Any]] = {}  # by identity: most members of an 834 share a few tuples of losses
@@ -38,7 +54,10 @@ class Census:
         self._formats: list[str] = []
         self._source = 0
         self._follows = False
+        self._races: dict[int, int] = {}  # by profile, what it says about race and ethnicity alone
         self.families = Families()
+        self.households = Households()
+        self._family = ("", "", 0)  # the last one, by partner and REF*0F, and its number
         self.people = People()
         self.profiles = Profiles(matter_of, as_of)
 
@@ -48,6 +67,9 @@ class Census:
             **self.__dict__,
             "_numbers": {},
             "_pseudonyms": None,
+            "_words": no_words,
+            "_races": {},
+            "_family": ("", "", 0),
             "_matter_of": None,
         }  # neither the key nor what was made with it
 
@@ -56,6 +78,7 @@ class Census:
         self._formats += [format_] * (source - len(self._formats))
         self._source, self._follows = source, families
         self.families.part()
+        self.households.part()
 
     def add(self, item: object) -> None:
         """Anything that was read; what is none of ours counts for nothing."""
@@ -82,8 +105,32 @@ class Census:
         number = self._number(member.partner)
         if self._follows:
             self.families.add(member, number)
-        profile = self.profiles.number(member.answers, self.stratum(member), self._source)
+        said = [(answer.received, answer.origin) for answer in member.answers]
+        profile = self.profiles.number(member.answers, self.stratum(member, said), self._source)
         self.people.add(number(member.key), check_of(member), profile)
+        self._household(member, profile, said)
+
+    def stored(self, identity: int, member: Member, events: tuple[Event, ...]) -> None:
+        """A person of a store, who has this number there."""
+        said = [(received, event.origin) for event in events for received in event.received]
+        profile = self.profiles.of_events(events, self.stratum(member, said))
+        self.people.add(identity, check_of(member), profile)
+        self._household(member, profile, said)
+
+    def _household(self, member: Member, profile: int, said: Sequence[tuple[Received, Origin]]) -> None:
+        if profile not in self._races:
+            about = {received for received, _ in said if self._matter_of(received.topic) == RACE}
+            event = Event(tuple(sorted(about, key=str)), Origin())
+            self._races[profile] = self.profiles.of_events((event,) if about else (), (member.partner,))
+        family = member.enrollment.subscriber_key
+        if family and member.enrollment.maintenance:  # only an enrollment file gives families together
+            if (member.partner, family) != self._family[:2]:
+                self._family = (member.partner, family, self._number(member.partner)(family))
+            self.households.add(self._family[2], self._races[profile])
+
+    def alike(self, least: int) -> Iterator[tuple[Profile, int]]:
+        """What households of at least so many say that all say the same, with how many there are."""
+        return ((self.profiles[number], count) for number, count in self.households.same(least).items())
 
     def _number(self, partner: str) -> Callable[[str], int]:
         found = self._numbers.get(partner)
@@ -96,17 +143,18 @@ class Census:
         family = member.enrollment.subscriber_key if member.enrollment.subscriber else ""
         return self._number(member.partner)(family) if family else 0
 
-    def stratum(self, member: Member) -> tuple[str, ...]:
-        """The partner, whose tables say what values mean, then the member's value of each stratum."""
+    def stratum(self, member: Member, said: Sequence[tuple[Received, Origin]] = ()) -> tuple[str, ...]:
+        """The partner, whose tables say what values mean, the value of each stratum, what else is kept."""
+        words = self._words(member, said)
         if not self._by:
-            return (member.partner,)
+            return (member.partner, *words)
         values = {
             "partner": member.partner,
             "coverage": member.enrollment.coverage,
             "relationship": _relationship(member.enrollment),
             "state": member.address.state,
         }
-        return (member.partner, *(values[name] for name in self._by))
+        return (member.partner, *(values[name] for name in self._by), *words)
 
     def finding(self, finding: Finding) -> None:
         """A finding that is no value's."""
@@ -122,7 +170,9 @@ class Census:
 
     def take(self, other: Census) -> None:
         """Take over what another counted."""
-        self.people.take(other.people, self.profiles.take(other.profiles))
+        numbers = self.profiles.take(other.profiles)
+        self.people.take(other.people, numbers)
+        self.households.take(other.households, numbers)
         self.families.take(other.families)
         self._findings += other._findings
         self._losses += other._losses

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_equity.model import State
-from fhir_equity.reports import charts, labels, sections
+from fhir_equity.reports import charts, labels, programs, sections
 from fhir_equity.reports.charts import Bar
 from fhir_equity.reports.figures import (
     NOTHING,
@@ -42,7 +42,7 @@ def page(document: Document) -> dict[str, Any]:
         "omb2024": _omb2024(document),
         "omb1997": _omb1997(document),
         "languages": _languages(document),
-        "programs": sections.programs(document),
+        "programs": _programs(document),
         "strata": sections.strata(document),
         "findings": sections.findings(document),
         "losses": sections.losses(document),
@@ -166,6 +166,15 @@ def _omb1997(document: Document) -> dict[str, Any]:
     view = document.get("views", {}).get("omb1997", {})
     bridged = [(key, view.get(key, 0)) for key in ("bridged", "cannot_be_bridged")]
     return {"section": sections.omb1997(document), **{key: count(number) for key, number in bridged}}
+
+
+def _programs(document: Document) -> dict[str, Any]:
+    return {
+        "rates": programs.rates(document),
+        "populations": programs.populations(document),
+        "tables": programs.tables(document),
+        "bases": programs.bases(document),
+    }
 
 
 def _languages(document: Document) -> list[dict[str, Any]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from msgspec import Struct
 
 from fhir_equity.model import Method, Severity, State
 from fhir_equity.reports import labels
-from fhir_equity.reports.figures import NOTHING, Document, Filled, count, counted, filled, share_of, topic_filled, total
+from fhir_equity.reports.figures import NOTHING, Document, Filled, count, counted, filled, topic_filled, total
 from fhir_equity.reports.states import LOOKS, REST_LABEL
 
 RACE_ETHNICITY = "race_ethnicity"
@@ -145,28 +144,6 @@ def language_counts(document: Document, topic: str) -> list[tuple[str, int | Non
         together = None if None in (given[code] for code in rare) else total(given[code] for code in rare)
         found.append((f"Other languages: {len(rare)}", together))
     return found
-
-
-def programs(document: Document) -> Section:
-    """What each program asks for and whether the data meets it, under the program's own counting rules."""
-    rows = []
-    for name, program in sorted(document.get("programs", {}).items()):
-        for row in program.get("rows", []):
-            rate = share_of(row["numerator"], row["denominator"])
-            rows.append((name, labels.topic(row["topic"]), _verdict(row), _threshold(row), rate))
-    columns = ("Program", "Topic", "Result", "Threshold", "Rate")
-    return Section("Programs", columns, tuple(rows), words=3)
-
-
-def _verdict(row: Mapping[str, Any]) -> str:
-    if row.get("met") is None:
-        return "no threshold" if row.get("threshold") is None else "cannot be told"
-    return "met" if row["met"] else "not met"
-
-
-def _threshold(row: Mapping[str, Any]) -> str:
-    threshold = row.get("threshold")
-    return NOTHING if threshold is None else f"{100 * threshold:.1f}%"
 
 
 def strata(document: Document) -> Section:

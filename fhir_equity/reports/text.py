@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_equity.reports import sections
+from fhir_equity.reports import programs, sections
 from fhir_equity.reports.figures import Document, count
 from fhir_equity.reports.sections import Section
 
@@ -10,7 +10,7 @@ MOST = 20
 
 
 def summary(document: Document) -> list[Section]:
-    """Population and inputs, completeness by topic and state, OMB 2024, and the first findings.
+    """Population and inputs, completeness by topic and state, OMB 2024, programs, and the first findings.
 
     Sections without rows are left out, except the first, whose title carries the population.
     """
@@ -18,13 +18,18 @@ def summary(document: Document) -> list[Section]:
     inputs = sections.inputs(document)
     found = [
         Section(f"Population and inputs: {people} people", inputs.columns, _few_inputs(inputs), inputs.words),
-        *(s for s in (sections.completeness(document), sections.omb2024(document)) if s.rows),
+        *(s for s in _tables(document) if s.rows),
     ]
     findings = sections.findings(document)
     if findings.rows:
         cut = f" (first {MOST} of {len(findings.rows):,})" if len(findings.rows) > MOST else ""
         found.append(Section(findings.title + cut, findings.columns, findings.rows[:MOST], findings.words))
     return found
+
+
+def _tables(document: Document) -> list[Section]:
+    counts = [sections.completeness(document), sections.omb2024(document)]
+    return [*counts, *programs.rates(document), *programs.tables(document)]
 
 
 def _few_inputs(inputs: Section) -> tuple[tuple[str, ...], ...]:

@@ -107,6 +107,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         "aside.ndjson": f"{json.dumps(ASIDE)}\n{json.dumps(ASIDE)}\n",
         "bulk/Patient.ndjson": json.dumps(PATIENT) + "\n",
         "bulk/manifest.json": json.dumps(MANIFEST),
+        "own.toml": "CANARYWORD is no TOML\n",
     }
     (tmp_path / "bulk").mkdir()
     for name, content in files.items():
@@ -123,6 +124,8 @@ FILES += ["response.json", "nobody.ndjson"]
 CALLS: list[list[str]] = [
     ["audit", *FILES, "text.txt", "--by", "state"],
     *(["audit", name] for name in FILES),
+    ["audit", *FILES, "--program", "rdm-style", "--require", "tmsis", "--as-of", "2026-01-31"],
+    ["audit", *FILES, "--program", "own.toml", "--program", "CANARYWORD"],
     ["ingest", *FILES, "text.txt"],
     ["audit", "--by", "relationship"],
     *(["convert", name, f"{name}.ndjson", "--losses", "l.ndjson", "--validate"] for name in FILES),

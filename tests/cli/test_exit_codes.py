@@ -43,10 +43,34 @@ def test_a_gate_that_fails_is_1(run: Run) -> None:
     assert run("audit", PEOPLE / "lebanese/enrollment.834", "--fail-on", "error").returncode == 0
 
 
+def test_a_program_that_is_not_met_is_1(run: Run) -> None:
+    lebanese = PEOPLE / "lebanese/enrollment.834"
+    told = run("audit", lebanese, "--require", "covered-california")
+    assert told.returncode == 1
+    assert told.stderr.decode().splitlines()[-1] == "Not met, or it cannot be told: covered-california"
+    assert run("audit", lebanese, "--program", "covered-california").returncode == 0
+    assert run("audit", lebanese, "--require", "base").returncode == 1  # nothing is asked for: it cannot be told
+
+
+def test_programs_of_the_settings_and_of_ones_own(run: Run, tmp_path: Path) -> None:
+    own = 'title = "t"\nedition = "1"\nsource = "s"\nsure = "verified"\n[measure.m]\ntitle = "Known"\n'
+    own += 'topic = "race_ethnicity"\nat_least = 1.0\nsource = "s"\nsure = "verified"\n'
+    (tmp_path / "mine.toml").write_text(own)
+    lebanese = PEOPLE / "lebanese/enrollment.834"
+    assert run("audit", lebanese, "--require", "mine.toml").returncode == 0
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner/equity.toml").write_text('[audit]\nprograms = ["../mine.toml", "tmsis"]\n')
+    told = run("--config", "inner/equity.toml", "audit", lebanese, "--json", "-")
+    assert list(json.loads(told.stdout)["programs"]) == ["mine", "tmsis"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["nonsense"],
+        ["audit", ".", "--program", "nobodys"],
+        ["audit", ".", "--program", "gone.toml"],
+        ["audit", ".", "--as-of", "yesterday"],
         ["audit", "--nonsense"],
         ["audit"],
         ["convert", str(PEOPLE / "lebanese/enrollment.834"), "out.csv", "--recipient", "nobody"],

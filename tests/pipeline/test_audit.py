@@ -24,7 +24,7 @@ HEAD = (
     "BGN*00*FIXTURE*20260101*1200****4~\nN1*P5*SPONSOR~\nN1*IN*PAYER~\n"
 )
 PARTNER = "demo-plan"  # its sheet attests that the survey is self-reported and the 834 unstated
-COUNTED = ("population", "topics", "views", "findings", "losses", "strata")
+COUNTED = ("population", "topics", "views", "programs", "findings", "losses", "strata")
 Look = Callable[..., Audit]
 
 
@@ -89,7 +89,10 @@ def test_the_contract(tmp_path: Path, look: Look) -> None:
     path = enrollment(tmp_path / "a.834", [member(1, ":RET:2034-7"), member(2, "ZZ9")])
     document = look(path, by=["partner"]).document
     assert json.loads(json.dumps(document)) == document
-    assert (document["schema"], document["audience"], document["programs"]) == ("fhir-equity/audit/1", "internal", {})
+    assert (document["schema"], document["audience"]) == ("fhir-equity/audit/1", "internal")
+    rows = document["programs"]["base"]["rows"]
+    assert {"topic", "numerator", "denominator", "rate", "threshold", "met"} <= rows[0].keys()
+    assert [rows[0][name] for name in ("topic", "numerator", "rate")] == ["race_ethnicity", 1, 0.5]
     assert shape(document["run"]["inputs"]) == [
         {"name": str, "sha256": str, "bytes": int, "format": str, "members": int, "rejected": int}
     ]
@@ -289,3 +292,40 @@ def test_the_worst_finding(tmp_path: Path, look: Look) -> None:
     assert done.document["findings"][0]["severity"] == "error"
     done.document["findings"] = [{"code": "x", "severity": "info", "count": 1}]
     assert [done.reaches(severity) for severity in Severity] == [True, False, False]
+
+
+def test_rules_say_where_and_what_to_do_in_files_and_in_the_store(
+    tmp_path: Path, look: Look, load: Callable[..., None]
+) -> None:
+    same = [member(n, ":RET:2106-3").replace(f"REF*0F*FX{n:06}", "REF*0F*FAMILY") for n in (1, 2, 3)]
+    others = [member(number, ":RET:2106-3") for number in range(10, 60)]
+    path = enrollment(tmp_path / "a.834", [*same, *others])
+    asked = tmp_path / "s.csv"
+    asked.write_text(
+        "member_id,first_name,last_name,birth_date,survey_date,race_ethnicity,sexual_orientation\n"
+        "FX000001,Tala,Rosefield,1984-05-06,1984-05-05,White,\n"
+        "FX000002,Tala,Rosefield,2020-05-06,2025-05-06,White,Prefer not to answer\n"
+        "FX000003,Tala,Rosefield,2020-05-06,2025-05-06,White,\n"
+        "FX000010,Tala,Rosefield,1984-05-06,2026-01-02,White,Straight or heterosexual\n",
+        encoding="utf-8",
+    )
+    load(path, asked)
+    for done in (look(path, asked), look()):
+        found = {f["code"]: f for f in done.document["findings"] if f["code"].startswith(RULES)}
+        assert {code: (f["severity"], f["count"]) for code, f in found.items()} == {
+            "answers.collected_after_receipt": ("warning", 1),
+            "household.one_answer": ("info", 1),
+            "member.asked_too_young": ("warning", 1),
+            "member.collected_before_birth": ("warning", 1),
+            "source.no_detail": ("info", 53),
+            "source.one_value": ("warning", 53),
+        }
+        where = [f["message"] for f in done.document["findings"] if f["code"] == "source.one_value"]
+        assert [words.split(": ")[0] for words in where] == [
+            "demo-plan/plan/unstated, Race and ethnicity",
+            "demo-plan/plan/unstated, Spoken language",
+        ]
+        assert all(f["message"].endswith(".") for f in found.values())
+
+
+RULES = ("answers.", "household.", "source.", "member.asked", "member.collected")

@@ -14,9 +14,12 @@ from tests.adapters.edi834.files import ADA, join
 from tests.adapters.edi834.test_ranges import sets
 from tests.benchmarks.generate_834 import file_of
 
+PROGRAMS = ("base", "rdm-style", "ldm-style", "tmsis", "masshealth")
+
 
 def counted(paths: list[Path], workers: int) -> tuple[dict[str, Any], list[str]]:
-    done = audit(Workspace(as_of="2026-01-01"), paths, by=("relationship",), workers=workers)
+    workspace = Workspace(as_of="2026-01-01")
+    done = audit(workspace, paths, by=("relationship",), programs=PROGRAMS, workers=workers)
     return {name: value for name, value in done.document.items() if name != "generated"}, done.failures
 
 
@@ -32,7 +35,9 @@ def test_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert together == alone
     assert [entry["members"] for entry in alone[0]["run"]["inputs"]] == [500, 80, 6]
     assert all(entry["sha256"] for entry in together[0]["run"]["inputs"])
+    assert all(program["population"]["counted"] for program in alone[0]["programs"].values())
     found = {finding["code"] for finding in alone[0]["findings"]}
+    assert "source.written_copies_spoken" in found
     assert {"x12.se01.count_differs", "member.duplicate", "x12.member.subscriber_unknown"} <= found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
@@ -14,6 +15,7 @@ from fhir_equity.model import (
     Answer,
     Coding,
     Enrollment,
+    Event,
     Finding,
     Locator,
     Loss,
@@ -39,8 +41,12 @@ LOSSES = (Loss("x12.not_kept.PER", Relationship.UNMATCHED), Loss("x12.not_kept.A
 PROBLEM = Finding("x12.dmg.repeated", Severity.ERROR, Locator("a.834", "segment", 3))
 
 
+def words(one: Member, said: Iterable[tuple[Received, Origin]]) -> tuple[str, ...]:
+    return (one.birth_date[:4], str(sum(received is ENGLISH for received, _ in said)))
+
+
 def census(by: tuple[str, ...] = ()) -> Census:
-    return Census(Pseudonyms(KEY), str, "2026-01-01", by)
+    return Census(Pseudonyms(KEY), str, "2026-01-01", by, words)
 
 
 def meaning(received: Received) -> Meaning:
@@ -79,7 +85,11 @@ def test_findings_losses_and_values_are_counted() -> None:
 PEOPLE = st.lists(
     st.builds(
         lambda key, values, born, family: member(
-            key, *values, born=born, losses=LOSSES, enrollment=Enrollment(family != "F2", subscriber_key=family)
+            key,
+            *values,
+            born=born,
+            losses=LOSSES,
+            enrollment=Enrollment(family != "F2", maintenance="030", subscriber_key=family),
         ),
         st.sampled_from(["M1", "M2", "M3", "M4"]),
         st.lists(st.sampled_from([WHITE, BLACK, ENGLISH]), unique=True),
@@ -109,14 +119,35 @@ def test_workers_count_what_one_counts(people: list[Member], cuts: list[int]) ->
     subscribers = [alone.subscriber(one) for one in people]
     assert together.families.alone(subscribers) == alone.families.alone(subscribers)
 
-    def persons(counted: Census) -> Counter[tuple[tuple[Received, ...], ...]]:
+    def persons(counted: Census) -> Counter[tuple[tuple[object, ...], ...]]:
         profiles = counted.profiles
-        told = Counter[tuple[tuple[Received, ...], ...]]()
+        told = Counter[tuple[tuple[object, ...], ...]]()
         for numbers, count in counted.people.persons():
-            told[tuple(sorted((profiles[n].received for n in numbers), key=str))] += count
+            told[tuple(sorted(((profiles[n].received, profiles[n].stratum) for n in numbers), key=str))] += count
         return told
 
     assert persons(together) == persons(alone)
+    assert households(together) == households(alone)
+
+
+def households(counted: Census, least: int = 1) -> Counter[tuple[Event, ...]]:
+    told = Counter[tuple[Event, ...]]()
+    for profile, count in counted.alike(least):
+        told[profile.events] += count
+    return told
+
+
+def test_a_household_is_alike_in_what_it_says_of_race_alone() -> None:
+    counted = census()
+    counted.begin(1, "edi834", families=True)
+    family = Enrollment(maintenance="030", subscriber_key="F1")
+    for key, values in (("M1", (WHITE, ENGLISH)), ("M2", (WHITE,)), ("M3", (ENGLISH, WHITE))):
+        counted.add(member(key, *values, enrollment=family))
+    counted.add(member("M4", BLACK, enrollment=Enrollment(maintenance="030", subscriber_key="F2")))
+    counted.add(member("M5", BLACK, enrollment=Enrollment(subscriber_key="F3")))  # of no enrollment file
+    ((said, count),) = households(counted, 3).items()
+    assert ([event.received for event in said], count) == ([(WHITE,)], 1)
+    assert sum(households(counted).values()) == 2
 
 
 def test_a_pickle_holds_neither_the_key_nor_a_members_key() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from fhir_equity.errors import UsageError
 from fhir_equity.reports.html import html, write_html
+from tests.reports.test_programs import RDM
 
 Document = dict[str, Any]
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -270,3 +271,19 @@ def test_a_file_name_that_is_not_unicode_can_be_written(document: Document, tmp_
     document["run"]["inputs"][0]["name"] = b"caf\xe9.834".decode("utf-8", "surrogateescape")
     write_html(document, tmp_path / "audit.html")
     assert "caf\\udce9.834" in (tmp_path / "audit.html").read_text(encoding="utf-8")
+
+
+def test_programs_have_their_tables_and_what_they_rest_on(document: Document) -> None:
+    document["programs"]["rdm-style"] = RDM
+    page = _Page(html(document))
+    inner = [text for level, text in page.headings if level == 3]
+    assert [text for text in inner if "rdm" in text or "program" in text.casefold()] == [
+        "Program ncqa-rdm-style",
+        "Program rdm-style",
+        "Populations of the programs",
+        "rdm-style: Race by source, Medicaid (4 people)",
+        "What the programs rest on",
+    ]
+    assert ["Race direct", "Medicaid", "not met", "at least 20%", "12.5% (1 of 8)", "1"] in page.rows
+    assert ["White", "3 (75.0%)", "0"] in page.rows
+    assert ["rdm-style", "Race direct", "assumption", "a page", ""] in page.rows

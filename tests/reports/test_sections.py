@@ -19,7 +19,6 @@ EVERY: list[Callable[[Document], Section]] = [
     sections.methods,
     sections.omb2024,
     sections.omb1997,
-    sections.programs,
     sections.strata,
     sections.findings,
     sections.losses,
@@ -143,20 +142,6 @@ def test_withheld_rare_languages_are_not_summed() -> None:
     values = {f"x{number:02}": 9 for number in range(16)} | {"zz": None}
     document = {"topics": {"language_spoken": {"states": {"answered": 200}, "values": values}}}
     assert sections.languages(document, "language_spoken").rows[-1] == ("Other languages: 2", "suppressed")
-
-
-def test_programs(document: Document) -> None:
-    assert sections.programs(document).rows == (
-        ("ncqa-rdm-style", "Race", "not met", "80.0%", "75.0% (9,000 of 12,000)"),
-        ("ncqa-rdm-style", "Ethnicity", "met", "80.0%", "91.7% (11,000 of 12,000)"),
-        ("ncqa-rdm-style", "Administrative sex", "no threshold", "\N{EN DASH}", "no members"),
-    )
-
-
-def test_a_program_that_cannot_be_judged() -> None:
-    row = {"topic": "sex", "numerator": None, "denominator": 9, "threshold": 0.5, "met": None}
-    document = {"programs": {"p": {"rows": [row]}, "empty": {}}}
-    assert sections.programs(document).rows == (("p", "Administrative sex", "cannot be told", "50.0%", "suppressed"),)
 
 
 def test_strata(document: Document) -> None:

@@ -11,17 +11,18 @@ from fhir_equity.reports.text import summary
 Document = dict[str, Any]
 
 
-def test_the_four_parts(document: Document) -> None:
+def test_the_parts(document: Document) -> None:
     found = summary(document)
     assert [section.title for section in found] == [
         "Population and inputs: 12,345 people",
         "Completeness by topic",
         "Race and ethnicity, OMB 2024",
+        "Program ncqa-rdm-style",
         "Findings",
     ]
     assert found[0].rows[-1][0] == "All 2 inputs"
     assert found[1].rows[0][2] == "9,876 (80.0%)"
-    assert found[3].rows[0] == ("survey.row.too_long", "error", "", "70")
+    assert found[4].rows[0] == ("survey.row.too_long", "error", "", "70")
 
 
 def test_nobody_is_still_a_summary(bare: Document) -> None:

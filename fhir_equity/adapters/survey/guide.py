@@ -17,7 +17,8 @@ from fhir_equity.tables import Tables
 NAME = "guides/survey.toml"
 PERSON = ("given_name", "middle_name", "family_name", "name_prefix", "name_suffix", "birth_date")
 PLACE = ("address_line", "city", "state", "postal_code", "county", "country")
-ROW = ("dependent_number", "relationship", "collected_on", "answered_by")
+ENROLLED = ("enrolled_from", "enrolled_to", "coverage")
+ROW = ("dependent_number", "relationship", *ENROLLED, "collected_on", "answered_by")
 DEFAULT = "default"
 
 _MARKS = re.compile(r"[\W_]+")

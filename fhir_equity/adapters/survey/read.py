@@ -11,7 +11,7 @@ from fhir_equity.adapters.protocol import Context, Read
 from fhir_equity.adapters.source import Source
 from fhir_equity.adapters.survey.columns import Layout, Question, header_of, layout_of
 from fhir_equity.adapters.survey.dates import date_reader
-from fhir_equity.adapters.survey.guide import Guide, guide_from
+from fhir_equity.adapters.survey.guide import ENROLLED, Guide, guide_from
 from fhir_equity.adapters.survey.rows import FALLBACK, Row, rows
 from fhir_equity.errors import TableError, UnreadableError
 from fhir_equity.model import (
@@ -98,6 +98,7 @@ class _Reader:
         self.origins: dict[tuple[str, str], Origin] = {}
         self.received: dict[tuple[str, tuple[str, ...]], Received | None] = {}
         self.paths = {question.topic: _path(question.columns) for question in layout.questions}
+        self.dated = not layout.fields.keys().isdisjoint(ENROLLED)  # whether it says who is enrolled, and when
 
     def finding(self, name: str, severity: Severity, message: str, row: Row, path: str = "") -> Finding:
         """A finding about a row: position and problem, never a value."""
@@ -156,7 +157,11 @@ class _Reader:
 
     def _enrollment(self, row: Row, findings: list[Finding]) -> Enrollment:
         relationship = self._worded("relationship", row, self.guide.relatives, findings)
-        return enrolled(relationship, self._field(row, "subscriber_id"))
+        said = enrolled(relationship, self._field(row, "subscriber_id"))
+        if not self.dated:
+            return said
+        span = (self._date("enrolled_from", row, findings), self._date("enrolled_to", row, findings))
+        return replace(said, coverage=self._field(row, "coverage"), spans=(span,) if any(span) else ())
 
     def _worded(self, role: str, row: Row, words: Mapping[str, str], findings: list[Finding]) -> str:
         """What the guide says a wording stands for; empty, with a finding, where it does not know it."""

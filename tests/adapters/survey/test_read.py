@@ -189,3 +189,23 @@ def test_the_demo_attestation() -> None:
 
 def test_the_guide_is_read_from_the_context() -> None:
     assert guide_from({}) == guide_from(Tables().document("guides/survey.toml"))
+
+
+@pytest.mark.parametrize(
+    ("row", "coverage", "spans"),
+    [
+        ("2026-01-01,,Medicaid", "Medicaid", (("2026-01-01", ""),)),
+        ("1/2/2026,12/31/2026,", "", (("2026-01-02", "2026-12-31"),)),
+        (",2026-06-30,", "", (("", "2026-06-30"),)),
+        (",,", "", ()),
+    ],
+)
+def test_when_somebody_is_enrolled(read: Reader, row: str, coverage: str, spans: tuple[tuple[str, str], ...]) -> None:
+    enrollment = one(read, "Enrolled from,Coverage end date,Line of business", row).enrollment
+    assert enrollment == Enrollment(coverage=coverage, spans=spans)
+
+
+def test_an_enrollment_date_that_is_none(read: Reader) -> None:
+    member = one(read, "enrolled_from", "soon")
+    assert member.enrollment == Enrollment()
+    assert [finding.code for finding in member.findings] == ["survey.enrolled_from.invalid"]
