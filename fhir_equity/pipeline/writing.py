@@ -17,7 +17,7 @@ from fhir_equity.privacy import private_file
 def written(dst: str | Path) -> Iterator[IO[bytes]]:
     """A private file that takes its name only when all of it has been written; ``-`` is standard output.
 
-    Raises UsageError for a folder that does not exist.
+    A device or a pipe is written to and never replaced. Raises UsageError for a folder, or one that does not exist.
     """
     if str(dst) == "-":
         yield sys.stdout.buffer
@@ -26,6 +26,8 @@ def written(dst: str | Path) -> Iterator[IO[bytes]]:
     path = Path(dst)
     if not path.parent.is_dir():
         raise UsageError(f"the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise UsageError(f"{path.name} is a folder")
     if path.exists() and not path.is_file():  # a device or a pipe takes what comes, and keeps its place
         with private_file(path) as out:
             yield out

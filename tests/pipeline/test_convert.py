@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.pipeline.convert import Converted, Wish, convert
 from fhir_equity.pipeline.patients import Form
 from fhir_equity.pipeline.workspace import Workspace
-from fhir_equity.pipeline.writing import written
 from fhir_equity.settings import MappingSettings, Settings, StoreSettings
 from tests.adapters.edi834.files import ADA, file
 
@@ -120,6 +118,16 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
         formed(tmp_path, Wish(form="bulk"), "file")
 
 
+def test_a_device_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").symlink_to("/dev/null")
+    assert formed(tmp_path, Wish(), "out.csv").members == 2
+    assert (tmp_path / "out.csv").is_symlink()
+    assert (tmp_path / "out.csv").is_char_device()
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(UsageError, match=r"^folder.csv is a folder$"):
+        formed(tmp_path, Wish(), "folder.csv")
+
+
 def test_every_form_says_the_same_under_the_same_ids(tmp_path: Path) -> None:
     """Ids stay from run to run: the key lies beside the store."""
     for form in FORMS:
@@ -140,10 +148,3 @@ def test_every_form_says_the_same_under_the_same_ids(tmp_path: Path) -> None:
 def test_a_form_is_for_fhir(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^--us-core and --form are for FHIR$"):
         formed(tmp_path, Wish(to="edi834", form="bundle"))
-
-
-def test_a_device_stays_what_it_is() -> None:
-    """Who may do everything could put a file in the place of the device."""
-    with written(os.devnull) as out:
-        out.write(b"gone")
-    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
