@@ -11,7 +11,7 @@ from fhir_equity.adapters.fhir.languages import Languages, languages_of
 from fhir_equity.adapters.fhir.observation import Statement, is_about, statements, value_in
 from fhir_equity.adapters.fhir.origins import Origins
 from fhir_equity.adapters.fhir.person import address_of, birth_date_of, identifiers_of, key_of, name_of
-from fhir_equity.adapters.fhir.provenance import told
+from fhir_equity.adapters.fhir.provenance import subject_of, told
 from fhir_equity.adapters.fhir.questionnaire_response import ELEMENT as RESPONSE
 from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, below, compact, loaded, text_at
 from fhir_equity.adapters.fhir.values import Value, absent, united
@@ -61,8 +61,8 @@ class PatientReader:
         self._extensions: dict[bytes, Extension] = {}
         self._united: dict[tuple[Received, ...], Received] = {}
         self._languages: dict[bytes, Languages] = {}
-        self._observed: dict[str, str] = {}  # the topics of the Observations of the member at hand, by their ids
         self._genders: dict[tuple[str, bytes], tuple[Received | None, tuple[Problem, ...]]] = {}
+        self._observed: dict[str, str] = {}  # the topics of the Observations of the member at hand, by their ids
 
     def line(self, raw: bytes, place: Locator) -> Member | None:
         """The Member of a Patient from its JSON, where that is as FHIR has it; None where `member` must look."""
@@ -75,7 +75,7 @@ class PatientReader:
         return self._member(patient_at(patient, problems), compact(patient), problems, place)
 
     def _member(self, patient: Patient, record: bytes, problems: Problems, place: Locator) -> Member:
-        self._observed = {}
+        self._observed.clear()
         identifiers = identifiers_of(patient, problems)
         key, rule = key_of(identifiers, patient.id, self._context.guide)
         if not key:
@@ -110,33 +110,43 @@ class PatientReader:
 
     def wants(self, resource: Json) -> bool:
         """Whether a resource that is no Patient says something of ours about one."""
-        return resource["resourceType"] == "Observation" and bool(statements(resource, self._context))
+        if resource["resourceType"] == "Provenance":
+            return subject_of(resource) is not None
+        return bool(statements(resource, self._context))
 
     def observed(self, member: Member, observation: Json, place: Locator) -> bool:
         """Add what an Observation says to the Member of its Patient; False where it is not about them or us.
 
         A Provenance says who told an answer that is there already.
         """
-        if observation["resourceType"] == "Provenance":
+        if subject_of(observation) is None:  # a Provenance of Observations alone
             return told(member, observation, self._observed, self._context)
-        if not self.wants(observation) or not is_about(observation, member.resource or {}):
+        if not self.wants(observation) or not is_about({"subject": subject_of(observation)}, member.resource or {}):
             return False
         self.add(member, observation, place)
         return True
 
     def add(self, member: Member, observation: Json, place: Locator) -> None:
-        """Add what an Observation about a Member says."""
+        """Add what an Observation about a Member says, or a Provenance of theirs."""
+        if observation["resourceType"] == "Provenance":
+            self._tell(member, observation, place)
+            return
         problems = Problems()
         origin = self._origins.of_observation(observation, problems)
         for statement in statements(observation, self._context):
+            self._observed[text_at(observation, "id", "", problems)] = statement.topic
             if origin is None:
                 problems.note(f"fhir.{statement.topic}.imputed", *IMPUTED, statement.path)
             elif "modifierExtension" in observation or "modifierExtension" in statement.holder:
                 problems.note(f"fhir.{statement.topic}.modified", *MODIFIED, f"{statement.path}.modifierExtension")
             else:
-                self._observed[text_at(observation, "id", "", problems)] = statement.topic
                 self._state(member, statement, origin, place, problems)
         member.findings = (*member.findings, *_findings(problems, place, "Observation"))
+
+    def _tell(self, member: Member, provenance: Json, place: Locator) -> None:
+        if not told(member, provenance, self._observed, self._context):
+            problem = Problem("fhir.provenance.not_used", Severity.INFO, "", "of elements that are no answer")
+            member.findings = (*member.findings, *_findings([problem], place, "Provenance"))
 
     def _state(self, member: Member, statement: Statement, origin: Origin, place: Locator, problems: Problems) -> None:
         """Several statements on a topic, or one in an extension and an Observation, are one answer of the person."""

@@ -39,6 +39,14 @@ def told(member: Member, provenance: Json, observed: Mapping[str, str], context:
     return True
 
 
+def subject_of(resource: Json) -> object:
+    """The reference to the Patient that a resource is about: of a Provenance, that whose elements somebody told."""
+    if resource.get("resourceType") != "Provenance":
+        return resource.get("subject")
+    targets = (target for _, target in objects_at(resource, "target", "", Problems()))
+    return next((target for target in targets if _elements(target)), None)
+
+
 def _origin(provenance: Json, patient: Json, origin: Origin, context: Context) -> Origin:
     """An origin with what a Provenance says: how the answer came about, who collected it, and when."""
     guide = context.guide.get("provenance", {})

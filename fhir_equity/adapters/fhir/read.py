@@ -1,8 +1,8 @@
 """Read FHIR: a resource or a Bundle, in JSON or XML, or one JSON resource per line, into Members.
 
-An Observation belongs to the Patient it is about, wherever in the file it stands, and so does the response to a
-questionnaire; one without a Patient is a Member of its own. Files with either are looked through once before they
-are read (see `fhir_equity.adapters.fhir.waiting`).
+An Observation, and who told it (Provenance), belongs to the Patient it is about, wherever in the file it stands, and so
+does the response to a questionnaire; one without a Patient is a Member of its own. Files with such are looked through
+once before they are read (see `fhir_equity.adapters.fhir.waiting`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fhir_equity.model import Finding, Locator, Member, Rejected, Severity
 
 # What is read, and the words by which the bytes of what may stand beside a Patient are found.
 TYPES = ("Patient", "Observation", "Provenance", RESPONSE)
-_BESIDE = (b'"Observation"', f'"{RESPONSE}"'.encode())
+_BESIDE = tuple(f'"{name}"'.encode() for name in TYPES[1:])
 
 
 def read(source: Source, part: Range, context: Context) -> Iterator[Read]:

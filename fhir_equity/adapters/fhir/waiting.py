@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from fhir_equity.adapters.fhir.bundle import Found
 from fhir_equity.adapters.fhir.observation import is_about
+from fhir_equity.adapters.fhir.provenance import subject_of
 from fhir_equity.adapters.fhir.respondent import RESPONSE
 from fhir_equity.adapters.fhir.shape import Json, compact, loaded
 from fhir_equity.model import Finding, Locator, Severity
@@ -43,7 +44,7 @@ class Waiting:
         for each in found:
             if each.resource["resourceType"] == "Patient":
                 before = each.resource
-            elif self._wanted(each.resource) and not is_about(each.resource, before):
+            elif self._wanted(each.resource) and not is_about({"subject": subject_of(each.resource)}, before):
                 self._take(each)
 
     def of(self, patient: Json, full_url: str) -> Iterator[Found]:
@@ -63,7 +64,7 @@ class Waiting:
         """What else waited in vain, and what could not even wait."""
         for waiting in self._by_name.values():
             for _, place in (each for each in waiting if not _is_response(each[0])):
-                at = Locator(place.artefact, place.unit, place.number, place.offset, place.path or "Observation")
+                at = Locator(place.artefact, place.unit, place.number, place.offset, place.path)
                 message = "about a Patient who is not in this file"
                 yield Finding("fhir.observation.no_patient", Severity.WARNING, at, message)
         if self._over:
@@ -86,7 +87,7 @@ def _is_response(raw: bytes) -> bool:
 
 def _subject(resource: Json) -> str:
     """The Patient that a resource names: ``Patient/id`` of any server, a URN, or ``system|value``; empty for none."""
-    subject = resource.get("subject")
+    subject = subject_of(resource)
     if not isinstance(subject, dict):
         return ""
     reference = subject.get("reference")

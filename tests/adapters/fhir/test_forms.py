@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from fhir_equity.adapters.fhir import ADAPTER, validate, write_bulk
 from fhir_equity.adapters.protocol import Range
-from fhir_equity.adapters.source import Source
-from fhir_equity.model import Coding, Identifier, Member, Name, Origin, Outgoing, Received
+from fhir_equity.adapters.source import Source, sources
+from fhir_equity.model import Coding, Finding, Identifier, Member, Name, Origin, Outgoing, Received
 from tests.adapters.fhir.versions import context, expressed
 
 Json = dict[str, Any]
@@ -135,3 +137,19 @@ def test_nobody_makes_an_empty_file_and_a_manifest() -> None:
     files, _ = bulk()
     assert files.pop("manifest.json")[0]["output"] == [{"type": "Patient", "url": "Patient.ndjson", "count": 0}]
     assert files == {"Patient.ndjson": []}
+
+
+def test_a_folder_reads_back_with_who_told_it(tmp_path: Path) -> None:
+    """Observations and Provenances stand in files of their own."""
+    records = [person("1", WHITE, LESBIAN), person("2", WHITE)]
+    with ExitStack() as files:
+        for _ in write_bulk(records, lambda name: files.enter_context((tmp_path / name).open("wb")), context()):
+            continue
+    (source,) = sources([tmp_path])
+    read = list(ADAPTER.read(source, Range(), context()))
+    people = [each for each in read if isinstance(each, Member)]
+    told = [[(a.topic, a.origin.method, a.origin.collected_on) for a in person.answers] for person in people]
+    white, sex = ("race", "self", "2026-01-02"), ("sex", "unstated", "")
+    assert told == [[white, sex, ("sexual_orientation", "self", "2026-01-02")], [white, sex]]
+    # Of an Observation in another file its own labels and date say who told it.
+    assert [each.message for each in read if isinstance(each, Finding)] == ["Provenance is not read: 1"]

@@ -169,15 +169,16 @@ def test_the_example_of_us_core_is_understood() -> None:
 def test_a_provenance_of_something_else_says_nothing_of_answers() -> None:
     patient, provenance = written(Origin(method="self"), WHITE)
     subject = f"Patient/{patient['id']}"
-    for target in (
-        {"reference": subject},  # of the whole Patient: who made it did not tell their race
-        {"reference": "Patient/other", "extension": provenance["target"][0]["extension"]},
-        {"reference": subject, "extension": [{"url": TARGET, "valueUri": "name"}]},
-        {"reference": "Observation/unknown"},
+    unread, race = "Provenance is not read: 1", provenance["target"][0]["extension"]
+    for target, expected in (
+        ({"reference": subject}, unread),  # of the whole Patient: who made it did not tell their race
+        ({"reference": "Observation/unknown"}, unread),
+        ({"reference": "Patient/other", "extension": race}, "about a Patient who is not in this file"),
+        ({"reference": subject, "extension": [{"url": TARGET, "valueUri": "name"}]}, "of elements that are no answer"),
     ):
         (member,), findings = read(patient, provenance | {"target": [target]})
         assert {each.origin.method for each in member.answers} == {"unstated"}
-        assert findings == ["Provenance is not read: 1"]
+        assert [*findings, *(each.message for each in member.findings)] == [expected]
     author = {"type": participant("author"), "who": {"reference": "Organization/7"}}
     (member,), findings = read(patient, provenance | {"agent": [author], "occurredDateTime": "last week"})
     assert {(each.origin.method, each.origin.collected_on) for each in member.answers} == {("unstated", "")}
