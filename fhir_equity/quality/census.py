@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -54,7 +55,7 @@ class Census:
         self._formats: list[str] = []
         self._source = 0
         self._follows = False
-        self._races: dict[int, int] = {}  # by profile, what it says about race and ethnicity alone
+        self._races = array("q")  # by profile, what it says about race and ethnicity alone; -1 where not yet found out
         self._said: dict[tuple[str, frozenset[Received]], int] = {}  # the same by what is said
         self.families = Families()
         self.households = Households()
@@ -69,7 +70,7 @@ class Census:
             "_numbers": {},
             "_pseudonyms": None,
             "_words": no_words,
-            "_races": {},
+            "_races": array("q"),
             "_said": {},
             "_family": ("", "", 0),
             "_matter_of": None,
@@ -125,8 +126,10 @@ class Census:
             return
         if (member.partner, family) != self._family[:2]:
             self._family = (member.partner, family, self._number(member.partner)(family))
-        about = self._races.get(profile)
-        if about is None:
+        if profile >= len(self._races):
+            self._races.extend([-1] * (len(self.profiles) - len(self._races)))
+        about = self._races[profile]
+        if about < 0:
             about = self._races[profile] = self._race(member.partner, said)
         self.households.add(self._family[2], about)
 
