@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -54,7 +55,8 @@ class Census:
         self._formats: list[str] = []
         self._source = 0
         self._follows = False
-        self._races: dict[int, int] = {}  # by profile, what it says about race and ethnicity alone
+        self._races = array("q")  # by profile, what it says about race and ethnicity alone; -1 where not yet found out
+        self._said: dict[tuple[str, frozenset[Received]], int] = {}  # the same by what is said
         self.families = Families()
         self.households = Households()
         self._family = ("", "", 0)  # the last one, by partner and REF*0F, and its number
@@ -68,7 +70,8 @@ class Census:
             "_numbers": {},
             "_pseudonyms": None,
             "_words": no_words,
-            "_races": {},
+            "_races": array("q"),
+            "_said": {},
             "_family": ("", "", 0),
             "_matter_of": None,
         }  # neither the key nor what was made with it
@@ -118,15 +121,27 @@ class Census:
         self._household(member, profile, said)
 
     def _household(self, member: Member, profile: int, said: Sequence[tuple[Received, Origin]]) -> None:
-        if profile not in self._races:
-            about = {received for received, _ in said if self._matter_of(received.topic) == RACE}
-            event = Event(tuple(sorted(about, key=str)), Origin())
-            self._races[profile] = self.profiles.of_events((event,) if about else (), (member.partner,))
         family = member.enrollment.subscriber_key
-        if family and member.enrollment.maintenance:  # only an enrollment file gives families together
-            if (member.partner, family) != self._family[:2]:
-                self._family = (member.partner, family, self._number(member.partner)(family))
-            self.households.add(self._family[2], self._races[profile])
+        if not family or not member.enrollment.maintenance:  # only an enrollment file gives families together
+            return
+        if (member.partner, family) != self._family[:2]:
+            self._family = (member.partner, family, self._number(member.partner)(family))
+        if profile >= len(self._races):
+            self._races.extend([-1] * (len(self.profiles) - len(self._races)))
+        about = self._races[profile]
+        if about < 0:
+            about = self._races[profile] = self._race(member.partner, said)
+        self.households.add(self._family[2], about)
+
+    def _race(self, partner: str, said: Sequence[tuple[Received, Origin]]) -> int:
+        """The number of the profile that says the same about race and ethnicity, and nothing else."""
+        values = frozenset([received for received, _ in said if self._matter_of(received.topic) == RACE])
+        found = self._said.get((partner, values))
+        if found is None:
+            event = Event(tuple(sorted(values, key=str)), Origin())
+            found = self.profiles.of_events((event,) if values else (), (partner,))
+            self._said[partner, values] = found
+        return found
 
     def alike(self, least: int) -> Iterator[tuple[Profile, int]]:
         """What households of at least so many say that all say the same, with how many there are."""

@@ -175,7 +175,7 @@ class Program(_Strict):
 def program_from(document: dict[str, Any], name: str) -> Program:
     """Read a program. Raises TableError for what is missing, unknown or contradicts itself."""
     try:
-        program = Program.model_validate({"name": name, **document})
+        program = Program.model_validate({**document, "name": name})
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
@@ -184,8 +184,11 @@ def program_from(document: dict[str, Any], name: str) -> Program:
 
 
 def programs_from(tables: Tables, given: tuple[str, ...]) -> tuple[Program, ...]:
-    """Programs by name or file (``*.toml``), each once. Raises UsageError for one that does not exist."""
-    found = {program.name: program for program in (_program(tables, each) for each in given)}
+    """Programs by name or file (``*.toml``), each once. Raises UsageError for one that there is none of, or two."""
+    found: dict[str, Program] = {}
+    for program in (_program(tables, each) for each in given):
+        if found.setdefault(program.name, program) != program:
+            raise UsageError(f"two different programs are called {program.name}; give your file another name")
     return tuple(found.values())
 
 

@@ -73,6 +73,7 @@ def _lines(program: Program, counts: Under) -> list[str]:
 
 
 def _row(program: Program, name: str, measure: Measure, line: str, counts: Under, as_of: str) -> dict[str, Any]:
+    asks = measure.asks(as_of) and program.in_effect(as_of)
     denominator = counts.get(("denominator", name), 0)
     values = {key[0]: count for key, count in _under(counts, "value", name).items()}
     row: dict[str, Any] = {
@@ -81,7 +82,7 @@ def _row(program: Program, name: str, measure: Measure, line: str, counts: Under
         "topic": measure.topic,
         "line": "" if line == ALL else line,
         "kind": measure.kind,
-        "decides": measure.decides and measure.asks(as_of) and not _together(program, line, counts),
+        "decides": measure.decides and asks and not _together(program, line, counts),
         "numerator": counts.get(("numerator", name), 0),
         "denominator": denominator,
         "excluded": {key[0]: count for key, count in sorted(_under(counts, "excluded", name).items())},
@@ -92,7 +93,7 @@ def _row(program: Program, name: str, measure: Measure, line: str, counts: Under
     share = _share(program, measure, row["numerator"], denominator, values)
     if measure.kind != "share":
         row |= {"numerator": None, "values": dict(sorted(values.items()))}
-    asked = measure if measure.asks(as_of) else None
+    asked = measure if asks else None
     return row | {
         "rate": None if share is None else float(share),
         "threshold": None if asked is None else asked.at_most if asked.at_least is None else asked.at_least,

@@ -107,6 +107,9 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     path.write_text('title = "t"\nedition = "1"\nsource = "s"\nsure = "assumption"\n', encoding="utf-8")
     (mine,) = programs_from(TABLES, (str(path),))
     assert (mine.name, mine.population.enrolled) == ("mine", "anybody")
+    (tmp_path / "base.toml").write_bytes(path.read_bytes())
+    with pytest.raises(UsageError, match=r"^two different programs are called base; give your file another name$"):
+        programs_from(TABLES, ("base", str(tmp_path / "base.toml")))
     path.write_text("CANARY = = 1", encoding="utf-8")
     with pytest.raises(TableError, match=r"^the program mine.toml is no TOML$"):
         programs_from(TABLES, (str(path),))

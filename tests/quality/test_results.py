@@ -72,6 +72,14 @@ def test_nothing_is_asked_for_before_its_day() -> None:
     assert row(1, 10, at_least=0.8, since="2026-06-15", until="2026-06-15")["met"] is False
 
 
+def test_nothing_is_asked_for_by_a_program_that_is_over() -> None:
+    document = HEAD | {"until": "2026-06-14", "measure": {"m": MEASURE | {"at_least": 0.5}}}
+    counts = Tally({("p", ALL, "denominator", "m"): 2})
+    found = result(program_from(document, "p"), counts, AS_OF)
+    assert (found["in_effect"], found["met"], found["rows"][0]["met"]) == (False, None, None)
+    assert result(program_from(document, "p"), counts, "2026-06-14")["met"] is False
+
+
 @pytest.mark.parametrize(
     ("rows", "met"),
     [
