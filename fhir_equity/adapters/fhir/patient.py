@@ -30,7 +30,7 @@ from fhir_equity.model import (
 )
 
 # Write-ins make distinct values; the cache starts afresh before it could grow with the file.
-MOST = 50_000
+MOST = 20_000
 # The loss of an entry of Patient.communication that another one is preferred to.
 PASSED = "fhir.communication.not_preferred"
 
