@@ -187,3 +187,16 @@ def test_columns_add_up_and_tallies_merge(people: list[tuple[dict[str, Resolutio
 def _direct(decided: dict[str, Resolution]) -> bool:
     winners = [each.winner.origin.method for each in decided.values() if each.winner]
     return any(method in ("self", "proxy", "relayed") for method in winners)
+
+
+def test_lines_decide_and_everybody_together_does_not() -> None:
+    document = HEAD | {"population": {"line": "partner"}, "measure": {"m": MEASURE | {"at_least": 0.5}}}
+    program = program_from(document, "p")
+    counts = Tally()
+    for line in ("north", "south", ALL):
+        counts |= Tally({("p", line, "population"): 2, ("p", line, "denominator", "m"): 2})
+    rows = result(program, counts, AS_OF)["rows"]
+    assert [(each["line"], each["decides"]) for each in rows] == [("north", True), ("south", True), ("", False)]
+    counts = Tally({key: count for key, count in counts.items() if key[1] != "south"})
+    assert [each["line"] for each in result(program, counts, AS_OF)["rows"]] == ["north"]
+    assert result(program, Tally(), AS_OF)["rows"][0]["decides"] is True  # nobody: it cannot be told

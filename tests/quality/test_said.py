@@ -135,3 +135,8 @@ def test_it_does_not_matter_how_much_is_remembered(monkeypatch: pytest.MonkeyPat
     for _ in range(2):
         found = [reading.said("race", each).categories for each in people]
         assert found == [("White",), ("Black or African American",), ("White",)]
+
+
+def test_of_several_absences_the_one_that_tells_most() -> None:
+    values = (Received("race", "x", (Coding("survey", "blank"),)), Received("race", "x", (), "Prefer not to answer"))
+    assert read("race", decided("race", more=values)).state is State.DECLINED
