@@ -11,7 +11,7 @@ from tests.cli.conftest import Run
 def test_definitions_go_into_a_folder_that_is_made(run: Run, tmp_path: Path) -> None:
     done = run("codes", "export", "--fhir", "new/terminology")
     assert (done.returncode, done.stdout) == (0, b"")
-    assert done.stderr == b"Wrote 23 CodeSystems, 36 ConceptMaps, 40 ValueSets into new/terminology.\n"
+    assert done.stderr == b"Wrote 23 CodeSystems, 41 ConceptMaps, 40 ValueSets into new/terminology.\n"
     assert len(list((tmp_path / "new/terminology").iterdir())) == 99
 
 
