@@ -91,8 +91,14 @@ class Patient(Struct, gc=False, frozen=True):
 _DECODER = msgspec.json.Decoder(Patient)
 
 
+# How deep JSON may be nested: orjson, which reads the rest of a Patient, ends at 1024, msgspec where Python does.
+_DEEP = 1000
+
+
 def decoded(raw: bytes) -> Patient | None:
     """A Patient from a line that is JSON in UTF-8 and keeps to the types; None for every other line."""
+    if len(raw) > _DEEP and raw.count(b"[") + raw.count(b"{") > _DEEP:
+        return None
     try:
         if not raw.isascii():
             raw.decode("utf-8")  # what msgspec passes over, it does not look at

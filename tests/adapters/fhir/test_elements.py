@@ -62,11 +62,20 @@ def test_both_ways_read_the_same(data: st.DataObject | None) -> None:
         b'{"resourceType":"Patient","note":"\xe9"}',
         b'\xef\xbb\xbf{"resourceType":"Patient"}',
         b'{"resourceType":"Patient","deep":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"resourceType":"Patient","deep":' + b"[" * 1000 + b"]" * 1000 + b"}",
         b"",
     ],
 )
 def test_what_is_left_to_a_second_look(raw: bytes) -> None:
     assert decoded(raw) is None
+
+
+def test_what_is_decoded_at_once_can_be_had_whole() -> None:
+    raw = b'{"resourceType":"Patient","deep":' + b"[" * 500 + b"]" * 500 + b"}"
+    assert decoded(raw) is not None
+    member = PatientReader("x", Context()).line(raw, PLACE)
+    assert member is not None
+    assert member.resource is not None
 
 
 def test_any_utf_8_is_decoded() -> None:
