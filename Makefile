@@ -25,7 +25,7 @@ lint: $(VENV)/dev.done ## Check style and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/dev.done ## Measure auditing, writing and ingesting a generated 834 beside their floors, and look-ups beside a dictionary
+bench: $(VENV)/dev.done ## Measure auditing, writing and ingesting an 834, reading and writing FHIR, and look-ups, each beside its floor
 	$(BIN)/python -m tests.benchmarks.bench_audit
 	$(BIN)/python -m tests.benchmarks.bench_write
 	$(BIN)/python -m tests.benchmarks.bench_fhir

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_equity.errors import UsageError
-from fhir_equity.model import Event, Meaning, Resolution
+from fhir_equity.model import Event, Meaning, Received, Resolution
 from fhir_equity.pipeline.workspace import Workspace
-from fhir_equity.store import Found, Sent, Statement
+from fhir_equity.store import Found, Sent
 
 SCHEMA = "fhir-equity/explain/1"
 Document = dict[str, Any]
-Group = tuple[Event, list[Statement]]
 
 
 def explain(
@@ -65,10 +64,11 @@ class _Explanation:
         self._seen = history.seen(found.id)
         self._sent = history.sent(found.id)
         self._held = history.held(found.id)
-        said = [each for each in history.statements(found.id) if each.first_seen <= workspace.as_of]
-        self._groups = _groups(said)
-        events = [event for event, _ in self._groups]
-        self._resolutions = workspace.resolutions(found.partner, events)
+        self._places = history.places(found.id)
+        person = workspace.store.people.one(found.id)
+        known = [said for said in (person.events if person else ()) if said[1].first_seen <= workspace.as_of]
+        self._events = sorted(known, key=lambda said: said[1].first_seen)
+        self._resolutions = workspace.resolutions(found.partner, [event for _, event in self._events])
 
     def document(self, only: str) -> Document:
         """Everything, or one matter only."""
@@ -85,7 +85,6 @@ class _Explanation:
 
     def _explained(self, matter: str, resolution: Resolution) -> Document:
         order = {event: place for place, event in enumerate((resolution.winner, *resolution.beaten))}
-        groups = [(event, said) for event, said in self._groups if said[0].matter == matter]
         policy = self._workspace.policy
         rule = resolution.rule if self._show_values or resolution.rule not in policy.telling else ""
         document = {
@@ -93,7 +92,7 @@ class _Explanation:
             "rule": rule,
             "why": policy.why.get(rule, ""),
             "provisional": resolution.provisional,
-            "statements": [self._stated(event, said, order.get(event)) for event, said in groups],
+            "statements": [self._stated(event, order.get(event)) for about, event in self._events if about == matter],
             "sent": [_sent(entry) for entry in self._sent if matter in entry.matters],
             "held": {hie: at for (hie, held), at in sorted(self._held.items()) if held == matter},
         }
@@ -101,7 +100,7 @@ class _Explanation:
             document |= {"state": resolution.state.value, "refused": resolution.refused}
         return document
 
-    def _stated(self, event: Event, said: list[Statement], place: int | None) -> Document:
+    def _stated(self, event: Event, place: int | None) -> Document:
         """What was said together; `place` 0 won, the others lost in this order, None said the same as another."""
         origin = event.origin
         return {
@@ -112,23 +111,22 @@ class _Explanation:
             "method": origin.method,
             "standard": origin.standard,
             "question": origin.question,
-            "answers": [self._answered(each) for each in said],
+            "answers": [self._answered(*each) for each in zip(event.identity, event.received, strict=True)],
         }
 
-    def _answered(self, statement: Statement) -> Document:
-        locator = statement.locator
+    def _answered(self, answer: int, received: Received) -> Document:
+        place = self._places[answer]
         document: Document = {
-            "id": statement.id,
-            "topic": statement.received.topic,
-            "element": statement.received.element,
-            "run": statement.run,
-            "artefact": locator.artefact,
-            "format": statement.format,
-            "sha256": statement.sha256,
-            "where": str(locator),
+            "id": answer,
+            "topic": received.topic,
+            "element": received.element,
+            "run": place.run,
+            "artefact": place.locator.artefact,
+            "format": place.format,
+            "sha256": place.sha256,
+            "where": str(place.locator),
         }
         if self._show_values:
-            received = statement.received
             meaning = self._vocabulary.meaning(received)
             codings = [{"system": each.system, "code": each.code} for each in received.codings]
             document |= {"raw": received.raw, "text": received.text, "codings": codings}
@@ -154,24 +152,6 @@ class _Explanation:
         entries = self._vocabulary.tables.sources["table"]
         keys = [key for key in (f"crosswalks/{name}.csv", f"codes/{name}.csv") if key in entries]
         return str(entries[keys[0]]["edition"]) if keys else ""
-
-
-def _groups(said: Sequence[Statement]) -> list[Group]:
-    """Statements that were made together, each with the event that survivorship weighs."""
-    together: dict[tuple[object, ...], list[Statement]] = {}
-    for each in said:
-        together.setdefault((each.matter, each.event, _asked(each)), []).append(each)
-    return [(_event(found), found) for found in together.values()]
-
-
-def _asked(statement: Statement) -> tuple[str, ...]:
-    origin = statement.origin
-    return (origin.partner, origin.collector, origin.method, origin.standard, origin.question, origin.collected_on)
-
-
-def _event(said: list[Statement]) -> Event:
-    received = tuple(each.received for each in said)
-    return Event(received, said[0].origin, min(each.first_seen for each in said), tuple(each.id for each in said))
 
 
 def _sent(entry: Sent) -> Document:

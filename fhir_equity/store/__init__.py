@@ -13,7 +13,7 @@ from fhir_equity.store.answers import Record
 from fhir_equity.store.connection import open_engine
 from fhir_equity.store.control_numbers import control_numbers
 from fhir_equity.store.hie import HieMemory
-from fhir_equity.store.history import Found, History, Sent, Statement
+from fhir_equity.store.history import Found, History, Place, Sent
 from fhir_equity.store.ingest import RunWriter, Written
 from fhir_equity.store.people import People, Person
 from fhir_equity.store.quarantine import Held, Quarantine, Selection
@@ -24,11 +24,11 @@ __all__ = [
     "Held",
     "Judge",
     "Person",
+    "Place",
     "Record",
     "RunWriter",
     "Selection",
     "Sent",
-    "Statement",
     "Store",
     "Written",
 ]

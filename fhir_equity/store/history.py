@@ -1,32 +1,25 @@
-"""Read back all that was ever said about one member, with where it stood, and what went where."""
+"""Read back the past of one member: where each answer stood, in which runs they were met, and what went where."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Engine, func, or_, select
 
-from fhir_equity.model import Locator, Origin, Received
+from fhir_equity.model import Locator
 from fhir_equity.store.connection import reading
 from fhir_equity.store.schema import (
     Artefact,
     JournalEntry,
     MemberIdentifier,
-    ReceivedValue,
     Run,
     Sighting,
     StoredAnswer,
     StoredMember,
-    StoredOrigin,
     Written,
     core,
 )
 
 MOST = 20  # members who are named where one was meant
-
-_received = msgspec.json.Decoder(Received).decode
 
 
 class Found(Struct, frozen=True):
@@ -37,18 +30,9 @@ class Found(Struct, frozen=True):
     pseudonym: str
 
 
-class Statement(Struct, frozen=True):
-    """One stored answer with its origin and the place where it was read first.
+class Place(Struct, frozen=True):
+    """Where a stored answer was read first."""
 
-    Answers with equal `event` and `origin` were given together.
-    """
-
-    id: int
-    matter: str
-    event: int
-    received: Received
-    origin: Origin
-    first_seen: str
     run: int
     format: str
     sha256: str
@@ -93,19 +77,15 @@ class History:
         with reading(self._engine) as connection:
             return [Found(*row) for row in connection.execute(query.order_by(members.c.id).limit(MOST))]
 
-    def statements(self, member: int) -> list[Statement]:
-        """Every answer of a member in the order in which they came to be known."""
-        answers, values, origins = core(StoredAnswer), core(ReceivedValue), core(StoredOrigin)
-        artefacts = core(Artefact)
-        joined = answers.join(values, values.c.id == answers.c.received_id)
-        joined = joined.join(origins, origins.c.id == answers.c.origin_id)
-        joined = joined.join(artefacts, artefacts.c.id == answers.c.artefact_id)
-        asked = [origins.c[name].label(f"origin_{name}") for name in _ASKED]
-        read = [artefacts.c[name].label(f"artefact_{name}") for name in ("run_id", "name", "format", "sha256")]
-        query = select(answers, values.c.value.label("value"), *asked, *read).select_from(joined)
-        query = query.where(answers.c.member_id == member).order_by(answers.c.first_seen, answers.c.id)
+    def places(self, member: int) -> dict[int, Place]:
+        """Every answer of a member, by its id, with where it was read first."""
+        answers, artefacts = core(StoredAnswer), core(Artefact)
+        where = [answers.c[name] for name in ("id", "unit", "number", "offset", "path")]
+        read = [artefacts.c[name] for name in ("run_id", "format", "sha256", "name")]
+        query = select(*where, *read).join(artefacts, artefacts.c.id == answers.c.artefact_id)
         with reading(self._engine) as connection:
-            return [_statement(row) for row in connection.execute(query).mappings()]
+            rows = connection.execute(query.where(answers.c.member_id == member)).all()
+        return {row.id: Place(row.run_id, row.format, row.sha256, Locator(row.name, *row[1:5])) for row in rows}
 
     def seen(self, member: int) -> Seen:
         """When a member was met."""
@@ -130,22 +110,3 @@ class History:
         query = select(table.c.hie, table.c.matter, table.c.at).where(table.c.member_id == member)
         with reading(self._engine) as connection:
             return {(row.hie, row.matter): row.at for row in connection.execute(query)}
-
-
-_ASKED = ("partner", "collector", "method", "standard", "question", "collected_on")
-
-
-def _statement(row: Any) -> Statement:
-    name = row["artefact_name"]
-    return Statement(
-        id=row["id"],
-        matter=row["matter"],
-        event=row["event"],
-        received=_received(row["value"]),
-        origin=Origin(artefact=name, **{asked: row[f"origin_{asked}"] for asked in _ASKED}),
-        first_seen=row["first_seen"],
-        run=row["artefact_run_id"],
-        format=row["artefact_format"],
-        sha256=row["artefact_sha256"],
-        locator=Locator(name, row["unit"], row["number"], row["offset"], row["path"]),
-    )

@@ -73,9 +73,18 @@ class People:
 
     def known(self, partner: str, key: str) -> Person | None:
         """The person under a key of a partner; None where there is nobody, or more than one."""
-        members, answers = core(StoredMember), core(StoredAnswer)
+        members = core(StoredMember)
+        found = select(members).where(members.c.partner == partner, members.c.key == key).limit(2)
+        return self._only(found)
+
+    def one(self, member: int) -> Person | None:
+        """The person with an id of the store."""
+        members = core(StoredMember)
+        return self._only(select(members).where(members.c.id == member))
+
+    def _only(self, found: Select[Any]) -> Person | None:
+        answers = core(StoredAnswer)
         with reading(self._engine) as connection:
-            found = select(members).where(members.c.partner == partner, members.c.key == key).limit(2)
             rows = connection.execute(found).mappings().all()
             if len(rows) != 1:
                 return None

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
+from fhir_equity.adapters.fhir.origins import Origins
 from fhir_equity.adapters.fhir.person import is_date, key_of
 from fhir_equity.adapters.fhir.respondent import is_held, kind_at, subject_of
 from fhir_equity.adapters.fhir.shape import Json, Problems, compact, objects_at, text_at
@@ -20,11 +21,9 @@ from fhir_equity.errors import TableError
 from fhir_equity.model import (
     Answer,
     Coding,
-    Collector,
     Finding,
     Locator,
     Member,
-    Method,
     Origin,
     Received,
     Rejected,
@@ -62,13 +61,7 @@ class ResponseReader:
     def __init__(self, artefact: str, context: Context) -> None:
         self._context = context
         self._guides = _guides(context)
-        attested = context.attestation
-        self._origin = Origin(
-            partner=context.partner,
-            artefact=artefact,
-            collector=attested.get("collector", Collector.OTHER.value),
-            method=attested.get("method", Method.UNSTATED.value),
-        )
+        self._origin = Origins(artefact, context).attested
 
     def knows(self, response: Json) -> bool:
         """Whether the guide says how to read it, and it was not withdrawn."""
