@@ -48,6 +48,11 @@ class Severity(StrEnum):
     WARNING = "warning"
     ERROR = "error"
 
+    @property
+    def rank(self) -> int:
+        """How bad it is beside the others: 0 is the least."""
+        return list(Severity).index(self)
+
 
 class Relationship(StrEnum):
     """How a target code relates to its source code (ConceptMap equivalence, in plain words)."""

@@ -23,8 +23,6 @@ from fhir_equity.quality.inspection import Inspection
 from fhir_equity.quality.programs import Program, programs_from
 from fhir_equity.quality.tally import Counting, Tally
 
-_ORDER = [Severity.INFO, Severity.WARNING, Severity.ERROR]
-
 
 class Audit(Struct):
     """The audit document and the inputs that could not be read."""
@@ -35,12 +33,12 @@ class Audit(Struct):
     def worst(self) -> Severity | None:
         """The worst severity among the findings; None without findings."""
         found = [Severity(f["severity"]) for f in self.document["findings"]]
-        return max(found, key=_ORDER.index, default=None)
+        return max(found, key=lambda severity: severity.rank, default=None)
 
     def reaches(self, severity: Severity) -> bool:
         """Whether any finding is at least this bad."""
         worst = self.worst()
-        return worst is not None and _ORDER.index(worst) >= _ORDER.index(severity)
+        return worst is not None and worst.rank >= severity.rank
 
     def unmet(self, required: Iterable[str]) -> list[str]:
         """Which of these programs are not met, or cannot be told to be."""
@@ -200,4 +198,4 @@ class _Count:
 
 
 def _worst_first(finding: dict[str, Any]) -> tuple[int, int, str, str]:
-    return -_ORDER.index(finding["severity"]), -finding["count"], finding["code"], finding.get("message", "")
+    return -Severity(finding["severity"]).rank, -finding["count"], finding["code"], finding.get("message", "")

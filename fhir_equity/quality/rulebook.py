@@ -16,7 +16,6 @@ from fhir_equity.quality.programs import Program
 from fhir_equity.tables import Row, Tables
 
 TABLE = "policies/rules.csv"
-_ORDER = list(Severity)
 
 
 class Rule(Struct, frozen=True):
@@ -54,7 +53,7 @@ def _rule(row: Row, changed: list[dict[str, Severity]]) -> Rule:
     """A row; where several programs change its severity, the worst stands."""
     wanted = [severities[row["rule"]] for severities in changed if row["rule"] in severities]
     try:
-        severity = max(wanted, key=_ORDER.index, default=Severity(row["severity"]))
+        severity = max(wanted, key=lambda each: each.rank, default=Severity(row["severity"]))
         limit, least = float(row["limit"] or 0), int(row["least"] or 1)
     except ValueError:
         raise TableError(f"{TABLE}, {row['rule']}: a severity or a number is none") from None
