@@ -36,10 +36,13 @@ FENCES = {
     "httpx": ("sync/",),
     "stamina": ("sync/",),
     "requests": ("sync/",),
+    "joserfc": ("sync/",),
+    "opentelemetry": ("sync/",),
     "sqlmodel": ("store/",),
     "sqlalchemy": ("store/",),
     "alembic": ("store/",),
     "psycopg": ("store/",),
+    "sqlcipher3": ("store/",),
     "jinja2": ("reports/",),
     "altair": ("reports/",),
     "vl_convert": ("reports/",),
@@ -58,6 +61,7 @@ FENCES = {
 HEAVY = (
     *("fhir", "sqlalchemy", "sqlmodel", "httpx", "starlette", "uvicorn", "jinja2", "altair", "vl_convert"),
     *("alembic", "psycopg", "typer", "click", "rich", "stamina", "pyspark", "pyarrow", "scipy", "lxml"),
+    *("joserfc", "cryptography", "sqlcipher3", "opentelemetry", "xlsxwriter", "numpy"),
 )
 
 

@@ -41,11 +41,11 @@ def _orphan(store: Store) -> None:
 
 def test_newer_store_is_refused(url: str, store: Store) -> None:
     with writing(store.engine) as opened:
-        opened.exec_driver_sql("UPDATE store_version SET version = 4")
+        opened.exec_driver_sql(f"UPDATE store_version SET version = {VERSION + 1}")  # noqa: S608 - a number
     with pytest.raises(StoreVersionError) as refused:
         Store(url)
     assert str(refused.value) == (
-        "the store has layout 4, newer than this program knows (3); install a newer fhir-equity"
+        f"the store has layout {VERSION + 1}, newer than this program knows ({VERSION}); install a newer fhir-equity"
     )
     assert refused.value.exit_code == 2
 

@@ -1,0 +1,50 @@
+"""The tables of the store, as SQLModel declares them, a file for each matter. Bulk work goes through their Core tables.
+
+The scripts in `migrations` make them; a test holds both to be the same.
+
+Answers are append-only. Received values and origins are interned: an answer is a member, a received
+value, an origin and the event it was part of, first seen on a date; seeing it again adds a sighting.
+Only `first_seen` may change: it moves back when an older file comes later.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_equity.store.schema.answers import Beaten, ReceivedValue, StoredAnswer, StoredOrigin, StoredResolution
+from fhir_equity.store.schema.findings import Quarantined, Settled, StoredFinding, StoredFrame, StoredLoss
+from fhir_equity.store.schema.hie import Cursor, JournalEntry, Link, Written
+from fhir_equity.store.schema.members import MemberIdentifier, StoredMember
+from fhir_equity.store.schema.runs import Artefact, Run, Sighting, StoreVersion
+
+__all__ = [
+    "VERSION",
+    "Artefact",
+    "Beaten",
+    "Cursor",
+    "JournalEntry",
+    "Link",
+    "MemberIdentifier",
+    "Quarantined",
+    "ReceivedValue",
+    "Run",
+    "Settled",
+    "Sighting",
+    "StoreVersion",
+    "StoredAnswer",
+    "StoredFinding",
+    "StoredFrame",
+    "StoredLoss",
+    "StoredMember",
+    "StoredOrigin",
+    "StoredResolution",
+    "Written",
+    "core",
+]
+
+VERSION = 4  # the layout; each one has its script in `migrations`
+
+
+def core(model: Any) -> Any:
+    """The Core table of a model, for bulk statements."""
+    return model.__table__
