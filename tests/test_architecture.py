@@ -35,7 +35,8 @@ FENCES = {
     "lxml": ("adapters/fhir/",),
     "httpx": ("sync/",),
     "stamina": ("sync/",),
-    "requests": ("sync/",),
+    "requests": ("sync/session.py",),
+    "urllib3": ("sync/session.py",),
     "joserfc": ("sync/",),
     "opentelemetry": ("sync/",),
     "sqlmodel": ("store/",),
@@ -61,7 +62,7 @@ FENCES = {
 HEAVY = (
     *("fhir", "sqlalchemy", "sqlmodel", "httpx", "starlette", "uvicorn", "jinja2", "altair", "vl_convert"),
     *("alembic", "psycopg", "typer", "click", "rich", "stamina", "pyspark", "pyarrow", "scipy", "lxml"),
-    *("joserfc", "cryptography", "sqlcipher3", "opentelemetry", "xlsxwriter", "numpy"),
+    *("joserfc", "cryptography", "requests", "urllib3", "sqlcipher3", "opentelemetry", "xlsxwriter", "numpy"),
 )
 
 

@@ -202,3 +202,30 @@ def test_a_token_variable_without_a_token(monkeypatch: pytest.MonkeyPatch, value
 )
 def test_the_file_of_a_store(url: str, file: str | None) -> None:
     assert StoreSettings(url=url).file == (None if file is None else Path(file))
+
+
+def test_files_of_an_hie_are_taken_from_the_folder_of_the_file(tmp_path: Path) -> None:
+    text = '[hie.north]\nurl = "https://north.example"\n[hie.north.smart]\nclient_id = "c"\nkey_file = "k.jwks"\n'
+    text += '[hie.north.tls]\nca_file = "ca.pem"\ncertificate_file = "/etc/c.pem"\n'
+    hie = load(written(tmp_path, text)).hie_named("north")
+    assert hie.smart is not None
+    assert hie.smart.key_file == tmp_path / "k.jwks"
+    assert (hie.tls.ca_file, hie.tls.certificate_file) == (tmp_path / "ca.pem", Path("/etc/c.pem"))
+    assert hie.tls.key_file is hie.token_file is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ('token_env = "T"\n[hie.x.basic]\nusername = "u"', "three ways to log in"),
+        ('[hie.x.basic]\nusername = "u"\n[hie.x.smart]\nclient_id = "c"\nkey_file = "k"', "three ways to log in"),
+        ('[hie.x.tls]\nkey_file = "k"', "needs a certificate_file"),
+        ('[hie.x.basic]\nusername = "u:p"', "username"),
+        ('[hie.x.smart]\nclient_id = "c"\nkey_file = "k"\ntoken_url = "http://login.example"', "plain http is refused"),
+        ('[hie.x.smart]\nclient_id = "c"\nkey_file = "k"\nalgorithm = "none"', "algorithm"),
+        ("[hie.x.limits]\nconnections = 0", "connections"),
+    ],
+)
+def test_log_ins_that_make_no_sense(tmp_path: Path, words: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        load(written(tmp_path, f'[hie.x]\nurl = "https://x.example"\n{words}\n'))

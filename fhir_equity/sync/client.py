@@ -19,6 +19,7 @@ from fhir_equity.errors import RemoteContentError, RemoteError, UsageError
 from fhir_equity.settings import HieSettings
 from fhir_equity.sync.search import Params, matches, next_page, query
 from fhir_equity.sync.transport import MEDIA_TYPE, Reply, Request, Transport, UnavailableError
+from fhir_equity.sync.wire import Wire
 
 PAGES = 10_000
 
@@ -61,13 +62,15 @@ class Versioned(Struct, frozen=True):
 class Client:
     """A connection to the endpoint that `settings` describe; use it as a context manager.
 
-    Safe to use from several threads. Raises UsageError for settings that cannot be used.
+    `wire` takes the place of the library that the settings name, such as a `SessionWire` around a
+    session with adapters of your own. Safe to use from several threads. Raises UsageError for settings
+    that cannot be used.
     """
 
-    def __init__(self, settings: HieSettings) -> None:
+    def __init__(self, settings: HieSettings, wire: Wire | None = None) -> None:
         self._base = settings.url
         self._page_size = settings.page_size
-        self._transport = Transport(settings)
+        self._transport = Transport(settings, wire)
         self._host = self._transport.host
 
     def __enter__(self) -> Self:

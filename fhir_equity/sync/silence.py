@@ -1,4 +1,4 @@
-"""Keep httpx and httpcore from logging our requests: they log addresses and headers, which hold ids.
+"""Keep the libraries that send from logging our requests: they log addresses and headers, which hold ids.
 
 A record of theirs is dropped while a request of ours is under way in the same thread or task; what
 the same libraries log for anybody else is left alone.
@@ -11,8 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# A filter of a logger does not reach its children, so each one that httpcore uses is named.
-_LOGGERS = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
+# A filter of a logger does not reach its children, so each one is named.
+_LOGGERS = (
+    *("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks"))),
+    *("hpack.hpack", "hpack.table"),  # every header of HTTP/2
+    *("urllib3.connection", "urllib3.connectionpool", "urllib3.response", "urllib3.util.retry"),
+)
 _sending = ContextVar("_sending", default=False)
 
 
@@ -26,7 +30,7 @@ for _name in _LOGGERS:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Nothing that httpx or httpcore logs inside is seen by any handler."""
+    """Nothing that these libraries log inside is seen by any handler."""
     before = _sending.set(True)
     try:
         yield

@@ -12,6 +12,12 @@ from fhir_equity.settings import HieSettings
 from fhir_equity.sync.client import Client
 
 
+@pytest.fixture(autouse=True)
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token for whoever asks an endpoint that is not on this machine."""
+    monkeypatch.setenv("EQUITY_LOGIN", "t0ken")
+
+
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Nothing sleeps; how long it would have."""
@@ -28,5 +34,5 @@ def hie(waits: list[float]) -> Iterator[respx.MockRouter]:
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    with Client(HieSettings(url="https://hie.example/fhir")) as made:
+    with Client(HieSettings(url="https://hie.example/fhir", token_env="EQUITY_LOGIN")) as made:
         yield made

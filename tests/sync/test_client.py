@@ -44,7 +44,7 @@ def test_read(hie: respx.MockRouter, client: Client) -> None:
     request = sent(hie)[0]
     assert request.headers["accept"] == "application/fhir+json"
     assert request.headers["user-agent"] == "fhir-equity"
-    assert "authorization" not in request.headers
+    assert request.headers["authorization"] == "Bearer t0ken"
 
 
 def test_read_takes_the_tag_from_the_resource_where_no_header_has_it(hie: respx.MockRouter, client: Client) -> None:
@@ -159,7 +159,7 @@ def test_without_a_usable_retry_after_the_wait_grows(hie: respx.MockRouter, clie
 def test_attempts_come_from_the_settings(hie: respx.MockRouter, attempts: int) -> None:
     hie.get(f"{BASE}/metadata").mock(return_value=answer(503))
     with (
-        Client(HieSettings(url=BASE, attempts=attempts)) as client,
+        Client(HieSettings(url=BASE, token_env="EQUITY_LOGIN", attempts=attempts)) as client,
         pytest.raises(RemoteError, match=r"^hie\.example answered 503$"),
     ):
         client.capability()
@@ -202,7 +202,7 @@ def test_search_is_posted_and_paged(hie: respx.MockRouter, client: Client) -> No
 
 def test_search_takes_its_page_size_from_settings_or_caller(hie: respx.MockRouter) -> None:
     hie.post(f"{BASE}/Patient/_search").mock(return_value=page())
-    with Client(HieSettings(url=BASE, page_size=7)) as client:
+    with Client(HieSettings(url=BASE, token_env="EQUITY_LOGIN", page_size=7)) as client:
         assert list(client.search("Patient", {})) == []
         assert list(client.search("Patient", {"_count": "2"})) == []
     assert [request.content for request in sent(hie)] == [b"_count=7", b"_count=2"]
@@ -306,7 +306,7 @@ def test_proxies_of_the_environment_are_for_others_only(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(httpx, "Client", watched)
     for url in (BASE, "http://127.0.0.1:1/fhir", "http://localhost:1", "http://[::1]:1"):
-        Client(HieSettings(url=url)).close()
+        Client(HieSettings(url=url, token_env="EQUITY_LOGIN")).close()
     assert seen == [True, False, False, False]
 
 

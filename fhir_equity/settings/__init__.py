@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import os
 import tomllib
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from fhir_equity.errors import UsageError
+from fhir_equity.settings.hie import BasicSettings, HieSettings, LimitSettings, SmartSettings, TlsSettings
+from fhir_equity.settings.strict import Strict
+
+__all__ = [
+    "AuditSettings",
+    "BasicSettings",
+    "HieSettings",
+    "LimitSettings",
+    "MappingSettings",
+    "PrivacySettings",
+    "Settings",
+    "SmartSettings",
+    "StoreSettings",
+    "TlsSettings",
+    "load",
+]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StoreSettings(_Strict):
+class StoreSettings(Strict):
     """``[store]``: where answers are kept. `url` is a file name or a SQLAlchemy URL of SQLite or PostgreSQL."""
 
     url: str = "equity.db"
@@ -37,83 +46,25 @@ class StoreSettings(_Strict):
         return Path(name) if scheme.startswith("sqlite") and name not in ("", ":memory:") else None
 
 
-class MappingSettings(_Strict):
+class MappingSettings(Strict):
     """``[mappings]``: the user's own tables, laid over the built-in ones."""
 
     overlay: Path | None = None
 
 
-class PrivacySettings(_Strict):
+class PrivacySettings(Strict):
     """``[privacy]``: where the pseudonym key is; default ``equity.key`` beside the store."""
 
     key_file: Path | None = None
 
 
-class AuditSettings(_Strict):
+class AuditSettings(Strict):
     """``[audit]``: what `audit` counts under when no program is named: names, or files ending in .toml."""
 
     programs: tuple[str, ...] = ("base",)
 
 
-class HieSettings(_Strict):
-    """``[hie.NAME]``: one FHIR endpoint to synchronise with.
-
-    `recipient` names the rule set of ``policies/release.toml``. `identifier_systems` are tried in
-    order to find a person. `us_core` is the version that Patients are written in, or ``none``.
-    `mode`: ``read-only`` never writes; ``contributor`` keeps our own Patients there; ``editor``
-    updates theirs. `unmatched` says what to do with a person the HIE does not know.
-    """
-
-    url: str
-    recipient: str = ""
-    partner: str = ""
-    identifier_systems: tuple[str, ...] = ()
-    us_core: str = "6.1.0"
-    omb: Literal["faithful", "rollup-1997"] = "faithful"
-    mode: Literal["read-only", "contributor", "editor"] = "read-only"
-    unmatched: Literal["create", "skip"] = "skip"
-    token_env: str = ""
-    token_file: Path | None = None
-    timeout: float = Field(default=30.0, gt=0)
-    attempts: int = Field(default=4, ge=1, le=20)
-    page_size: int = Field(default=100, ge=1, le=1000)
-
-    @field_validator("url")
-    @classmethod
-    def _safe(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("the URL must start with https://")
-        if parts.username or parts.password:
-            raise ValueError("credentials do not belong in the URL")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise ValueError("plain http is refused except on loopback; use https")
-        return url.rstrip("/")
-
-    def token(self) -> str:
-        """The bearer token from its file or environment variable; empty when none is configured.
-
-        Raises UsageError when one is configured and missing.
-        """
-        if self.token_file is not None:
-            try:
-                value = self.token_file.read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise UsageError(f"the token file cannot be read: {error.strerror}") from None
-            except UnicodeDecodeError:  # of which the message quotes the file
-                raise UsageError("the token file is not text") from None
-            if not value:
-                raise UsageError("the token file is empty")
-            return value
-        if self.token_env:
-            value = os.environ.get(self.token_env, "").strip()
-            if not value:
-                raise UsageError(f"the environment variable {self.token_env} is not set")
-            return value
-        return ""
-
-
-class Settings(_Strict):
+class Settings(Strict):
     """Everything equity.toml may say."""
 
     partner: str = ""
@@ -121,7 +72,7 @@ class Settings(_Strict):
     mappings: MappingSettings = MappingSettings()
     privacy: PrivacySettings = PrivacySettings()
     audit: AuditSettings = AuditSettings()
-    hie: dict[str, HieSettings] = {}
+    hie: dict[str, HieSettings] = Field(default_factory=dict)
 
     def hie_named(self, name: str) -> HieSettings:
         """The settings of one HIE. Raises UsageError when equity.toml has no ``[hie.NAME]``."""
@@ -179,9 +130,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
                     str(folder / name) if name.endswith(".toml") else name for name in settings.audit.programs
                 )
             ),
-            "hie": {
-                name: hie.model_copy(update={"token_file": place(hie.token_file)}) for name, hie in settings.hie.items()
-            },
+            "hie": {name: hie.anchored(folder) for name, hie in settings.hie.items()},
         }
     )
 
@@ -189,12 +138,3 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
 def _from_environment(settings: Settings, store: str | None) -> Settings:
     url = store or os.environ.get("FHIR_EQUITY_STORE") or settings.store.url
     return settings.model_copy(update={"store": StoreSettings(url=url)})
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
