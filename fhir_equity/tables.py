@@ -243,6 +243,24 @@ def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def fingerprint(overlay: Path | None = None) -> str:
+    """A digest over every built-in table and every one of the user's own: which tables a program decides by."""
+    digest = hashlib.sha256()
+    for base in (root(), *([overlay] if overlay is not None else [])):
+        for name, file in sorted(_files(base, "")):
+            digest.update(f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\0".encode())
+        digest.update(b"\1")
+    return digest.hexdigest()[:16]
+
+
+def _files(folder: Traversable, above: str) -> Iterator[tuple[str, Traversable]]:
+    for place in folder.iterdir():
+        if place.is_dir():
+            yield from _files(place, f"{above}{place.name}/")
+        elif place.name.endswith((".csv", ".toml")):
+            yield f"{above}{place.name}", place
+
+
 def own_tables(partner: str, overlay: Path | None = None) -> list[str]:
     """The CSV tables that a partner's own folders hold, built-in and in the user's overlay, sorted."""
     bases: list[Traversable] = [root(), *([overlay] if overlay is not None else [])]

@@ -229,3 +229,13 @@ def test_files_of_an_hie_are_taken_from_the_folder_of_the_file(tmp_path: Path) -
 def test_log_ins_that_make_no_sense(tmp_path: Path, words: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         load(written(tmp_path, f'[hie.x]\nurl = "https://x.example"\n{words}\n'))
+
+
+def test_who_acts_comes_from_the_environment_else_from_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "equity.toml").write_text('[trail]\nwho = "night job"\n')
+    monkeypatch.delenv("FHIR_EQUITY_WHO", raising=False)
+    assert load(tmp_path / "equity.toml").trail.who == "night job"
+    monkeypatch.setenv("FHIR_EQUITY_WHO", "x" * 300)
+    assert load(tmp_path / "equity.toml").trail.who == "x" * 200

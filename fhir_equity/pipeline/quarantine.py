@@ -127,7 +127,7 @@ class _Attempt:
     def _run(self, record: Held) -> RunWriter:
         whose = (record.partner, record.as_of)
         if whose not in self._runs:
-            self._runs[whose] = self._workspace.run(*whose)
+            self._runs[whose] = self._workspace.run(*whose, action="quarantine retry")
         return self._runs[whose]
 
     def end(self) -> Retried:

@@ -75,7 +75,7 @@ class _Run:
 
     def __init__(self, workspace: Workspace, partner: str, hie: str) -> None:
         self._workspace = workspace
-        self._writer: RunWriter = workspace.run(partner)
+        self._writer: RunWriter = workspace.run(partner, action="sync pull")
         self._artefact = self._writer.artefact(hie, "fhir")
         self._waiting: list[Record] = []
         self._count = 0

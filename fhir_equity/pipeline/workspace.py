@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from functools import cached_property, partial
@@ -17,7 +19,7 @@ from fhir_equity.privacy import Pseudonyms, key_from
 from fhir_equity.release import Release
 from fhir_equity.settings import Settings, StoreSettings
 from fhir_equity.survivorship import Policy, policy_from, resolve
-from fhir_equity.tables import Tables
+from fhir_equity.tables import Tables, fingerprint
 from fhir_equity.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # the store loads SQLAlchemy, which files alone do not need
@@ -34,6 +36,14 @@ def software() -> str:
         return f"fhir-equity {version('fhir-equity')}"
     except PackageNotFoundError:  # run from a folder that was never installed
         return "fhir-equity (not installed)"
+
+
+def _user() -> str:
+    """The user of the operating system who runs this."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        return f"user {os.getuid()}"
 
 
 class Workspace:
@@ -89,17 +99,30 @@ class Workspace:
     def store(self) -> Store:
         """The store, opened (and made) on first use."""
         if self._store is None:
-            from fhir_equity.store import Store
+            from fhir_equity.store import Signature, Store
 
-            self._store = Store(self.settings.store.url)
+            who = self.settings.trail.who or _user()
+            self._store = Store(self.settings.store.url, Signature(who, self.versions))
         return self._store
 
-    def run(self, partner: str, as_of: str = "", inputs: str = "") -> RunWriter:
-        """Begin a run of a partner in the store, or go on with an interrupted one of the same `inputs`."""
+    def versions(self) -> dict[str, str]:
+        """What decides what is done: this program, its policies, and the digest of all its tables."""
+        return {
+            "software": software(),
+            "survivorship": self.policy.version,
+            "release": self.release.version,
+            "tables": fingerprint(self.settings.mappings.overlay),
+        }
+
+    def run(self, partner: str, as_of: str = "", inputs: str = "", action: str = "ingest") -> RunWriter:
+        """Begin a run of a partner in the store, or go on with an interrupted one of the same `inputs`.
+
+        `action` is what the trail calls it.
+        """
         from fhir_equity.store import Judge
 
         judge = Judge(self.policy.version, partial(self.resolutions, partner))
-        return self.store.run(partner, as_of or self.as_of, software(), self.pseudonyms, inputs, judge)
+        return self.store.run(partner, as_of or self.as_of, software(), self.pseudonyms, inputs, judge, action)
 
     @property
     def has_store(self) -> bool:

@@ -27,8 +27,11 @@ __all__ = [
     "SmartSettings",
     "StoreSettings",
     "TlsSettings",
+    "TrailSettings",
     "load",
 ]
+
+WHO = 200  # characters of a name on the trail
 
 
 class StoreSettings(Strict):
@@ -64,6 +67,12 @@ class AuditSettings(Strict):
     programs: tuple[str, ...] = ("base",)
 
 
+class TrailSettings(Strict):
+    """``[trail]``: who acts, where the user of the operating system does not say it (a service, a container)."""
+
+    who: str = Field(default="", max_length=WHO)
+
+
 class Settings(Strict):
     """Everything equity.toml may say."""
 
@@ -72,6 +81,7 @@ class Settings(Strict):
     mappings: MappingSettings = MappingSettings()
     privacy: PrivacySettings = PrivacySettings()
     audit: AuditSettings = AuditSettings()
+    trail: TrailSettings = TrailSettings()
     hie: dict[str, HieSettings] = Field(default_factory=dict)
 
     def hie_named(self, name: str) -> HieSettings:
@@ -137,4 +147,5 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
 
 def _from_environment(settings: Settings, store: str | None) -> Settings:
     url = store or os.environ.get("FHIR_EQUITY_STORE") or settings.store.url
-    return settings.model_copy(update={"store": StoreSettings(url=url)})
+    who = os.environ.get("FHIR_EQUITY_WHO") or settings.trail.who
+    return settings.model_copy(update={"store": StoreSettings(url=url), "trail": TrailSettings(who=who[:WHO])})

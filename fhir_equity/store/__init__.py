@@ -2,7 +2,7 @@
 
 A `Store` is opened by URL or file name; `run` writes, `people` reads back what decisions are made
 from, `history` the past of one member, `quarantine` what could not be read, `hie` holds what
-synchronising needs to remember.
+synchronising needs to remember, `disclosures` who was told what, `trail` who did what.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ from collections.abc import Callable, Iterator
 from fhir_equity.store.answers import Record
 from fhir_equity.store.connection import open_engine
 from fhir_equity.store.control_numbers import control_numbers
+from fhir_equity.store.disclosures import Disclosure, Disclosures
 from fhir_equity.store.hie import HieMemory
 from fhir_equity.store.history import Found, History, Place, Sent
 from fhir_equity.store.ingest import RunWriter, Written
 from fhir_equity.store.people import People, Person
 from fhir_equity.store.quarantine import Held, Quarantine, Selection
 from fhir_equity.store.resolutions import Judge
+from fhir_equity.store.trail import Signature, Trail
 
 __all__ = [
+    "Disclosure",
     "Found",
     "Held",
     "Judge",
@@ -29,16 +32,25 @@ __all__ = [
     "RunWriter",
     "Selection",
     "Sent",
+    "Signature",
     "Store",
     "Written",
 ]
 
 
-class Store:
-    """One store. Raises StoreError, StoreLockedError, StoreVersionError, UsageError on opening."""
+_UNSIGNED = Signature()
 
-    def __init__(self, url: str) -> None:
+
+class Store:
+    """One store. `signature` says on the trail who uses it, and with what.
+
+    Raises StoreError, StoreLockedError, StoreVersionError, UsageError on opening.
+    """
+
+    def __init__(self, url: str, signature: Signature = _UNSIGNED) -> None:
         self.engine = open_engine(url)
+        self.trail = Trail(self.engine, signature)
+        self.disclosures = Disclosures(self.engine)
         self.people = People(self.engine)
         self.quarantine = Quarantine(self.engine)
         self.history = History(self.engine)
@@ -51,14 +63,17 @@ class Store:
         pseudonym: Callable[[str, str], str],
         inputs: str = "",
         judge: Judge | None = None,
+        action: str = "ingest",
     ) -> RunWriter:
         """Begin a run of one partner, or go on with one that was interrupted.
 
         `as_of` is the ISO date that new answers are first seen on. `inputs` is the digest of what will be
         read, and how: an unfinished run of the same goes on. Without it every run is a new one. `judge`
-        decides which answers win; without one that is not kept.
+        decides which answers win; without one that is not kept. `action` is what the trail calls it.
         """
-        return RunWriter(self.engine, partner, as_of, software, pseudonym, inputs, judge)
+        return RunWriter(
+            self.engine, partner, as_of, software, pseudonym, inputs, judge, trail=self.trail, action=action
+        )
 
     def hie(self, name: str) -> HieMemory:
         """What is remembered about one HIE: links, plans, what we wrote, how far we pulled."""

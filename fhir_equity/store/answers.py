@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -66,10 +67,14 @@ def _parts(origin: Origin) -> dict[str, str]:
 
 
 class Changed(Struct, frozen=True):
-    """How many answers are new, and everything that the members have stated for whom anything changed."""
+    """How many answers are new, and everything that the members have stated for whom anything changed.
+
+    `matters` is how many members have a new answer about each matter.
+    """
 
     new: int
     stated: dict[int, list[Stated]]
+    matters: dict[str, int] = {}
 
 
 def write_answers(
@@ -105,7 +110,9 @@ def write_answers(
         return Changed(0, {})
     dated = {who: (known[0], known[1], as_of) if who in earlier else known for who, known in stored.items()}
     dated |= {identity: (number, row["matter"], as_of) for number, (identity, row) in enumerate(new.items(), first)}
-    return Changed(len(new), _stated(dated, {identity[0] for each in (new, earlier) for identity in each}))
+    whose = {(identity[0], row["matter"]) for identity, row in new.items()}
+    stated = _stated(dated, {identity[0] for each in (new, earlier) for identity in each})
+    return Changed(len(new), stated, Counter(matter for _, matter in whose))
 
 
 def _stated(stored: Mapping[Identity, Known], members: Container[int]) -> dict[int, list[Stated]]:

@@ -11,8 +11,7 @@ from sqlalchemy import Connection, Engine, and_, bindparam, delete, func, select
 from sqlmodel import Field, SQLModel
 
 from fhir_equity.store.connection import reading, writing
-from fhir_equity.store.ingest import now
-from fhir_equity.store.rows import upsert
+from fhir_equity.store.rows import now, upsert
 from fhir_equity.store.schema import Cursor, JournalEntry, Link, core
 from fhir_equity.store.schema import Written as WrittenRow
 

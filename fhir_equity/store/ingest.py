@@ -7,15 +7,14 @@ that nobody interrupted, row by row. Whoever finds that another process moved on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, field
 from sqlalchemy import Connection, Engine, select, update
 
 from fhir_equity.model import Finding, Frame, Loss, Rejected
-from fhir_equity.store.answers import Interned, Record, write_answers
+from fhir_equity.store.answers import Changed, Interned, Record, write_answers
 from fhir_equity.store.backend import UnstorableError
 from fhir_equity.store.connection import writing
 from fhir_equity.store.members import recall, settle
@@ -31,6 +30,7 @@ from fhir_equity.store.rows import (
     insert_new,
     insert_one,
     loss_row,
+    now,
     slices,
 )
 from fhir_equity.store.schema import (
@@ -44,6 +44,8 @@ from fhir_equity.store.schema import (
     StoredLoss,
     core,
 )
+from fhir_equity.store.tally import TOPIC, add_to_tally, split, tally
+from fhir_equity.store.trail import BEGUN, DONE, Trail
 from fhir_equity.store.watch import Noticed, Watch
 
 MOST = 50_000  # values remembered within a run; beyond that it starts afresh, so memory has a bound
@@ -75,8 +77,13 @@ class RunWriter:
         pseudonym: Callable[[str, str], str],
         inputs: str = "",
         judge: Judge | None = None,
+        *,
+        trail: Trail,
+        action: str = "ingest",
     ) -> None:
         self._engine = engine
+        self._trail = trail
+        self._action = action
         self._partner = partner
         self._as_of = as_of
         self._pseudonym = pseudonym
@@ -88,7 +95,10 @@ class RunWriter:
         self.written = Written()
         with writing(engine) as connection:
             who = {"partner": partner, "as_of": as_of, "software": software, "inputs": inputs}
-            self.id = unfinished(connection, who) or insert_one(connection, Run, started=now(), **who)
+            self.id = unfinished(connection, who)
+            if not self.id:
+                self.id = insert_one(connection, Run, started=now(), **who)
+                self._record(connection, BEGUN, {})
 
     def artefact(self, name: str, format_: str, *, families: bool = False) -> int:
         """Begin an input; returns its id for `add` and `close`. `families`: it has its dependents' subscribers."""
@@ -118,11 +128,19 @@ class RunWriter:
         self.written.count(findings)
 
     def finish(self) -> Written:
-        """End the run."""
+        """End the run, on the trail too."""
         table = core(Run)
         with writing(self._engine) as connection:
             connection.execute(update(table).where(table.c.id == self.id).values(finished=now()))
+            self._record(connection, DONE, tally(connection, self.id))
         return self.written
+
+    def _record(self, connection: Connection, outcome: str, counts: Mapping[str, int]) -> None:
+        about: dict[str, str | int] = {"run": self.id, "partner": self._partner, "as_of": self._as_of}
+        plain, topics = split(counts)
+        self._trail.record(
+            self._action, connection=connection, outcome=outcome, about=about, counts=plain, topics=topics
+        )
 
     def add(
         self,
@@ -191,6 +209,7 @@ class RunWriter:
             losses = () if progress is not None and progress.same else chunk.all_losses()
             self._log(connection, chunk, noticed.findings, losses)
             quarantined = self._quarantine(connection, chunk.artefact, chunk.rejected)
+            add_to_tally(connection, self.id, chunk.counts(len(new), answers, quarantined))
         self._interned, self._resolutions = interned, resolutions
         self._learn(chunk, noticed)
         self.written.members += len(new)
@@ -237,14 +256,15 @@ class _Chunk(Struct, frozen=True):
         parts = (self.records, self.rejected, self.findings, self.losses, self.frames)
         return sum(len(part) for part in parts)
 
+    def counts(self, new: int, answers: Changed, quarantined: int) -> dict[str, int]:
+        """What it adds to the tally of its run."""
+        met = {"members": len(self.records), "rejected": len(self.rejected), "settled": len(self.settled)}
+        made = {"new_members": new, "new_answers": answers.new, "newly_quarantined": quarantined}
+        return met | made | {f"{TOPIC}{matter}": many for matter, many in answers.matters.items()}
+
     def all_findings(self) -> list[Finding]:
         found = [finding for record in self.records for finding in record.findings]
         return [*self.findings, *found, *(item.finding for item in self.rejected)]
 
     def all_losses(self) -> list[Loss]:
         return [*self.losses, *(loss for record in self.records for loss in record.member.losses)]
-
-
-def now() -> str:
-    """The time as the store writes it: ISO, UTC, seconds."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -20,6 +21,11 @@ T = TypeVar("T")
 _NOWHERE = Locator("")
 
 encode = msgspec.json.Encoder().encode
+
+
+def now() -> str:
+    """The time as the store writes it: ISO, UTC, seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def digest(value: bytes) -> str:

@@ -42,7 +42,7 @@ def test_what_nothing_happened_to(whole: tuple[Rows, int], new_url: Callable[[],
     assert most > 150
     assert {name for name, found in rows.items() if not found} <= {
         *("control_number", "cursor", "journal", "link", "plan", "settled", "written"),
-        *("beaten", "resolution", "loss"),
+        *("beaten", "resolution", "loss", "disclosure"),
     }
     url = new_url()
     load(url, folder)

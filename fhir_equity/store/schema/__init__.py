@@ -16,6 +16,7 @@ from fhir_equity.store.schema.findings import Quarantined, Settled, StoredFindin
 from fhir_equity.store.schema.hie import Cursor, JournalEntry, Link, Written
 from fhir_equity.store.schema.members import MemberIdentifier, StoredMember
 from fhir_equity.store.schema.runs import Artefact, Run, Sighting, StoreVersion
+from fhir_equity.store.schema.trail import StoredDisclosure, TrailEntry, TrailHead
 
 __all__ = [
     "VERSION",
@@ -32,12 +33,15 @@ __all__ = [
     "Sighting",
     "StoreVersion",
     "StoredAnswer",
+    "StoredDisclosure",
     "StoredFinding",
     "StoredFrame",
     "StoredLoss",
     "StoredMember",
     "StoredOrigin",
     "StoredResolution",
+    "TrailEntry",
+    "TrailHead",
     "Written",
     "core",
 ]

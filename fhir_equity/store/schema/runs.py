@@ -19,7 +19,7 @@ class Run(SQLModel, table=True):
     """One ingest or pull. `finished` is empty while it goes on or after it was killed.
 
     `inputs` is the digest of what it reads and how, empty where that cannot be read a second time: the
-    next run of the same goes on where this one stopped.
+    next run of the same goes on where this one stopped. `written` is what it wrote so far, a JSON object of counts.
     """
 
     __tablename__ = "run"
@@ -30,6 +30,7 @@ class Run(SQLModel, table=True):
     finished: str = ""
     software: str
     inputs: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    written: str = Field(default="{}", sa_column_kwargs={"server_default": "{}"})
 
 
 class Artefact(SQLModel, table=True):

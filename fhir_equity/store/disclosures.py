@@ -1,0 +1,132 @@
+"""Who was told what about whom: one record for each member, recipient, transmission and rule, written beforehand.
+
+Write down what is intended, then send, then settle: what was interrupted in between stays ``intended``,
+which is a disclosure until somebody knows better. Topics only, never what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection, Engine, bindparam, select, update
+
+from fhir_equity.store.connection import reading, writing
+from fhir_equity.store.rows import insert_all, now, slices
+from fhir_equity.store.schema import StoredDisclosure, core
+
+INTENDED, SENT, VERIFIED, FAILED, RECALLED = STATES = ("intended", "sent", "verified", "failed", "recalled")
+
+
+class Disclosure(Struct, frozen=True):
+    """What a transmission tells a recipient about a member under one rule.
+
+    `transmission` names a plan, a run or a file's digest: whatever is one act of sending. `purpose`, `basis`
+    (the legal one, or an agreement) and `rule` are those of `policies/release.toml`, whose version is `policy`.
+    `topics` are topics or matters. `state` is one of `STATES`; ``failed`` says that nothing arrived.
+    """
+
+    pseudonym: str
+    partner: str
+    recipient: str
+    transmission: str
+    purpose: str
+    basis: str
+    topics: tuple[str, ...]
+    rule: str
+    policy: str
+    intended_at: str = ""
+    state: str = INTENDED
+    settled_at: str = ""
+
+
+class Disclosures:
+    """The account of disclosures. Every method raises StoreError, StoreLockedError, StoreUnavailableError."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def intend(self, disclosures: Iterable[Disclosure], *, connection: Connection | None = None) -> int:
+        """Write down what is about to be sent; returns how many records are new.
+
+        In the open write transaction of `connection` where one is given. What is written down already
+        under this transmission, member and rule keeps its date and its state, but for a ``failed`` one, which
+        is tried again.
+        """
+        if connection is not None:
+            return _intend(connection, list(disclosures))
+        with writing(self._engine) as own:
+            return _intend(own, list(disclosures))
+
+    def settle(
+        self,
+        transmission: str,
+        state: str,
+        pseudonyms: Sequence[str] | None = None,
+        *,
+        connection: Connection | None = None,
+    ) -> int:
+        """Say what became of a transmission, about these members or about all; returns how many records say so now.
+
+        Raises ValueError for a state that is none.
+        """
+        if state not in STATES:
+            raise ValueError(f"a disclosure is {', '.join(STATES)}")
+        if connection is not None:
+            return _settle(connection, transmission, state, pseudonyms)
+        with writing(self._engine) as own:
+            return _settle(own, transmission, state, pseudonyms)
+
+    def of(self, pseudonym: str) -> list[Disclosure]:
+        """Everything that was disclosed about one member, oldest first."""
+        return self._selected("pseudonym", pseudonym)
+
+    def in_transmission(self, transmission: str) -> list[Disclosure]:
+        """What one transmission disclosed, in the order in which it was written down."""
+        return self._selected("transmission", transmission)
+
+    def _selected(self, column: str, value: str) -> list[Disclosure]:
+        table = core(StoredDisclosure)
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(table).where(table.c[column] == value).order_by(table.c.id))
+            return [_disclosure(dict(row)) for row in rows.mappings()]
+
+
+def _intend(connection: Connection, disclosures: Sequence[Disclosure]) -> int:
+    table = core(StoredDisclosure)
+    rows = {(each.transmission, each.pseudonym, each.rule): each for each in disclosures}
+    query = select(table.c.transmission, table.c.pseudonym, table.c.rule, table.c.state, table.c.id)
+    known: dict[tuple[str, str, str], tuple[str, int]] = {}
+    for transmission in {each.transmission for each in disclosures}:
+        whose = sorted({each.pseudonym for each in disclosures if each.transmission == transmission})
+        for some in slices(whose):
+            found = query.where(table.c.transmission == transmission, table.c.pseudonym.in_(some))
+            known |= {(a, b, c): (state, number) for a, b, c, state, number in connection.execute(found)}
+    again = [known[key][1] for key in rows if key in known and known[key][0] == FAILED]
+    for numbers in slices(again):
+        connection.execute(update(table).where(table.c.id.in_(numbers)).values(state=INTENDED, settled_at=""))
+    new = [_row(each) for key, each in rows.items() if key not in known]
+    insert_all(connection, StoredDisclosure, new)
+    return len(new)
+
+
+def _settle(connection: Connection, transmission: str, state: str, pseudonyms: Sequence[str] | None) -> int:
+    table = core(StoredDisclosure)
+    change = update(table).where(table.c.transmission == transmission).values(state=state, settled_at=now())
+    if pseudonyms is None:
+        return int(connection.execute(change).rowcount)
+    one = change.where(table.c.pseudonym == bindparam("whose"))
+    return sum(int(connection.execute(one, {"whose": each}).rowcount) for each in pseudonyms)
+
+
+def _row(each: Disclosure) -> dict[str, Any]:
+    names = ("pseudonym", "partner", "recipient", "transmission", "purpose", "basis", "rule", "policy")
+    row = {name: getattr(each, name) for name in names}
+    state = {"intended_at": each.intended_at or now(), "state": INTENDED, "settled_at": ""}
+    return row | {"topics": " ".join(each.topics)} | state
+
+
+def _disclosure(row: Mapping[str, Any]) -> Disclosure:
+    told = {name: row[name] for name in Disclosure.__struct_fields__ if name != "topics"}
+    return Disclosure(**told, topics=tuple(row["topics"].split()))
