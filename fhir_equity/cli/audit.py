@@ -12,7 +12,7 @@ from fhir_equity.errors import UsageError
 from fhir_equity.model import Severity
 from fhir_equity.pipeline.audit import Audit
 from fhir_equity.pipeline.audit import audit as verb
-from fhir_equity.quality.census import STRATA
+from fhir_equity.quality.strata import STRATA
 from fhir_equity.reports.html import write_html
 from fhir_equity.reports.text import summary
 
@@ -24,7 +24,10 @@ def audit(
     ] = None,
     partner: Annotated[str, typer.Option(help="Whose data this is.")] = "",
     format_: Annotated[str, typer.Option("--format", help="Do not recognise the format, take this one.")] = "",
-    by: Annotated[list[str] | None, typer.Option(help=f"Strata: {', '.join(STRATA)}. May be repeated.")] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Strata: {', '.join(STRATA)}; several at once with commas. May be repeated."),
+    ] = None,
     program: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME|FILE", help="Count as this program does (default base). May be repeated."),

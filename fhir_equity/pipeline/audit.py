@@ -6,21 +6,22 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from fhir_equity.errors import UsageError
 from fhir_equity.model import Event, Meaning, Member, Received, Severity
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
 from fhir_equity.pipeline.workers import Job, count_together
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.privacy import Pseudonyms
-from fhir_equity.quality.census import STRATA, Census
+from fhir_equity.quality.census import Census
 from fhir_equity.quality.document import SCHEMA, body
-from fhir_equity.quality.inspection import Inspection
+from fhir_equity.quality.inspection import Inspection, kept
 from fhir_equity.quality.programs import Program, programs_from
+from fhir_equity.quality.strata import Strata, Stratum
 from fhir_equity.quality.tally import Counting, Tally
 
 
@@ -58,13 +59,10 @@ def audit(
 ) -> Audit:
     """Audit files, or the store when no path is given.
 
-    `by` names strata (partner, coverage, relationship, state), `programs` what is counted under: names
-    or files (``*.toml``), those of the settings where there are none. Large plain files are counted by
-    `workers` processes; the result is the same. Raises UsageError.
+    `by` names strata (`STRATA`), several at once with commas between them; `programs` says what is counted
+    under: names or files (``*.toml``), those of the settings where there are none. Large plain files are
+    counted by `workers` processes; the result is the same. Raises UsageError.
     """
-    unknown = set(by) - set(STRATA)
-    if unknown:
-        raise UsageError(f"there is no stratum {', '.join(sorted(unknown))}; there are: {', '.join(STRATA)}")
     named = tuple(programs) or workspace.settings.audit.programs
     chosen = programs_from(workspace.vocabulary().tables, named)
     count = _Count(workspace, by, chosen, workers)
@@ -84,8 +82,9 @@ class _Count:
         self._workers = workers
         self._key = secrets.token_bytes(32)  # for this run only
         self._inspection = Inspection(programs, workspace.vocabulary(), workspace.as_of)
-        words = self._inspection.words
-        self._census = Census(Pseudonyms(self._key), workspace.matter_of, workspace.as_of, self._by, words)
+        self._strata = Strata(by, workspace.vocabulary().tables, workspace.as_of)
+        words = kept(self._strata, self._inspection)
+        self._census = Census(Pseudonyms(self._key), workspace.matter_of, workspace.as_of, words)
 
     def files(
         self, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
@@ -149,6 +148,7 @@ class _Count:
         codes = self._workspace.vocabulary().codes
         matters = list(dict.fromkeys(topic.matter for topic in codes.topics.values()))
         counted = body(whole, matters)
+        groups = counted["views"]["detailed"]
         languages = {code for t in counted["topics"].values() for code in t.get("values", {})}
         return {
             "schema": SCHEMA,
@@ -165,6 +165,9 @@ class _Count:
                 for (rule, relationship), count in sorted(self._census.losses().items())
             ],
             "languages": {code: known.display for code in sorted(languages) if (known := codes.language(code))},
+            "groups": {
+                code: {"group": codes.cdcrec[code]["display"], "category": codes.category_2024(code)} for code in groups
+            },
             "editions": {name: entry["edition"] for name, entry in codes.tables.sources["table"].items()},
         }
 
@@ -177,10 +180,10 @@ class _Count:
     def _meaning(self, partner: str) -> Callable[[Received], Meaning]:
         return self._workspace.vocabulary(partner).meaning
 
-    def _tallies(self) -> tuple[Tally, dict[tuple[tuple[str, str], ...], Tally]]:
+    def _tallies(self) -> tuple[Tally, dict[Stratum, Tally]]:
         whole: Tally = Counter()
-        strata: dict[tuple[tuple[str, str], ...], Tally] = {}
-        counting = Counting(self._workspace.vocabulary())
+        strata: dict[Stratum, Tally] = {}
+        counting = Counting(self._workspace.vocabulary(), self._workspace.as_of)
         for numbers, count in self._census.people.persons():
             profiles = [self._census.profiles[number] for number in numbers]
             places = [profile.stratum for profile in profiles]
@@ -188,12 +191,12 @@ class _Count:
             partner = places[0][0]
             resolutions = self._workspace.resolutions(partner, events)
             counting.add(whole, resolutions, count)
-            words = [place[1 + len(self._by) :] for place in places]
+            words = [place[1 + self._strata.size :] for place in places]
             self._inspection.add(words, partner, events, resolutions, self._meaning(partner), count)
-            for place, name in enumerate(self._by, start=1):
-                # A record that does not say it (a survey) does not take the person out of their stratum.
-                for value in {stratum[place] for stratum in places} - {""} or {"(none)"}:
-                    counting.add(strata.setdefault(((name, value),), Counter()), resolutions, count)
+            resolve = partial(self._workspace.resolutions, partner)
+            of_strata = [place[1 : 1 + self._strata.size] for place in places]
+            for stratum, counted in self._strata.places(of_strata, events, resolutions, resolve):
+                counting.add(strata.setdefault(stratum, Counter()), counted, count)
         return whole, strata
 
 

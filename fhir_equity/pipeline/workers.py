@@ -18,8 +18,9 @@ from fhir_equity.pipeline.reading import Failures, Input
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.census import Census
-from fhir_equity.quality.inspection import Inspection
+from fhir_equity.quality.inspection import Inspection, kept
 from fhir_equity.quality.programs import Program
+from fhir_equity.quality.strata import Strata
 from fhir_equity.settings import Settings
 
 
@@ -53,8 +54,10 @@ def count(job: Job, part: Range) -> Counted:
     with Workspace(job.settings, job.as_of) as workspace:
         (source,) = sources([job.path])
         adapter, context = adapter_named(job.format_), workspace.context(job.partner, job.format_)
-        words = Inspection(job.programs, workspace.vocabulary(), job.as_of).words
-        counted = Counted(Census(Pseudonyms(job.key), workspace.matter_of, job.as_of, job.by, words))
+        vocabulary = workspace.vocabulary()
+        strata = Strata(job.by, vocabulary.tables, job.as_of)
+        words = kept(strata, Inspection(job.programs, vocabulary, job.as_of))
+        counted = Counted(Census(Pseudonyms(job.key), workspace.matter_of, job.as_of, words))
         counted.census.begin(job.number, job.format_, families=adapter.families)
         try:
             for item in adapter.read(source, part, context):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from fhir_equity.model import Enrollment, Event, Finding, Loss, Meaning, Member, Origin, Received, Rejected
+from fhir_equity.model import Event, Finding, Loss, Meaning, Member, Origin, Received, Rejected
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.families import Families
 from fhir_equity.quality.households import Households
@@ -16,7 +16,6 @@ from fhir_equity.quality.repeats import repeats
 from fhir_equity.quality.rules import of_the_person, problems
 from fhir_equity.quality.tally import RACE
 
-STRATA = ("partner", "coverage", "relationship", "state")
 MOST_LOSSES = 10_000  # tuples of losses that wait to be counted
 
 # What is kept of a record beside what it says: words that become part of the stratum of its profile.
@@ -31,8 +30,8 @@ def no_words(_member: Member, _said: Iterable[tuple[Received, Origin]]) -> tuple
 class Census:
     """What was read, in little memory: people with their profiles, findings and losses by code.
 
-    `pseudonyms` have the key of the run, the same for all its workers; `by` names strata, `words` says
-    what else is kept of a record. Stored in a pickle, a census is only good for `take`.
+    `pseudonyms` have the key of the run, the same for all its workers; `words` says what is kept of a
+    record beside its partner. Stored in a pickle, a census is only good for `take`.
     """
 
     def __init__(
@@ -40,11 +39,9 @@ class Census:
         pseudonyms: Pseudonyms,
         matter_of: Callable[[str], str],
         as_of: str,
-        by: tuple[str, ...] = (),
         words: Words = no_words,
     ) -> None:
         self._pseudonyms = pseudonyms
-        self._by = by
         self._words = words
         self._as_of = as_of
         self._numbers: dict[str, Callable[[str], int]] = {}
@@ -159,17 +156,8 @@ class Census:
         return self._number(member.partner)(family) if family else 0
 
     def stratum(self, member: Member, said: Sequence[tuple[Received, Origin]] = ()) -> tuple[str, ...]:
-        """The partner, whose tables say what values mean, the value of each stratum, what else is kept."""
-        words = self._words(member, said)
-        if not self._by:
-            return (member.partner, *words)
-        values = {
-            "partner": member.partner,
-            "coverage": member.enrollment.coverage,
-            "relationship": _relationship(member.enrollment),
-            "state": member.address.state,
-        }
-        return (member.partner, *(values[name] for name in self._by), *words)
+        """The partner, whose tables say what values mean, and what is kept of a record."""
+        return (member.partner, *self._words(member, said))
 
     def finding(self, finding: Finding) -> None:
         """A finding that is no value's."""
@@ -212,9 +200,3 @@ class Census:
             for loss in losses:
                 self.lost(loss.rule, loss.relationship.value, count)
         self._lost.clear()
-
-
-def _relationship(enrollment: Enrollment) -> str:
-    if enrollment == Enrollment():
-        return ""
-    return "subscriber" if enrollment.subscriber else "dependent"

@@ -13,13 +13,22 @@ ALWAYS = (RACE, "language_spoken", "language_written")
 
 
 def body(tally: Tally, matters: Iterable[str]) -> dict[str, Any]:
-    """`population`, `topics` and `views` of one tally; each topic's states add up to the population."""
+    """`population`, `topics` and `views` of one tally; each topic's states add up to the population.
+
+    Of each topic: `states`, `methods`, `sources`, `ages` (whole years since the answer was collected, else
+    first seen; `undated` of them have no date of collection; both of those who answered), `provisional`,
+    and `detailed` (race and ethnicity) or `values` and `unmapped`. Of the views: `omb2024` with
+    `categories` (``any`` alone or in combination, ``alone``), `combinations` (most frequent first, they add up to
+    `multiracial_or_multiethnic`); ``alone``, `multiracial_or_multiethnic` and `without_category` add up to
+    `answered`. `omb1997` beside it from the same answers; `detailed` by CDCREC code, which `groups` of the
+    document names.
+    """
     seen = {key[1] for key in tally if key[0] == "state" and key[2] != State.UNKNOWN}
     shown = [matter for matter in matters if matter in ALWAYS or matter in seen]
     return {
         "population": tally[("population",)],
         "topics": {matter: _topic(tally, matter) for matter in shown},
-        "views": {"omb2024": _omb2024(tally), "omb1997": _omb1997(tally)},
+        "views": {"omb2024": _omb2024(tally), "omb1997": _omb1997(tally), "detailed": _under(tally, "group")},
     }
 
 
@@ -34,6 +43,8 @@ def _topic(tally: Tally, matter: str) -> dict[str, Any]:
     else:
         topic["values"] = _under(tally, "value", matter)
         topic["unmapped"] = tally[("unmapped", matter)]
+    topic["ages"] = dict(sorted(_under(tally, "age", matter).items()))
+    topic["undated"] = tally[("undated", matter)]
     topic["provisional"] = tally[("provisional", matter)]
     topic["sources"] = _sources(tally, matter)
     return topic
@@ -59,14 +70,24 @@ def _omb2024(tally: Tally) -> dict[str, Any]:
     return {
         "answered": tally[("omb2024", "answered")],
         "categories": {name: {"any": n, "alone": alone.get(name, 0)} for name, n in any_.items()},
+        "combinations": _combinations(tally),
         "multiracial_or_multiethnic": tally[("omb2024", "multiracial_or_multiethnic")],
         "without_category": tally[("omb2024", "without_category")],
     }
 
 
+def _combinations(tally: Tally) -> list[dict[str, Any]]:
+    """Several categories of one person, the most frequent first; together they are the multiracial."""
+    found = {key[2:]: n for key, n in tally.items() if key[:2] == ("omb2024", "combination") and n}
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return [{"categories": [*categories], "count": n} for categories, n in ordered]
+
+
 def _omb1997(tally: Tally) -> dict[str, Any]:
     return {
         "race": _under(tally, "omb1997", "race"),
+        "alone": _under(tally, "omb1997", "alone"),
+        "more_than_one_race": tally[("omb1997", "more_than_one_race")],
         "ethnicity": _under(tally, "omb1997", "ethnicity"),
         "bridged": tally[("omb1997", "bridged")],
         "cannot_be_bridged": tally[("omb1997", "cannot_be_bridged")],

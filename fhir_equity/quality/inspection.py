@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_equity.model import Event, Member, Origin, Received, Resolution, State
+from fhir_equity.quality.census import Words
 from fhir_equity.quality.measures import Measuring
 from fhir_equity.quality.people import Profile
 from fhir_equity.quality.plausible import Marks, Meant, Plausible
@@ -18,6 +19,7 @@ from fhir_equity.quality.programs import Program
 from fhir_equity.quality.results import result
 from fhir_equity.quality.rulebook import Rulebook
 from fhir_equity.quality.sources import Sources, Suspicion
+from fhir_equity.quality.strata import Strata
 from fhir_equity.quality.tally import Tally
 from fhir_equity.vocabulary import Vocabulary
 
@@ -100,6 +102,13 @@ class Inspection:
     def _where(self, found: Suspicion) -> str:
         words = [found.source, self._codes.topic(found.topic).label, found.month]
         return ", ".join(word for word in words if word)
+
+
+def kept(strata: Strata, inspection: Inspection) -> Words:
+    """What a census keeps of a record: the words of its strata, then those of the inspection."""
+    if not strata.size:
+        return inspection.words
+    return lambda member, said: (*strata.words(member), *inspection.words(member, said))
 
 
 def _answered(profile: Profile, meaning: Meant) -> bool:

@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from fhir_equity.model import Resolution, State
+from fhir_equity.quality.ages import Ages
 from fhir_equity.vocabulary import Vocabulary
+from fhir_equity.vocabulary.schema import OTHER_RACE
 
 RACE = "race_ethnicity"
 Tally = Counter[tuple[str, ...]]
@@ -18,9 +20,10 @@ _STATES = list(State)  # answered first, then by how much the state tells
 
 
 class Counting:
-    """Turns the resolutions of a person into counts; what a resolution counts for is found once."""
+    """Turns the resolutions of a person into counts on an ISO date; what a resolution counts for is found once."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, as_of: str) -> None:
+        self._ages = Ages(vocabulary.tables, as_of)
         self._schema = vocabulary.schema
         self._meaning = vocabulary.meaning
         topics = vocabulary.codes.topics.values()
@@ -56,6 +59,10 @@ class Counting:
             yield ("method", matter, resolution.winner.origin.method)
         if resolution.provisional:
             yield ("provisional", matter)
+        if resolution.state is State.ANSWERED:
+            yield ("age", matter, self._ages.band(resolution.winner))
+            if not resolution.winner.origin.collected_on:
+                yield ("undated", matter)
         if resolution.state is State.ANSWERED and matter != RACE:
             system = self._systems[matter]
             codes = {c.coding.code for m in resolution.meanings for c in m.concepts if c.coding.system == system}
@@ -86,13 +93,20 @@ class Counting:
             yield ("omb2024", "alone", new.categories[0])
         if len(new.categories) > 1:
             yield ("omb2024", "multiracial_or_multiethnic")
+            yield ("omb2024", "combination", *new.categories)
         if not new.categories:
             yield ("omb2024", "without_category")
         if new.detailed:
             yield ("detailed", RACE)
+        for code in self._schema.details(resolution.meanings):
+            yield ("group", code)
         old = self._schema.omb1997(resolution.meanings, standard)
         for race in old.race:
             yield ("omb1997", "race", race)
+        if len(old.race) + old.other_race == 1:
+            yield ("omb1997", "alone", *(old.race or (self._schema.races_1997[OTHER_RACE],)))
+        if len(old.race) + old.other_race > 1:
+            yield ("omb1997", "more_than_one_race")
         if old.ethnicity:
             yield ("omb1997", "ethnicity", old.ethnicity)
         for name in ("bridged", "cannot_be_bridged", "lost_multiracial", "other_race"):

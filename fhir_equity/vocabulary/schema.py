@@ -71,6 +71,10 @@ class Schemas:
         """Whether a CDCREC code says more than a minimum category of either standard."""
         return code not in self._minimum and code not in self.races_1997 and code not in self.ethnicities_1997
 
+    def details(self, meanings: Iterable[Meaning]) -> list[str]:
+        """The detailed groups (CDCREC codes) that were named, each once."""
+        return sorted({code for meaning in meanings for code in _cdcrec(meaning) if self.is_detail(code)})
+
     def _without_rollup(self, meaning: Meaning, codes: list[str], standard: str) -> list[str]:
         """Drop a White that only the 1997 roll-up of a MENA detail put there.
 

@@ -257,7 +257,7 @@ def test_the_order_of_files_changes_nothing(tmp_path: Path, look: Look) -> None:
         ),
         survey(tmp_path / "s.csv", [(1, "Korean"), (1, "Chinese"), (2, "White")]),
     ]
-    documents = [counted(look(*order, by=["state"])) for order in permutations(files)]
+    documents = [counted(look(*order, by=["state,age", "source,language"])) for order in permutations(files)]
     assert all(document == documents[0] for document in documents)
     assert documents[0]["population"] == 3
 
@@ -265,7 +265,7 @@ def test_the_order_of_files_changes_nothing(tmp_path: Path, look: Look) -> None:
 def test_files_and_store_give_the_same_numbers(look: Look, load: Callable[..., None]) -> None:
     folders = [FIXTURES / "people", FIXTURES / "broken"]
     load(*folders)
-    strata = ["partner", "coverage", "relationship", "state"]
+    strata = ["partner", "coverage,relationship", "state,county,age", "language", "source"]
     of_files, of_store = look(*folders, by=strata), look(by=strata)
     assert of_files.document["population"] > 5
     found = [f for f in of_store.document["findings"] if f["code"] not in ACROSS]

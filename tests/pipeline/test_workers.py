@@ -14,12 +14,13 @@ from tests.adapters.edi834.files import ADA, join
 from tests.adapters.edi834.test_ranges import sets
 from tests.benchmarks.generate_834 import file_of
 
+STRATA = ("relationship", "coverage,county,age", "language,month", "source")
 PROGRAMS = ("base", "rdm-style", "ldm-style", "tmsis", "masshealth")
 
 
 def counted(paths: list[Path], workers: int) -> tuple[dict[str, Any], list[str]]:
     workspace = Workspace(as_of="2026-01-01")
-    done = audit(workspace, paths, by=("relationship",), programs=PROGRAMS, workers=workers)
+    done = audit(workspace, paths, by=STRATA, programs=PROGRAMS, workers=workers)
     return {name: value for name, value in done.document.items() if name != "generated"}, done.failures
 
 

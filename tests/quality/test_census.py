@@ -45,8 +45,8 @@ def words(one: Member, said: Iterable[tuple[Received, Origin]]) -> tuple[str, ..
     return (one.birth_date[:4], str(sum(received is ENGLISH for received, _ in said)))
 
 
-def census(by: tuple[str, ...] = ()) -> Census:
-    return Census(Pseudonyms(KEY), str, "2026-01-01", by, words)
+def census() -> Census:
+    return Census(Pseudonyms(KEY), str, "2026-01-01", words)
 
 
 def meaning(received: Received) -> Meaning:
@@ -102,14 +102,14 @@ PEOPLE = st.lists(
 
 @given(PEOPLE, st.lists(st.integers(0, 12), max_size=3))
 def test_workers_count_what_one_counts(people: list[Member], cuts: list[int]) -> None:
-    alone, together = census(("coverage",)), census(("coverage",))
+    alone, together = census(), census()
     alone.begin(1, "edi834", families=True)
     together.begin(1, "edi834", families=True)
     for one in people:
         alone.add(one)
     edges = [0, *sorted(cuts), 12]
     for start, stop in pairwise(edges):
-        worker = census(("coverage",))
+        worker = census()
         worker.begin(1, "edi834", families=True)
         for one in people[start:stop]:
             worker.add(one)

@@ -6,16 +6,28 @@ from fhir_equity.quality.document import SCHEMA, body
 from fhir_equity.quality.tally import RACE, Tally
 
 EMPTY_VIEWS = {
-    "omb2024": {"answered": 0, "categories": {}, "multiracial_or_multiethnic": 0, "without_category": 0},
+    "omb2024": {
+        "answered": 0,
+        "categories": {},
+        "combinations": [],
+        "multiracial_or_multiethnic": 0,
+        "without_category": 0,
+    },
     "omb1997": {
         "race": {},
+        "alone": {},
+        "more_than_one_race": 0,
         "ethnicity": {},
         "bridged": 0,
         "cannot_be_bridged": 0,
         "lost_multiracial": 0,
         "other_race": 0,
     },
+    "detailed": {},
 }
+LANGUAGE = {
+    "states": {}, "methods": {}, "values": {}, "unmapped": 0, "ages": {}, "undated": 0, "provisional": 0, "sources": [],
+}  # fmt: skip
 MATTERS = (RACE, "language_spoken", "language_written", "gender_identity", "sex")
 
 
@@ -27,13 +39,11 @@ def test_nobody() -> None:
     assert body(Tally(), MATTERS) == {
         "population": 0,
         "topics": {
-            RACE: {"states": {}, "methods": {}, "detailed": 0, "provisional": 0, "sources": []},
-            "language_spoken": {
-                "states": {}, "methods": {}, "values": {}, "unmapped": 0, "provisional": 0, "sources": [],
+            RACE: {
+                "states": {}, "methods": {}, "detailed": 0, "ages": {}, "undated": 0, "provisional": 0, "sources": [],
             },
-            "language_written": {
-                "states": {}, "methods": {}, "values": {}, "unmapped": 0, "provisional": 0, "sources": [],
-            },
+            "language_spoken": LANGUAGE,
+            "language_written": LANGUAGE,
         },
         "views": EMPTY_VIEWS,
     }  # fmt: skip
@@ -66,6 +76,9 @@ def test_a_whole_topic() -> None:
             ("value", "language_spoken", "en"): 3,
             ("value", "language_written", "fr"): 1,
             ("unmapped", "language_spoken"): 1,
+            ("age", "language_spoken", "5+"): 3,
+            ("age", "language_spoken", "1"): 4,
+            ("undated", "language_spoken"): 6,
             ("provisional", "language_spoken"): 2,
             ("source", "language_spoken", "plan/self", "answered"): 5,
             ("source", "language_spoken", "hie/unstated", "answered"): 2,
@@ -78,6 +91,8 @@ def test_a_whole_topic() -> None:
         "methods": {"self": 5, "unstated": 4},
         "values": {"en": 3, "zh": 3, "es": 1},
         "unmapped": 1,
+        "ages": {"1": 4, "5+": 3},
+        "undated": 6,
         "provisional": 2,
         "sources": [
             {"source": "hie/unstated", "population": 4, "states": {"answered": 2, "blank": 2}},
@@ -96,7 +111,14 @@ def test_the_views() -> None:
             ("omb2024", "any", "Asian"): 2,
             ("omb2024", "any", "White"): 3,
             ("omb2024", "alone", "White"): 2,
-            ("omb2024", "multiracial_or_multiethnic"): 1,
+            ("omb2024", "multiracial_or_multiethnic"): 6,
+            ("omb2024", "combination", "Asian", "White"): 1,
+            ("omb2024", "combination", "Asian", "Black or African American"): 1,
+            ("omb2024", "combination", "Hispanic or Latino", "White"): 4,
+            ("group", "2034-7"): 1,
+            ("group", "2029-7"): 2,
+            ("omb1997", "alone", "Asian"): 2,
+            ("omb1997", "more_than_one_race"): 1,
             ("omb2024", "without_category"): 2,
             ("omb1997", "race", "Asian"): 2,
             ("omb1997", "ethnicity", "Hispanic or Latino"): 3,
@@ -111,15 +133,23 @@ def test_the_views() -> None:
         "omb2024": {
             "answered": 5,
             "categories": {"White": {"any": 3, "alone": 2}, "Asian": {"any": 2, "alone": 0}},
-            "multiracial_or_multiethnic": 1,
+            "combinations": [
+                {"categories": ["Hispanic or Latino", "White"], "count": 4},
+                {"categories": ["Asian", "Black or African American"], "count": 1},
+                {"categories": ["Asian", "White"], "count": 1},
+            ],
+            "multiracial_or_multiethnic": 6,
             "without_category": 2,
         },
         "omb1997": {
             "race": {"Asian": 2},
+            "alone": {"Asian": 2},
+            "more_than_one_race": 1,
             "ethnicity": {"Hispanic or Latino": 3},
             "bridged": 4,
             "cannot_be_bridged": 1,
             "lost_multiracial": 1,
             "other_race": 0,
         },
+        "detailed": {"2029-7": 2, "2034-7": 1},
     }

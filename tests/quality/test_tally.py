@@ -36,7 +36,7 @@ def person(*said: Received, method: str = "self", standard: str = "", collector:
 
 
 def tally(people: list[tuple[Person, int]]) -> Tally:
-    counting, counted = Counting(workspace().vocabulary()), Tally()
+    counting, counted = Counting(workspace().vocabulary(), "2026-01-01"), Tally()
     for each, count in people:
         counting.add(counted, each, count)
     return counted
@@ -57,11 +57,15 @@ def test_one_person_with_one_race() -> None:
         ("state", RACE, "answered"): 2,
         ("source", RACE, "plan/self", "answered"): 2,
         ("method", RACE, "self"): 2,
+        ("age", RACE, "0"): 2,
+        ("undated", RACE): 2,
         ("detailed", RACE): 2,
+        ("group", "2034-7"): 2,
         ("omb2024", "answered"): 2,
         ("omb2024", "any", "Asian"): 2,
         ("omb2024", "alone", "Asian"): 2,
         ("omb1997", "race", "Asian"): 2,
+        ("omb1997", "alone", "Asian"): 2,
         ("omb1997", "ethnicity", "Not Hispanic or Latino"): 2,
         ("omb1997", "bridged"): 2,
     }
@@ -74,6 +78,8 @@ def test_two_categories_are_multiracial_and_neither_is_alone() -> None:
         ("omb2024", "any", "Black or African American"): 1,
         ("omb2024", "any", "Hispanic or Latino"): 1,
         ("omb2024", "multiracial_or_multiethnic"): 1,
+        ("omb2024", "combination", "Black or African American", "Hispanic or Latino"): 1,
+        ("omb1997", "alone", "Black or African American"): 1,
         ("omb1997", "race", "Black or African American"): 1,
         ("omb1997", "ethnicity", "Hispanic or Latino"): 1,
     }
