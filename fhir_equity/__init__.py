@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fhir_equity.pipeline.ingest import ingest
     from fhir_equity.pipeline.quarantine import quarantine_list, quarantine_retry, quarantine_show
     from fhir_equity.pipeline.questionnaire import questionnaire
+    from fhir_equity.pipeline.retract import retract
     from fhir_equity.pipeline.sync import sync_apply, sync_plan, sync_pull
     from fhir_equity.pipeline.workspace import Workspace
     from fhir_equity.vocabulary import Vocabulary
@@ -55,6 +56,7 @@ __all__ = [
     "quarantine_retry",
     "quarantine_show",
     "questionnaire",
+    "retract",
     "sync_apply",
     "sync_plan",
     "sync_pull",
@@ -75,6 +77,7 @@ _LATER = {
     "quarantine_retry": "fhir_equity.pipeline.quarantine",
     "quarantine_show": "fhir_equity.pipeline.quarantine",
     "questionnaire": "fhir_equity.pipeline.questionnaire",
+    "retract": "fhir_equity.pipeline.retract",
     "sync_apply": "fhir_equity.pipeline.sync",
     "sync_plan": "fhir_equity.pipeline.sync",
     "sync_pull": "fhir_equity.pipeline.sync",

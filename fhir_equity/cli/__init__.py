@@ -19,6 +19,7 @@ from fhir_equity.cli.ingest import ingest
 from fhir_equity.cli.options import Options, words
 from fhir_equity.cli.quarantine import app as quarantine
 from fhir_equity.cli.questionnaire import questionnaire
+from fhir_equity.cli.retract import retract
 from fhir_equity.cli.sandbox import sandbox
 from fhir_equity.cli.sync import app as sync
 from fhir_equity.errors import FhirEquityError
@@ -33,7 +34,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, ingest, audit, explain, convert, ack, questionnaire, sandbox):
+for command in (demo, ingest, audit, explain, retract, convert, ack, questionnaire, sandbox):
     app.command()(command)
 app.add_typer(codes, name="codes")
 app.add_typer(quarantine, name="quarantine")

@@ -55,9 +55,10 @@ def _tell(context: typer.Context, document: dict[str, Any]) -> None:
 
 
 def _answers(matter: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    for statement in matter["statements"]:
+    for statement in (*matter["statements"], *matter["withdrawn"]):
         who = f"{statement['collector']}, {statement['method']}"
-        row = (_place(statement), statement["first_seen"], statement["collected_on"], who)
+        place = "withdrawn" if statement in matter["withdrawn"] else _place(statement)
+        row = (place, statement["first_seen"], statement["collected_on"], who)
         yield from ((*row, answer["where"]) for answer in statement["answers"])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_equity.errors import UsageError
-from fhir_equity.model import Event, Meaning, Received, Resolution
+from fhir_equity.model import Event, Meaning, Received, Resolution, State
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.store import Found, Sent
 
@@ -65,14 +65,19 @@ class _Explanation:
         self._sent = history.sent(found.id)
         self._held = history.held(found.id)
         self._places = history.places(found.id)
-        person = workspace.store.people.one(found.id)
-        known = [said for said in (person.events if person else ()) if said[1].first_seen <= workspace.as_of]
-        self._events = sorted(known, key=lambda said: said[1].first_seen)
+        self._events = self._known(withdrawn=False)
+        self._withdrawn = self._known(withdrawn=True)
         self._resolutions = workspace.resolutions(found.partner, [event for _, event in self._events])
+
+    def _known(self, *, withdrawn: bool) -> list[tuple[str, Event]]:
+        person = self._workspace.store.people.one(self._found.id, withdrawn=withdrawn)
+        known = [said for said in (person.events if person else ()) if said[1].first_seen <= self._workspace.as_of]
+        return sorted(known, key=lambda said: said[1].first_seen)
 
     def document(self, only: str) -> Document:
         """Everything, or one matter only."""
-        matters = [matter for matter in self._resolutions if only in ("", matter)]
+        named = dict.fromkeys((*self._resolutions, *(matter for matter, _ in self._withdrawn)))
+        matters = [matter for matter in named if only in ("", matter)]
         return {
             "schema": SCHEMA,
             "member": {"pseudonym": self._found.pseudonym, "partner": self._found.partner},
@@ -80,7 +85,7 @@ class _Explanation:
             "seen": {"runs": self._seen.runs, "first": self._seen.first, "last": self._seen.last},
             "policy": self._workspace.policy.version,
             "values_shown": self._show_values,
-            "matters": [self._explained(matter, self._resolutions[matter]) for matter in matters],
+            "matters": [self._explained(matter, self._resolutions.get(matter, _nothing(matter))) for matter in matters],
         }
 
     def _explained(self, matter: str, resolution: Resolution) -> Document:
@@ -93,6 +98,7 @@ class _Explanation:
             "why": policy.why.get(rule, ""),
             "provisional": resolution.provisional,
             "statements": [self._stated(event, order.get(event)) for about, event in self._events if about == matter],
+            "withdrawn": [self._stated(event, None) for about, event in self._withdrawn if about == matter],
             "sent": [_sent(entry) for entry in self._sent if matter in entry.matters],
             "held": {hie: at for (hie, held), at in sorted(self._held.items()) if held == matter},
         }
@@ -152,6 +158,11 @@ class _Explanation:
         entries = self._vocabulary.tables.sources["table"]
         keys = [key for key in (f"crosswalks/{name}.csv", f"codes/{name}.csv") if key in entries]
         return str(entries[keys[0]]["edition"]) if keys else ""
+
+
+def _nothing(matter: str) -> Resolution:
+    """What is left where everything was withdrawn."""
+    return Resolution(matter, State.UNKNOWN, (), None, rule="no_answer")
 
 
 def _sent(entry: Sent) -> Document:

@@ -23,7 +23,7 @@ from fhir_equity.tables import Tables, fingerprint
 from fhir_equity.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # the store loads SQLAlchemy, which files alone do not need
-    from fhir_equity.store import RunWriter, Store
+    from fhir_equity.store import Judge, RunWriter, Store
 
 DEFAULT_PARTNER = "local"
 MOST = 50_000  # resolutions remembered before the memory starts afresh
@@ -119,10 +119,14 @@ class Workspace:
 
         `action` is what the trail calls it.
         """
+        day, judge = as_of or self.as_of, self.judge(partner)
+        return self.store.run(partner, day, software(), self.pseudonyms, inputs, judge, action)
+
+    def judge(self, partner: str) -> Judge:
+        """Who decides about the people of a partner: the policy, with the partner's tables."""
         from fhir_equity.store import Judge
 
-        judge = Judge(self.policy.version, partial(self.resolutions, partner))
-        return self.store.run(partner, as_of or self.as_of, software(), self.pseudonyms, inputs, judge, action)
+        return Judge(self.policy.version, partial(self.resolutions, partner))
 
     @property
     def has_store(self) -> bool:

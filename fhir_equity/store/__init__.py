@@ -1,8 +1,8 @@
 """Where answers are kept: append-only, with their origin, in SQLite or PostgreSQL.
 
 A `Store` is opened by URL or file name; `run` writes, `people` reads back what decisions are made
-from, `history` the past of one member, `quarantine` what could not be read, `hie` holds what
-synchronising needs to remember, `disclosures` who was told what, `trail` who did what.
+from, `history` the past of one member, `retractions` takes runs back, `quarantine` what could not be read,
+`hie` holds what synchronising needs to remember, `disclosures` who was told what, `trail` who did what.
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ from fhir_equity.store.ingest import RunWriter, Written
 from fhir_equity.store.people import People, Person
 from fhir_equity.store.quarantine import Held, Quarantine, Selection
 from fhir_equity.store.resolutions import Judge
+from fhir_equity.store.retractions import Ran, Retractions
+from fhir_equity.store.standing import Changed
 from fhir_equity.store.trail import Signature, Trail
 
 __all__ = [
+    "Changed",
     "Disclosure",
     "Found",
     "Held",
     "Judge",
     "Person",
     "Place",
+    "Ran",
     "Record",
     "RunWriter",
     "Selection",
@@ -54,6 +58,7 @@ class Store:
         self.people = People(self.engine)
         self.quarantine = Quarantine(self.engine)
         self.history = History(self.engine)
+        self.retractions = Retractions(self.engine, self.trail)
 
     def run(
         self,

@@ -11,13 +11,15 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from fhir_equity.model import Event, Finding, Member, Origin, Received
 from fhir_equity.store.resolutions import Stated
-from fhir_equity.store.rows import among, digest, encode, event_digest, insert_all, intern
-from fhir_equity.store.schema import ReceivedValue, StoredAnswer, StoredOrigin, core
+from fhir_equity.store.rows import among, digest, encode, event_digest, insert_all, insert_new, intern
+from fhir_equity.store.schema import ReceivedValue, Saying, SayingPart, StoredAnswer, StoredOrigin, core
+from fhir_equity.store.withdrawn import revive_answers, withdrawn_answers
 
 _IDENTITY = ("member_id", "event", "received_id", "origin_id")
 Identity = tuple[int, int, int, int]
 Known = tuple[int, str, str]  # answer id, matter, first seen
 Row = dict[str, Any]
+Said = tuple[tuple[str, int, int], ...]  # matter, event and origin id of all that a record says, in order
 
 
 class Record(Struct, frozen=True):
@@ -34,10 +36,11 @@ class Interned(Struct):
     received: dict[Received, int] = field(default_factory=dict)
     origins: dict[Origin, int] = field(default_factory=dict)
     events: dict[tuple[Received, ...], int] = field(default_factory=dict)
+    sayings: dict[Said, int] = field(default_factory=dict)
 
     def size(self) -> int:
         """How many values are remembered."""
-        return len(self.received) + len(self.origins) + len(self.events)
+        return len(self.received) + len(self.origins) + len(self.events) + len(self.sayings)
 
     def said(self, record: Record) -> dict[str, int]:
         """What a learnt record says: each matter with 32 bits of the digests of what was said about it, never 0."""
@@ -46,7 +49,7 @@ class Interned(Struct):
             said[matter] = (said.get(matter, 0) + self.events[event.received]) & 0xFFFFFFFF or 1
         return said
 
-    def learn(self, connection: Connection, records: Iterable[Record]) -> None:
+    def learn(self, connection: Connection, records: Sequence[Record]) -> None:
         """Know the ids of everything these records say."""
         events = list(dict.fromkeys(event for record in records for _, event in record.events))
         values = {each: encode(each) for event in events for each in event.received if each not in self.received}
@@ -59,6 +62,27 @@ class Interned(Struct):
         for event in events:
             if event.received not in self.events:
                 self.events[event.received] = event_digest(event.received)
+        self._learn_sayings(connection, {self._parts(record) for record in records} - self.sayings.keys())
+
+    def saying(self, record: Record) -> int:
+        """The id of all that a learnt record says."""
+        return self.sayings[self._parts(record)]
+
+    def _parts(self, record: Record) -> Said:
+        parts = [(matter, self.events[e.received], self.origins[e.origin]) for matter, e in record.events]
+        return tuple(sorted(set(parts))) if len(parts) > 1 else tuple(parts)
+
+    def _learn_sayings(self, connection: Connection, new: Iterable[Said]) -> None:
+        digests = {digest(encode(parts)): parts for parts in sorted(new)}
+        ids = intern(connection, Saying, {of: {} for of in digests})
+        names = ("matter", "event", "origin_id")
+        rows = [
+            {"saying_id": ids[of], **dict(zip(names, part, strict=True))}
+            for of, said in digests.items()
+            for part in said
+        ]
+        insert_new(connection, SayingPart, rows)
+        self.sayings.update((said, ids[of]) for of, said in digests.items())
 
 
 def _parts(origin: Origin) -> dict[str, str]:
@@ -88,10 +112,11 @@ def write_answers(
     """Write what members (by id) said.
 
     An answer known already is left alone, but for a file replayed with an earlier date: that moves
-    the date it was first seen back, whatever the order of the files.
+    the date it was first seen back, whatever the order of the files. One that was withdrawn stands again.
     """
-    interned.learn(connection, (record for _, record in said))
-    stored = _stored(connection, sorted({number for number, _ in said if number not in new_members}))
+    interned.learn(connection, [record for _, record in said])
+    known_members = sorted({number for number, _ in said if number not in new_members})
+    stored, withdrawn = _stored(connection, known_members), withdrawn_answers(connection, known_members)
     new: dict[Identity, Row] = {}
     earlier: dict[Identity, int] = {}
     for identity, matter, event, record in _identities(interned, said):
@@ -99,16 +124,19 @@ def write_answers(
         if known is None:
             if identity not in new:
                 new[identity] = _row(identity, matter, event, record) | {"first_seen": as_of, "artefact_id": artefact}
-        elif known[2] > as_of:
+        elif known[0] in withdrawn or known[2] > as_of:
             earlier[identity] = known[0]
     first = insert_all(connection, StoredAnswer, list(new.values()))
     if earlier:
+        revive_answers(connection, withdrawn & set(earlier.values()))
+        withdrawn -= set(earlier.values())
         table = core(StoredAnswer)
         statement = update(table).where(table.c.id == bindparam("row")).values(first_seen=as_of)
         connection.execute(statement, [{"row": row} for row in sorted(earlier.values())])
     if not new and not earlier:
         return Changed(0, {})
     dated = {who: (known[0], known[1], as_of) if who in earlier else known for who, known in stored.items()}
+    dated = {who: known for who, known in dated.items() if known[0] not in withdrawn}
     dated |= {identity: (number, row["matter"], as_of) for number, (identity, row) in enumerate(new.items(), first)}
     whose = {(identity[0], row["matter"]) for identity, row in new.items()}
     stated = _stated(dated, {identity[0] for each in (new, earlier) for identity in each})

@@ -90,7 +90,7 @@ class History:
     def seen(self, member: int) -> Seen:
         """When a member was met."""
         sightings, runs = core(Sighting), core(Run)
-        query = select(func.count(), func.min(runs.c.as_of), func.max(runs.c.as_of))
+        query = select(func.count(runs.c.id.distinct()), func.min(runs.c.as_of), func.max(runs.c.as_of))
         query = query.select_from(sightings.join(runs, runs.c.id == sightings.c.run_id))
         with reading(self._engine) as connection:
             count, first, last = connection.execute(query.where(sightings.c.member_id == member)).one()

@@ -47,6 +47,7 @@ from fhir_equity.store.schema import (
 from fhir_equity.store.tally import TOPIC, add_to_tally, split, tally
 from fhir_equity.store.trail import BEGUN, DONE, Trail
 from fhir_equity.store.watch import Noticed, Watch
+from fhir_equity.store.withdrawn import revive_members
 
 MOST = 50_000  # values remembered within a run; beyond that it starts afresh, so memory has a bound
 
@@ -203,7 +204,9 @@ class RunWriter:
             answers = write_answers(connection, interned, chunk.artefact, self._as_of, said, new)
             if resolutions is not None:
                 resolutions.write(connection, answers.stated, new)
-            insert_new(connection, Sighting, [{"member_id": i, "run_id": self.id} for i in ids])
+            revive_members(connection, set(ids) - new)
+            seen = [{"member_id": i, "run_id": self.id, "saying_id": interned.saying(record)} for i, record in said]
+            insert_new(connection, Sighting, seen)
             if watch is not None:
                 noticed = watch.notice(connection, [Met(i, r.member, interned.said(r)) for i, r in said])
             losses = () if progress is not None and progress.same else chunk.all_losses()

@@ -25,6 +25,7 @@ from fhir_equity.store.schema import (
     StoredOrigin,
     core,
 )
+from fhir_equity.store.withdrawn import answer_stands, member_stands, run_stands
 
 _received = msgspec.json.Decoder(Received).decode
 _kept = msgspec.json.Decoder(Kept).decode
@@ -55,12 +56,12 @@ class People:
         with reading(self._engine) as connection:
             values, origins = _values(connection), _origins(connection)
             columns = (answers.c.member_id, answers.c.matter, answers.c.event, answers.c.received_id)
-            said = select(*columns, answers.c.origin_id, answers.c.first_seen, answers.c.id).order_by(
-                answers.c.member_id, answers.c.id
-            )
+            said = select(*columns, answers.c.origin_id, answers.c.first_seen, answers.c.id)
+            said = said.where(answer_stands(answers)).order_by(answers.c.member_id, answers.c.id)
             rows = groupby(connection.execute(said.execution_options(yield_per=5000)), key=lambda row: row[0])
             waiting = next(rows, None)
-            everybody = select(members).order_by(members.c.id).execution_options(yield_per=2000)
+            everybody = select(members).where(member_stands(members)).order_by(members.c.id)
+            everybody = everybody.execution_options(yield_per=2000)
             for row in connection.execute(everybody).mappings():
                 events: tuple[tuple[str, Event], ...] = ()
                 while waiting is not None and waiting[0] < row["id"]:
@@ -74,21 +75,23 @@ class People:
     def known(self, partner: str, key: str) -> Person | None:
         """The person under a key of a partner; None where there is nobody, or more than one."""
         members = core(StoredMember)
-        found = select(members).where(members.c.partner == partner, members.c.key == key).limit(2)
-        return self._only(found)
+        found = select(members).where(members.c.partner == partner, members.c.key == key, member_stands(members))
+        return self._only(found.limit(2))
 
-    def one(self, member: int) -> Person | None:
-        """The person with an id of the store."""
+    def one(self, member: int, *, withdrawn: bool = False) -> Person | None:
+        """The person with an id of the store, with what stands or with what was `withdrawn`."""
         members = core(StoredMember)
-        return self._only(select(members).where(members.c.id == member))
+        return self._only(select(members).where(members.c.id == member), withdrawn=withdrawn)
 
-    def _only(self, found: Select[Any]) -> Person | None:
+    def _only(self, found: Select[Any], *, withdrawn: bool = False) -> Person | None:
         answers = core(StoredAnswer)
         with reading(self._engine) as connection:
             rows = connection.execute(found).mappings().all()
             if len(rows) != 1:
                 return None
-            said = select(answers).where(answers.c.member_id == rows[0]["id"]).order_by(answers.c.id)
+            stands = answer_stands(answers)
+            said = select(answers).where(answers.c.member_id == rows[0]["id"], ~stands if withdrawn else stands)
+            said = said.order_by(answers.c.id)
             told = connection.execute(said).all()
             values = _values(connection, sorted({row.received_id for row in told}))
             events = _events(iter(told), values, _origins(connection))
@@ -150,6 +153,7 @@ def _latest(partners: Sequence[str] | None, elsewhere: str = "") -> Select[int]:
     """
     table, runs = core(Artefact), core(Run)
     newest = select(table.c.name, func.max(runs.c.id).label("run")).join(runs, runs.c.id == table.c.run_id)
+    newest = newest.where(run_stands(runs))
     if partners is not None:
         newest = newest.where(runs.c.partner.in_(partners))
     found = newest.group_by(table.c.name, runs.c.partner).subquery()

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, func, select, update
 from fhir_equity.errors import StoreError, StoreLockedError
 from fhir_equity.store.rows import insert_one
 from fhir_equity.store.schema import Artefact, Run, core
+from fhir_equity.store.withdrawn import run_stands
 
 
 class Progress(Struct):
@@ -40,7 +41,9 @@ def unfinished(connection: Connection, who: Mapping[str, str]) -> int:
     if not who["inputs"]:
         return 0
     table = core(Run)
-    query = select(table.c.id).where(table.c.finished == "", *(table.c[name] == said for name, said in who.items()))
+    query = select(table.c.id).where(
+        run_stands(table), table.c.finished == "", *(table.c[name] == said for name, said in who.items())
+    )
     return int(connection.execute(query.order_by(table.c.id.desc()).limit(1)).scalar() or 0)
 
 

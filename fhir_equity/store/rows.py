@@ -71,8 +71,7 @@ def insert_all(connection: Connection, model: Any, rows: Sequence[Mapping[str, A
     first = next_id(connection, model) if rows else 0
     if rows:
         names = tuple(rows[0])
-        values = map(itemgetter(*names), rows)
-        numbered = [(number, *row) for number, row in enumerate(values, first)]
+        numbered = [(number, *row) for number, row in enumerate(_tuples(rows, names), first)]
         backend_of(connection).insert(connection, core(model), ("id", *names), numbered)
     return first
 
@@ -82,7 +81,11 @@ def insert_new(connection: Connection, model: Any, rows: Sequence[Mapping[str, A
     if not rows:
         return 0
     names = tuple(rows[0])
-    return backend_of(connection).insert_new(connection, core(model), names, [*map(itemgetter(*names), rows)])
+    return backend_of(connection).insert_new(connection, core(model), names, [*_tuples(rows, names)])
+
+
+def _tuples(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    return map(itemgetter(*names), rows) if len(names) > 1 else ((row[names[0]],) for row in rows)
 
 
 def upsert(connection: Connection, model: Any, keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from fhir_equity.errors import UsageError
 from fhir_equity.pipeline.explain import explain
 from fhir_equity.pipeline.ingest import ingest
+from fhir_equity.pipeline.retract import retract, runs
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import Settings, StoreSettings
 from tests.pipeline.test_ingest import file, member
@@ -111,3 +112,23 @@ def test_every_rule_of_survivorship_has_its_sentence(workspace: Workspace) -> No
     returned = {word for word in workspace.policy.why if f'"{word}"' in source.read_text()}
     assert returned == set(workspace.policy.why)
     assert workspace.policy.telling < returned
+
+
+def test_what_was_withdrawn_is_shown_and_decides_nothing(workspace: Workspace) -> None:
+    retract(workspace, 2, reason="the survey of another plan")
+    matter = _matter(explain(workspace, "FX000001", show_values=True), "race_ethnicity")
+    assert [each["method"] for each in matter["statements"]] == ["unstated"]
+    assert [each["method"] for each in matter["withdrawn"]] == ["self"]
+    assert matter["rule"] == "only_answer"
+    alone = _matter(explain(workspace, "FX000001"), "gender_identity")
+    assert (alone["statements"], len(alone["withdrawn"])) == ([], 1)
+    retract(workspace, 2, undo=True)
+    matter = _matter(explain(workspace, "FX000001", show_values=True), "race_ethnicity")
+    assert (matter["rule"], matter["withdrawn"]) == ("method", [])
+
+
+def test_a_retraction_needs_a_run_and_a_reason(workspace: Workspace) -> None:
+    for run, words in ((99, "there is no such run"), (-1, "there is no such run"), (2, "say it with --reason")):
+        with pytest.raises(UsageError, match=words):
+            retract(workspace, run, reason=" ")
+    assert [(run.id, run.members, run.retracted_at) for run in runs(workspace)] == [(1, 2, ""), (2, 1, ""), (3, 2, "")]

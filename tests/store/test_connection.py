@@ -36,7 +36,7 @@ def test_foreign_keys_hold(store: Store) -> None:
 
 def _orphan(store: Store) -> None:
     with writing(store.engine) as opened:
-        opened.execute(text("INSERT INTO sighting VALUES (1, 1)"))
+        opened.execute(text("INSERT INTO sighting VALUES (1, 1, 0)"))
 
 
 def test_newer_store_is_refused(url: str, store: Store) -> None:

@@ -80,6 +80,7 @@ def test_a_store_as_its_program_wrote_it(tmp_path: Path, layout: int) -> None:
     assert [len(person.events) for person in store.people] == [3, 2]
     assert store.hie("north").since() == "2026-01-02T00:00:00Z"
     after = {name: select_rows(f"sqlite:///{path}", f"SELECT * FROM {name} ORDER BY 1, 2") for name in KEPT}  # noqa: S608
+    kept["sighting"] = [(*row, 0) for row in kept["sighting"]]  # what those runs said is not known
     assert after == kept
     run = store.run("demo-plan", "2026-02-01", "test", lambda *_: "p")
     assert (run.id, run.artefact("b.834", "edi834")) == (2, 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic.operations import Operations
-from sqlalchemy import Column, Integer, String, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, UniqueConstraint
 
 revision = "4"
 down_revision = "3"
@@ -14,7 +14,30 @@ depends_on = None
 def upgrade(op: Operations) -> None:
     """Make what layout 3 lacks."""
     _trail(op)
+    _retractions(op)
     op.execute("UPDATE store_version SET version = 4")
+
+
+def _retractions(op: Operations) -> None:
+    """What runs said, and what was withdrawn; what earlier runs said is not known any more (saying 0)."""
+    op.create_table("saying", _id(), Column("digest", String, nullable=False, unique=True))
+    op.create_table(
+        "saying_part",
+        _of("saying", primary_key=True),
+        Column("matter", String, primary_key=True),
+        Column("event", BigInteger, primary_key=True, autoincrement=False),
+        _of("origin", primary_key=True),
+    )
+    op.rename_table("sighting", "sighting_3")
+    saying = Column("saying_id", Integer, primary_key=True, autoincrement=False)
+    op.create_table("sighting", _of("member", primary_key=True), _of("run", primary_key=True), saying)
+    op.execute("INSERT INTO sighting SELECT member_id, run_id, 0 FROM sighting_3")
+    op.drop_table("sighting_3")
+    op.create_table("retraction", _id(), _of("run"), *_texts("at", "reason", "undone_at"))
+    op.create_index("ix_retraction_run_id", "retraction", ["run_id"])
+    op.create_table("withdrawn_answer", _of("answer", primary_key=True), _of("member"))
+    op.create_index("ix_withdrawn_answer_member_id", "withdrawn_answer", ["member_id"])
+    op.create_table("withdrawn_member", _of("member", primary_key=True))
 
 
 def _id() -> Column[int]:
@@ -50,3 +73,7 @@ _SEALS = {
     ],
     "postgresql": [_FUNCTION, _TRIGGER],
 }
+
+
+def _of(table: str, *, primary_key: bool = False) -> Column[int]:
+    return Column(f"{table}_id", Integer, ForeignKey(f"{table}.id"), nullable=False, primary_key=primary_key)

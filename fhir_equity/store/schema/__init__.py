@@ -15,6 +15,7 @@ from fhir_equity.store.schema.answers import Beaten, ReceivedValue, StoredAnswer
 from fhir_equity.store.schema.findings import Quarantined, Settled, StoredFinding, StoredFrame, StoredLoss
 from fhir_equity.store.schema.hie import Cursor, JournalEntry, Link, Written
 from fhir_equity.store.schema.members import MemberIdentifier, StoredMember
+from fhir_equity.store.schema.retractions import Retraction, Saying, SayingPart, WithdrawnAnswer, WithdrawnMember
 from fhir_equity.store.schema.runs import Artefact, Run, Sighting, StoreVersion
 from fhir_equity.store.schema.trail import StoredDisclosure, TrailEntry, TrailHead
 
@@ -28,7 +29,10 @@ __all__ = [
     "MemberIdentifier",
     "Quarantined",
     "ReceivedValue",
+    "Retraction",
     "Run",
+    "Saying",
+    "SayingPart",
     "Settled",
     "Sighting",
     "StoreVersion",
@@ -42,6 +46,8 @@ __all__ = [
     "StoredResolution",
     "TrailEntry",
     "TrailHead",
+    "WithdrawnAnswer",
+    "WithdrawnMember",
     "Written",
     "core",
 ]

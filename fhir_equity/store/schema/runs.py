@@ -55,8 +55,12 @@ class Artefact(SQLModel, table=True):
 
 
 class Sighting(SQLModel, table=True):
-    """A member was in a run: what they had answered before was seen again."""
+    """A member was in a run: what they had answered before was seen again.
+
+    `saying_id` is what the run said of them (`Saying`), 0 in what a store of layout 3 or older kept.
+    """
 
     __tablename__ = "sighting"
     member_id: int = Field(foreign_key="member.id", primary_key=True)
     run_id: int = Field(foreign_key="run.id", primary_key=True)
+    saying_id: int = Field(default=0, primary_key=True)
