@@ -143,11 +143,16 @@ class Address(Struct, frozen=True, gc=False):
     county: str = ""
 
 
+Spans = tuple[tuple[str, str], ...]  # (from, to) ISO dates; an open end is empty
+Coverage = tuple[str, Spans]  # a product line (HD03) and its spans
+
+
 class Enrollment(Struct, frozen=True, gc=False):
     """How a person is enrolled, in the words of the 834 (INS, REF, DTP, HD); empty where unknown.
 
-    `spans` are (from, to) ISO dates; an open end is empty. `references` are the other REF of the
-    person's loop as sent, (REF01, REF02), sub-values and all.
+    `spans` are the (from, to) ISO dates of `coverage`, its first product line; an open end is empty.
+    `other_coverages` are further product lines, each with its spans. `references` are the other REF of
+    the person's loop as sent, (REF01, REF02), sub-values and all.
     """
 
     subscriber: bool = True
@@ -156,7 +161,7 @@ class Enrollment(Struct, frozen=True, gc=False):
     subscriber_key: str = ""  # REF*0F
     group: str = ""  # REF*1L
     coverage: str = ""  # HD03
-    spans: tuple[tuple[str, str], ...] = ()
+    spans: Spans = ()
     restricted: bool = False  # INS13 = R
     reason: str = ""  # INS04
     benefit: str = ""  # INS05
@@ -166,6 +171,13 @@ class Enrollment(Struct, frozen=True, gc=False):
     deceased_on: str = ""  # INS12, an ISO date
     birth_sequence: str = ""  # INS17
     references: tuple[tuple[str, str], ...] = ()
+    other_coverages: tuple[Coverage, ...] = ()
+
+    @property
+    def coverages(self) -> tuple[Coverage, ...]:
+        """Every product line with its spans, each once."""
+        first = ((self.coverage, self.spans),) if self.coverage or self.spans else ()
+        return (*first, *self.other_coverages)
 
 
 class Finding(Struct, frozen=True, gc=False):

@@ -39,6 +39,10 @@ def audit(
     json: Annotated[str, typer.Option(metavar="FILE|-", help="The audit document.")] = "",
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="One self-contained page.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that count a large file together.")] = 1,
+    population: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Compare with this table of county, category and people (CSV)."),
+    ] = None,
     fail_on: Annotated[Severity | None, typer.Option(help="End with 1 when a finding is at least this bad.")] = None,
 ) -> None:
     """How complete and how good are race, ethnicity, language and SOGI, in files or in the store?"""
@@ -48,7 +52,13 @@ def audit(
         if not paths:
             opened.require_store()
         done = verb(
-            opened, paths or (), partner=partner, format_=format_, by=by or (), programs=programs, workers=workers
+            *(opened, paths or ()),
+            partner=partner,
+            format_=format_,
+            by=by or (),
+            programs=programs,
+            workers=workers,
+            population=population,
         )
     _deliver(context, done, json, html)
     unreadable(done.failures)

@@ -17,12 +17,13 @@ from fhir_equity.pipeline.reading import Failures, Input, inputs, items
 from fhir_equity.pipeline.workers import Job, count_together
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.privacy import Pseudonyms
+from fhir_equity.quality.benchmark import Benchmark, population_from
 from fhir_equity.quality.census import Census
 from fhir_equity.quality.document import SCHEMA, body
-from fhir_equity.quality.inspection import Inspection, kept
+from fhir_equity.quality.inspection import Inspection, Person, kept
 from fhir_equity.quality.programs import Program, programs_from
 from fhir_equity.quality.strata import Strata, Stratum
-from fhir_equity.quality.tally import Counting, Tally
+from fhir_equity.quality.tally import RACE, Counting, Tally
 
 
 class Audit(Struct):
@@ -56,16 +57,20 @@ def audit(
     by: Sequence[str] = (),
     programs: Sequence[str] = (),
     workers: int = 1,
+    population: Path | None = None,
 ) -> Audit:
     """Audit files, or the store when no path is given.
 
     `by` names strata (`STRATA`), several at once with commas between them; `programs` says what is counted
     under: names or files (``*.toml``), those of the settings where there are none. Large plain files are
-    counted by `workers` processes; the result is the same. Raises UsageError.
+    counted by `workers` processes; the result is the same. `population` is a table to compare with (see
+    `benchmark`). Raises UsageError.
     """
     named = tuple(programs) or workspace.settings.audit.programs
     chosen = programs_from(workspace.vocabulary().tables, named)
-    count = _Count(workspace, by, chosen, workers)
+    schema = workspace.vocabulary().schema
+    benchmark = None if population is None else Benchmark(population_from(population, schema.categories), schema)
+    count = _Count(workspace, by, chosen, workers, benchmark=benchmark, history=not paths)
     failures = Failures()
     whose = workspace.partner(partner)
     entries = count.files(paths, whose, format_, failures) if paths else count.stored(partner)
@@ -75,14 +80,25 @@ def audit(
 class _Count:
     """One audit being counted."""
 
-    def __init__(self, workspace: Workspace, by: Sequence[str], programs: tuple[Program, ...], workers: int) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        by: Sequence[str],
+        programs: tuple[Program, ...],
+        workers: int,
+        *,
+        benchmark: Benchmark | None,
+        history: bool,
+    ) -> None:
         self._workspace = workspace
         self._by = tuple(by)
+        self._benchmark = benchmark
+        self._besides = ("county",) if benchmark is not None else ()
         self._programs = programs
         self._workers = workers
         self._key = secrets.token_bytes(32)  # for this run only
-        self._inspection = Inspection(programs, workspace.vocabulary(), workspace.as_of)
-        self._strata = Strata(by, workspace.vocabulary().tables, workspace.as_of)
+        self._inspection = Inspection(programs, workspace.vocabulary(), workspace.as_of, history=history)
+        self._strata = Strata(by, workspace.vocabulary().tables, workspace.as_of, self._besides)
         words = kept(self._strata, self._inspection)
         self._census = Census(Pseudonyms(self._key), workspace.matter_of, workspace.as_of, words)
 
@@ -124,7 +140,16 @@ class _Count:
         workspace, partner = self._workspace, read.context.partner
         path, format_ = read.source.path, read.adapter.name
         job = Job(
-            workspace.settings, workspace.as_of, self._by, self._key, path, number, format_, partner, self._programs
+            settings=workspace.settings,
+            as_of=workspace.as_of,
+            by=self._by,
+            besides=self._besides,
+            key=self._key,
+            path=path,
+            number=number,
+            format_=format_,
+            partner=partner,
+            programs=self._programs,
         )
         return len(parts) > 1 and count_together(job, parts, read, self._census, failures)
 
@@ -145,6 +170,7 @@ class _Count:
     def document(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
         """The audit document of everything counted."""
         whole, strata = self._tallies()
+        compared = self._benchmark.document(self._inspection.population_rule) if self._benchmark else []
         codes = self._workspace.vocabulary().codes
         matters = list(dict.fromkeys(topic.matter for topic in codes.topics.values()))
         counted = body(whole, matters)
@@ -159,7 +185,9 @@ class _Count:
             **counted,
             "strata": [{"by": dict(by), **body(tally, matters)} for by, tally in sorted(strata.items())],
             "programs": self._inspection.programs(),
-            "findings": sorted(self._findings(), key=_worst_first),
+            "concordance": self._inspection.concordance(),
+            "population_comparison": compared,
+            "findings": sorted(self._findings(compared), key=_worst_first),
             "losses": [
                 {"rule": rule, "relationship": relationship, "count": count}
                 for (rule, relationship), count in sorted(self._census.losses().items())
@@ -171,11 +199,12 @@ class _Count:
             "editions": {name: entry["edition"] for name, entry in codes.tables.sources["table"].items()},
         }
 
-    def _findings(self) -> Iterator[dict[str, Any]]:
+    def _findings(self, compared: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Those of records and values, then those of the rules, which say what to do."""
         for (code, severity), count in self._census.findings(self._meaning).items():
             yield {"code": code, "severity": severity, "count": count}
-        yield from self._inspection.findings(self._census.alike(self._inspection.least_household), self._meaning)
+        households = self._census.alike(self._inspection.least_household)
+        yield from self._inspection.findings(households, self._meaning, compared)
 
     def _meaning(self, partner: str) -> Callable[[Received], Meaning]:
         return self._workspace.vocabulary(partner).meaning
@@ -192,9 +221,12 @@ class _Count:
             resolutions = self._workspace.resolutions(partner, events)
             counting.add(whole, resolutions, count)
             words = [place[1 + self._strata.size :] for place in places]
-            self._inspection.add(words, partner, events, resolutions, self._meaning(partner), count)
             resolve = partial(self._workspace.resolutions, partner)
+            person = Person(partner, events, resolutions, resolve)
+            self._inspection.add(words, person, self._meaning(partner), count)
             of_strata = [place[1 : 1 + self._strata.size] for place in places]
+            if self._benchmark is not None:
+                self._benchmark.add(self._strata.known("county", of_strata), resolutions.get(RACE), count)
             for stratum, counted in self._strata.places(of_strata, events, resolutions, resolve):
                 counting.add(strata.setdefault(stratum, Counter()), counted, count)
         return whole, strata

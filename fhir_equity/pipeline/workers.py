@@ -30,6 +30,7 @@ class Job(Struct):
     settings: Settings
     as_of: str
     by: tuple[str, ...]
+    besides: tuple[str, ...]
     key: bytes
     path: Path
     number: int  # of the input, from 1
@@ -55,7 +56,7 @@ def count(job: Job, part: Range) -> Counted:
         (source,) = sources([job.path])
         adapter, context = adapter_named(job.format_), workspace.context(job.partner, job.format_)
         vocabulary = workspace.vocabulary()
-        strata = Strata(job.by, vocabulary.tables, job.as_of)
+        strata = Strata(job.by, vocabulary.tables, job.as_of, job.besides)
         words = kept(strata, Inspection(job.programs, vocabulary, job.as_of))
         counted = Counted(Census(Pseudonyms(job.key), workspace.matter_of, job.as_of, words))
         counted.census.begin(job.number, job.format_, families=adapter.families)

@@ -1,4 +1,11 @@
-"""A tally -> the audit document ``fhir-equity/audit/1`` (the contract of ``audit --json``)."""
+"""A tally -> the audit document ``fhir-equity/audit/1`` (the contract of ``audit --json``).
+
+Beside `body`, the whole document has ``strata`` (each ``by`` with one or several names, and a body), ``programs``
+(rows also with ``stale`` and, of a dissimilarity, ``reference``), ``groups`` (code -> ``group``, ``category``),
+``concordance`` (matter -> sources with ``people``, ``exact``, ``overlap`` and ``categories``; see `concordance`)
+and ``population_comparison`` (counties with ``people``, ``population``, ``dissimilarity`` and ``categories``; see
+`benchmark`).
+"""
 
 from __future__ import annotations
 

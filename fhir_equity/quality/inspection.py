@@ -10,86 +10,140 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from msgspec import Struct
+
 from fhir_equity.model import Event, Member, Origin, Received, Resolution, State
+from fhir_equity.quality.benchmark import differing
 from fhir_equity.quality.census import Words
-from fhir_equity.quality.measures import Measuring
+from fhir_equity.quality.concordance import Concordance, Resolve
+from fhir_equity.quality.drift import Drift
+from fhir_equity.quality.history import Earlier
+from fhir_equity.quality.measures import ALL, Measuring
 from fhir_equity.quality.people import Profile
 from fhir_equity.quality.plausible import Marks, Meant, Plausible
+from fhir_equity.quality.populations import Standing
 from fhir_equity.quality.programs import Program
 from fhir_equity.quality.results import result
-from fhir_equity.quality.rulebook import Rulebook
+from fhir_equity.quality.rulebook import Rule, Rulebook
 from fhir_equity.quality.sources import Sources, Suspicion
 from fhir_equity.quality.strata import Strata
 from fhir_equity.quality.tally import Tally
 from fhir_equity.vocabulary import Vocabulary
 
 HOUSEHOLD = "household.one_answer"
+STALE = "answers.stale"
+POPULATION = "population.differs"
+
+
+class Person(Struct, frozen=True):
+    """Somebody of a run: what was said of them, what was decided, and how it is decided among some of it."""
+
+    partner: str
+    events: Sequence[Event]
+    resolutions: Mapping[str, Resolution]
+    resolve: Resolve
 
 
 class Inspection:
-    """Looks at the people of a run under some programs, on an ISO date. Raises TableError for their tables."""
+    """Looks at the people of a run under some programs, on an ISO date. Raises TableError for their tables.
 
-    def __init__(self, programs: Sequence[Program], vocabulary: Vocabulary, as_of: str) -> None:
+    `history`: answers have the days they were first seen, so that earlier months can be counted again.
+    """
+
+    def __init__(
+        self, programs: Sequence[Program], vocabulary: Vocabulary, as_of: str, *, history: bool = False
+    ) -> None:
         self._as_of = as_of
         self._rules = Rulebook(vocabulary.tables, programs)
         self._marks = Marks(self._rules, as_of)
         self._measuring = [Measuring(program, vocabulary, as_of) for program in programs]
-        self._standings = [measuring.standing for measuring in self._measuring if measuring.standing.size]
+        self._earlier = [Earlier(program, vocabulary, as_of) for program in programs if history]
+        kept: list[Standing | Earlier] = [*(each.standing for each in self._measuring), *self._earlier]
+        self._kept = [each for each in kept if each.size]
         self._codes = vocabulary.codes
         self._plausible: dict[str, Plausible] = {}
         self._sources = Sources(vocabulary, self._rules)
+        self._drift = Drift(vocabulary, self._rules)
+        self._concordance = Concordance(vocabulary)
         self._measured: Tally = Counter()
         self._cases: Counter[str] = Counter()
 
     def words(self, member: Member, said: Iterable[tuple[Received, Origin]]) -> tuple[str, ...]:
         """What is kept of a record: a word of its dates, then those of its place in each program."""
         marks = self._marks.words(member.birth_date, said)
-        if not self._standings:
+        if not self._kept:
             return marks
-        return (*marks, *[word for standing in self._standings for word in standing.words(member)])
+        return (*marks, *[word for each in self._kept for word in each.words(member)])
 
-    def add(
-        self,
-        words: Sequence[Sequence[str]],
-        partner: str,
-        events: Sequence[Event],
-        resolutions: Mapping[str, Resolution],
-        meaning: Meant,
-        count: int,
-    ) -> None:
+    def add(self, words: Sequence[Sequence[str]], person: Person, meaning: Meant, count: int) -> None:
         """Count `count` people whose records have these words, with their events and what was decided."""
         start = Marks.size
         for measuring in self._measuring:
             stop = start + measuring.standing.size
-            measuring.add(self._measured, [each[start:stop] for each in words], resolutions, count)
+            measuring.add(self._measured, [each[start:stop] for each in words], person.resolutions, count)
             start = stop
+        for earlier in self._earlier:
+            stop = start + earlier.size
+            earlier.add([each[start:stop] for each in words], person.events, person.resolve, count)
+            start = stop
+        partner = person.partner
         if partner not in self._plausible:
             self._plausible[partner] = Plausible(self._codes, self._rules, meaning)
-        for name in self._plausible[partner].found({each[0] for each in words}, events):
+        for name in self._plausible[partner].found({each[0] for each in words}, person.events):
             self._cases[name] += count
-        self._sources.add(partner, events, meaning, count)
+        self._sources.add(partner, person.events, meaning, count)
+        self._drift.add(partner, person.events, meaning, count)
+        self._concordance.add(partner, person.events, person.resolve, count)
 
     def programs(self) -> dict[str, Any]:
         """The part ``programs`` of the audit document."""
+        earlier = {each.program.name: each.reference() for each in self._earlier}
         return {
-            measuring.program.name: result(measuring.program, self._measured, self._as_of)
+            measuring.program.name: result(
+                measuring.program, self._measured, self._as_of, earlier.get(measuring.program.name)
+            )
             for measuring in self._measuring
         }
+
+    def concordance(self) -> dict[str, list[dict[str, Any]]]:
+        """The part ``concordance`` of the audit document."""
+        return self._concordance.document()
 
     def findings(
         self,
         households: Iterable[tuple[Profile, int]],
         meaning_of: Callable[[str], Meant],
+        population: list[dict[str, Any]],
     ) -> Iterator[dict[str, Any]]:
-        """What the rules found, as the audit document lists findings; `households` of one answer are given."""
+        """What the rules found, as the audit document lists findings.
+
+        `households` of one answer are given, and how people compare with a `population` table.
+        """
         cases = self._cases + Counter({HOUSEHOLD: self._of_one_answer(households, meaning_of)})
         for name, count in cases.items():
-            rule = self._rules[name]
-            yield {"code": name, "severity": rule.severity.value, "count": count, "message": rule.message}
-        for found in self._sources.suspicions():
-            rule = self._rules[found.rule]
-            message = f"{self._where(found)}: {rule.message}"
-            yield {"code": found.rule, "severity": rule.severity.value, "count": found.count, "message": message}
+            yield self._found(name, count)
+        for found in (*self._sources.suspicions(), *self._drift.suspicions()):
+            yield self._found(found.rule, found.count, self._where(found))
+        for program, title, count in self._stale():
+            yield self._found(STALE, count, f"{program}, {title}")
+        for county, category, count in differing(population):
+            yield self._found(POPULATION, count, ", ".join(word for word in (county, category) if word))
+
+    def _found(self, name: str, count: int, where: str = "") -> dict[str, Any]:
+        rule = self._rules[name]
+        message = f"{where}: {rule.message}" if where else rule.message
+        return {"code": name, "severity": rule.severity.value, "count": count, "message": message}
+
+    def _stale(self) -> Iterator[tuple[str, str, int]]:
+        for measuring in self._measuring:
+            for name, measure in measuring.program.measure.items():
+                if count := self._measured[measuring.program.name, ALL, "stale", name]:
+                    yield measuring.program.name, measure.title, count
+
+    @property
+    def population_rule(self) -> Rule:
+        """When a category differs from a population table."""
+        return self._rules[POPULATION]
 
     @property
     def least_household(self) -> int:

@@ -83,6 +83,8 @@ class Measuring:
         if measure.kind == "share":
             if self._meets(measure, said):
                 yield ("numerator", name)
+            elif measure.within_days is not None and said.collected_on and self._meets(_of_any_age(measure), said):
+                yield ("stale", name)
         elif said.state is State.ANSWERED:
             for category in said.categories:
                 yield ("value", name, category)
@@ -115,6 +117,10 @@ class Measuring:
             return labels.get(said.state.value, said.state.value)
         rows = {labels.get(category, labels.get("*", category)) for category in said.categories}
         return rows.pop() if len(rows) == 1 else labels.get(SEVERAL, SEVERAL)
+
+
+def _of_any_age(measure: Measure) -> Measure:
+    return measure.model_copy(update={"within_days": None})
 
 
 def _of_age(measure: Measure, age: int) -> bool:

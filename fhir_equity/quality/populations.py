@@ -18,6 +18,7 @@ from fhir_equity.quality.programs import Population, Program
 
 # What a record says about enrollment: nothing, listed without a date, not in the period; else a line.
 NOTHING, LISTED, OUT, IN = "", "?", "-", "+"
+SEVERAL = "\x1f"  # between what a record with several coverages says of each
 NO_LINE = ""  # the product line where a program has none
 FULL_DATE = len("YYYY-MM-DD")
 REMEMBERED = 20_000
@@ -46,6 +47,7 @@ class Standing:
     def __init__(self, program: Program, as_of: str) -> None:
         self.population = program.population
         self.period = period(program.population, as_of)
+        self._by_coverage = program.population.line == "coverage"
         self._cuts = program.ages
         self._enrolled = lru_cache(REMEMBERED)(self._enrolled_in)
         self._band = lru_cache(REMEMBERED)(self._band_of)
@@ -57,8 +59,17 @@ class Standing:
         found: tuple[str, ...] = ()
         if self.asks_enrollment:
             enrollment = member.enrollment
-            known = (_listed(enrollment), enrollment.spans, enrollment.deceased_on, self._line(member))
-            found = (self._enrolled(*known),)
+            listed, deceased_on = _listed(enrollment), enrollment.deceased_on
+            if not self._by_coverage:
+                spans = enrollment.spans
+                for _, more in enrollment.other_coverages:
+                    spans += more
+                found = (self._enrolled(listed, spans, deceased_on, self._line(member)),)
+            elif not enrollment.other_coverages:
+                found = (self._enrolled(listed, enrollment.spans, deceased_on, enrollment.coverage),)
+            else:
+                each = (self._enrolled(listed, spans, deceased_on, line) for line, spans in enrollment.coverages)
+                found = (SEVERAL.join(each),)
         if self._cuts:
             found += (self._band(member.birth_date),)
         return found
@@ -72,7 +83,7 @@ class Standing:
         age = _least_age(min(bands), self._cuts) if bands else None
         if not self.asks_enrollment:
             return Place((NO_LINE,), age=age)
-        return self._among({words[0] for words in records}, age)
+        return self._among({word for words in records for word in words[0].split(SEVERAL)}, age)
 
     def _among(self, said: set[str], age: int | None) -> Place:
         inside = {words[1:] for words in said if words.startswith(IN)}
@@ -99,7 +110,7 @@ class Standing:
         return names.get(line, names.get("*", line or "(none)"))
 
     def _line(self, member: Member) -> str:
-        values = {"partner": member.partner, "coverage": member.enrollment.coverage, "group": member.enrollment.group}
+        values = {"partner": member.partner, "group": member.enrollment.group}
         return values.get(self.population.line, NO_LINE)
 
     def _enrolled_in(self, listed: str, spans: tuple[tuple[str, str], ...], deceased_on: str, line: str) -> str:
@@ -121,7 +132,7 @@ class Standing:
 
 def _listed(enrollment: Enrollment) -> str:
     """Whether a record is one of an enrollment file: only those have a maintenance type, coverage or dates."""
-    return LISTED if enrollment.maintenance or enrollment.coverage or enrollment.spans else NOTHING
+    return LISTED if enrollment.maintenance or enrollment.coverages else NOTHING
 
 
 def _least_age(band: str, cuts: Sequence[int]) -> int:

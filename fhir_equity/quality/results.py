@@ -16,8 +16,12 @@ from fhir_equity.quality.tally import Tally
 Under = Mapping[tuple[str, ...], int]
 
 
-def result(program: Program, tally: Tally, as_of: str) -> dict[str, Any]:
+def result(
+    program: Program, tally: Tally, as_of: str, earlier: Mapping[str, Mapping[str, Fraction]] | None = None
+) -> dict[str, Any]:
     """What a program asks for and what was counted, with the source of every row.
+
+    A dissimilarity is one from the program's own reference, else from what was counted `earlier`, by measure.
 
     `met` of the whole is that of the rows that decide: False when one is not met, None when nothing
     is asked for, or when one cannot be told and none fails. Raises FatalError where a table does not
@@ -26,7 +30,7 @@ def result(program: Program, tally: Tally, as_of: str) -> dict[str, Any]:
     counts = _under(tally, program.name)
     lines = _lines(program, counts)
     rows = [
-        _row(program, name, measure, line, _under(counts, line), as_of)
+        _row(program, name, measure, line, _under(counts, line), as_of, (earlier or {}).get(name))
         for line in lines
         for name, measure in program.measure.items()
     ]
@@ -72,7 +76,15 @@ def _lines(program: Program, counts: Under) -> list[str]:
     return found if len(found) == 1 else [*found, ALL]
 
 
-def _row(program: Program, name: str, measure: Measure, line: str, counts: Under, as_of: str) -> dict[str, Any]:
+def _row(
+    program: Program,
+    name: str,
+    measure: Measure,
+    line: str,
+    counts: Under,
+    as_of: str,
+    earlier: Mapping[str, Fraction] | None,
+) -> dict[str, Any]:
     asks = measure.asks(as_of) and program.in_effect(as_of)
     denominator = counts.get(("denominator", name), 0)
     values = {key[0]: count for key, count in _under(counts, "value", name).items()}
@@ -85,14 +97,18 @@ def _row(program: Program, name: str, measure: Measure, line: str, counts: Under
         "decides": measure.decides and asks and not _together(program, line, counts),
         "numerator": counts.get(("numerator", name), 0),
         "denominator": denominator,
+        "stale": None if measure.within_days is None else counts.get(("stale", name), 0),
         "excluded": {key[0]: count for key, count in sorted(_under(counts, "excluded", name).items())},
         "source": measure.source,
         "sure": measure.sure,
         "note": measure.note,
     }
-    share = _share(program, measure, row["numerator"], denominator, values)
+    reference = program.reference.get(measure.topic) or earlier
+    share = _share(measure, row["numerator"], denominator, values, reference)
     if measure.kind != "share":
         row |= {"numerator": None, "values": dict(sorted(values.items()))}
+    if measure.kind == "dissimilarity":
+        row["reference"] = None if reference is None else {name: float(part) for name, part in reference.items()}
     asked = measure if asks else None
     return row | {
         "rate": None if share is None else float(share),
@@ -111,25 +127,28 @@ def _together(program: Program, line: str, counts: Under) -> bool:
 
 
 def _share(
-    program: Program, measure: Measure, numerator: int, denominator: int, values: Mapping[str, int]
+    measure: Measure,
+    numerator: int,
+    denominator: int,
+    values: Mapping[str, int],
+    reference: Mapping[str, float] | Mapping[str, Fraction] | None,
 ) -> Fraction | None:
     """The exact rate; None without anybody, or where the kind of measure has none."""
     if measure.kind == "share":
         return Fraction(numerator, denominator) if denominator else None
-    reference = program.reference.get(measure.topic)
     if measure.kind != "dissimilarity" or not reference or not values:
         return None
     return dissimilarity(values, reference)
 
 
-def dissimilarity(values: Mapping[str, int], reference: Mapping[str, float]) -> Fraction:
+def dissimilarity(values: Mapping[str, int], reference: Mapping[str, float] | Mapping[str, Fraction]) -> Fraction:
     """Half the sum of the differences between two distributions: 0 where they agree, 1 where nothing is shared.
 
     https://www.medicaid.gov/tmsis/dataguide/data-quality-measures/el-1-008-7. Both are made to add up to 1.
     """
     whole, other = sum(values.values()), sum(map(_exact, reference.values()))
-    names = {*values, *reference}
-    parts = (Fraction(values.get(n, 0), whole) - _exact(reference.get(n, 0.0)) / other for n in names)
+    shares = {name: _exact(part) / other for name, part in reference.items()}
+    parts = (Fraction(values.get(n, 0), whole) - shares.get(n, Fraction()) for n in {*values, *reference})
     return sum((abs(part) for part in parts), Fraction()) / 2
 
 
@@ -150,9 +169,9 @@ def _more(numerator: int, denominator: int, measure: Measure) -> int | None:
     return max(0, ceil(_exact(measure.at_least) * denominator) - numerator)
 
 
-def _exact(number: float) -> Fraction:
+def _exact(number: float | Fraction) -> Fraction:
     """The number as it is written in the table: 0.2 is a fifth, and not the float beside it."""
-    return Fraction(str(number))
+    return number if isinstance(number, Fraction) else Fraction(str(number))
 
 
 def _met(rows: list[dict[str, Any]]) -> bool | None:

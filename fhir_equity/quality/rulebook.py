@@ -1,7 +1,7 @@
 """What each rule is called, how bad what it finds is, where it begins, and what a steward does about it.
 
 All of it is a table (``policies/rules.csv``); the rules themselves are functions of `plausible`,
-`sources` and `households`. A program may say that a finding is worse or less bad.
+`sources`, `drift`, `benchmark` and `households`. A program may say that a finding is worse or less bad.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ TABLE = "policies/rules.csv"
 
 
 class Rule(Struct, frozen=True):
-    """One rule. `limit` is a share or an age, `least` the fewest people (or answers) it looks at."""
+    """One rule. `limit` is a share or an age, `least` the fewest people (or answers) it looks at.
+
+    `values` are those it watches, where it does not watch all.
+    """
 
     name: str
     severity: Severity
@@ -27,6 +30,7 @@ class Rule(Struct, frozen=True):
     limit: float = 0.0
     least: int = 1
     topics: frozenset[str] = frozenset()
+    values: tuple[str, ...] = ()
 
 
 class Rulebook:
@@ -57,4 +61,5 @@ def _rule(row: Row, changed: list[dict[str, Severity]]) -> Rule:
         limit, least = float(row["limit"] or 0), int(row["least"] or 1)
     except ValueError:
         raise TableError(f"{TABLE}, {row['rule']}: a severity or a number is none") from None
-    return Rule(row["rule"], severity, row["message"], limit, least, frozenset(row["topics"].split()))
+    values = tuple(value.strip() for value in row["values"].split("|") if value.strip())
+    return Rule(row["rule"], severity, row["message"], limit, least, frozenset(row["topics"].split()), values)

@@ -13,7 +13,7 @@ from itertools import product
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Enrollment, Event, Member, Resolution
 from fhir_equity.quality.ages import band, bands
-from fhir_equity.quality.populations import age_on
+from fhir_equity.quality.populations import SEVERAL, age_on
 from fhir_equity.tables import Tables
 
 RECORD = ("partner", "coverage", "relationship", "state", "county", "age")  # of a record
@@ -22,20 +22,23 @@ STRATA = (*RECORD, "language", *SAID)
 NONE = "(none)"  # the stratum of those of whom nobody says it
 SPOKEN = "language_spoken"
 MONTH = len("YYYY-MM")
-SEVERAL = "\x1f"  # between the values of a record that has several
 
 Stratum = tuple[tuple[str, str], ...]
 Resolve = Callable[[Sequence[Event]], Mapping[str, Resolution]]
 
 
 class Strata:
-    """The strata of a run on an ISO date. Raises UsageError for a stratum that there is not, TableError."""
+    """The strata of a run on an ISO date. Raises UsageError for a stratum that there is not, TableError.
 
-    def __init__(self, by: Iterable[str], tables: Tables, as_of: str) -> None:
+    `besides` are strata of records that are kept for another purpose.
+    """
+
+    def __init__(self, by: Iterable[str], tables: Tables, as_of: str, besides: Collection[str] = ()) -> None:
         self.groups = tuple(dict.fromkeys(tuple(dict.fromkeys(names.split(","))) for names in by))
         if unknown := {name for group in self.groups for name in group} - set(STRATA):
             raise UsageError(f"there is no stratum {', '.join(sorted(unknown))}; there are: {', '.join(STRATA)}")
-        self._kept = tuple(name for name in RECORD if any(name in group for group in self.groups))
+        wanted = {*besides, *(name for group in self.groups for name in group)}
+        self._kept = tuple(name for name in RECORD if name in wanted)
         self.size = len(self._kept)
         self._as_of = as_of
         self._ages = bands(tables, "age", "from") if "age" in self._kept else ()
@@ -50,7 +53,7 @@ class Strata:
             case "partner":
                 return member.partner
             case "coverage":
-                return member.enrollment.coverage
+                return SEVERAL.join(line for line, _ in member.enrollment.coverages if line)
             case "relationship":
                 return _relationship(member.enrollment)
             case "age":
@@ -81,6 +84,11 @@ class Strata:
                 for values in combined(records):
                     known = dict(zip(stable, values, strict=True)) | (said or {})
                     yield tuple((name, known[name]) for name in group), counted
+
+    def known(self, name: str, words: Sequence[Sequence[str]]) -> set[str]:
+        """What a person's records say of one stratum that is kept; nothing where none says it."""
+        place = self._kept.index(name)
+        return {value for each in words for value in each[place].split(SEVERAL) if value}
 
     def _of(self, name: str, words: Sequence[str], spoken: str) -> str:
         return spoken if name == "language" else words[self._kept.index(name)]

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from fhir_equity.errors import StoreError
 from fhir_equity.model import Address, Enrollment, Identifier, Member, Name
+from fhir_equity.store.coverages import laid_out, merged
 from fhir_equity.store.rows import among, encode, insert_all, insert_new
 from fhir_equity.store.schema import MemberIdentifier, StoredMember, core
 
@@ -163,13 +164,17 @@ def _enrolled(old: Enrollment, new: Enrollment) -> Enrollment:
     A record that verifies (INS03 = 030) asks whether it is so and changes nothing that came with a
     change: it fills what is empty, and it may restrict. Where only such records are known, the last one holds.
     """
-    if new.maintenance == VERIFY != old.maintenance and _speaks(old):
+    verifies = new.maintenance == VERIFY != old.maintenance and _speaks(old)
+    coverage, spans, others = laid_out(merged(old, new, fill=verifies))
+    if verifies:
         old, new = new, msgspec.structs.replace(old, restricted=old.restricted or new.restricted)
     return msgspec.structs.replace(
         _over(old, new),
         subscriber=new.subscriber if _speaks(new) else old.subscriber,
         restricted=new.restricted if new.maintenance else old.restricted or new.restricted,
-        spans=new.spans or old.spans,
+        coverage=coverage,
+        spans=spans,
+        other_coverages=others,
     )
 
 

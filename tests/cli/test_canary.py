@@ -107,6 +107,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         "aside.ndjson": f"{json.dumps(ASIDE)}\n{json.dumps(ASIDE)}\n",
         "bulk/Patient.ndjson": json.dumps(PATIENT) + "\n",
         "bulk/manifest.json": json.dumps(MANIFEST),
+        "people.csv": "county,category,people\nCANARYWORD,CANARYRACE,1903\n",
         "own.toml": "CANARYWORD is no TOML\n",
     }
     (tmp_path / "bulk").mkdir()
@@ -122,7 +123,9 @@ FILES = ["good.834", "bad.834", "cut.834", "patient.json", "lines.ndjson", "brok
 FILES += ["patient.xml", "broken.xml", "unfit.xml", "aside.ndjson", "bulk"]
 FILES += ["response.json", "nobody.ndjson"]
 CALLS: list[list[str]] = [
-    ["audit", *FILES, "text.txt", "--by", "state"],
+    ["audit", *FILES, "text.txt", "--by", "state", "--by", "county,age", "--by", "language,source,month"],
+    ["audit", "good.834", "--population", "survey.csv"],
+    ["audit", "good.834", "--population", "people.csv"],
     *(["audit", name] for name in FILES),
     ["audit", *FILES, "--program", "rdm-style", "--require", "tmsis", "--as-of", "2026-01-31"],
     ["audit", *FILES, "--program", "own.toml", "--program", "CANARYWORD"],

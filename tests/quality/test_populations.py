@@ -136,6 +136,17 @@ def test_product_lines() -> None:
     assert place(standing(enrolled="day", line="group"), member(("", ""), group="G7")).lines == ("G7",)
 
 
+def test_a_person_counts_once_in_each_line_they_are_enrolled_in() -> None:
+    of = standing(enrolled="day", line="coverage")
+    dental = ("DEN", (("2024-01-01", "2024-12-31"),))
+    both = member(("2026-01-01", ""), other_coverages=(dental, ("VIS", (("2025-01-01", ""),)), ("AAA", ())))
+    assert place(of, both).lines == ("HLT", "VIS")
+    assert place(of, both, both) == place(of, both)
+    assert place(of, member(("2024-01-01", "2024-12-31"), other_coverages=(dental,))).reason == "not_enrolled"
+    ended = member(("2024-01-01", "2024-12-31"), other_coverages=(("DEN", (("2026-01-01", ""),)),))
+    assert place(standing(enrolled="day"), ended) == Place(("",))
+
+
 def test_ages_are_kept_as_bands() -> None:
     of = standing(ages=(12, 64))
     words = {born: of.words(Member("p", "m", birth_date=born)) for born in ("2015-01-01", "2014-06-15", "1961-06-15")}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Address, Coding, Enrollment, Event, Member, Origin, Received, Resolution
 from fhir_equity.pipeline.workspace import Workspace
-from fhir_equity.quality.strata import SEVERAL, Strata, combined
+from fhir_equity.quality.populations import SEVERAL
+from fhir_equity.quality.strata import Strata, combined
 from fhir_equity.tables import Tables
 
 TABLES = Tables("", None)

@@ -110,7 +110,8 @@ def test_the_next_834_changes_what_it_says(person: PersonMaker, save: Save, stor
     moved = Address(("9 RIVER ROAD",), "MOCKVILLE", "NY", "10001")
     save(person("m1", enrollment=later, address=moved))
     (found,) = store.people
-    expected = Enrollment(True, "18", "001", "S2", "GRP1", "HLT", (("2026-02-01", "2026-12-31"),), restricted=False)
+    ended, eligible = ("2026-01-01", "2026-12-31"), ("", (("2026-02-01", "2026-12-31"),))
+    expected = Enrollment(True, "18", "001", "S2", "GRP1", "HLT", (ended,), other_coverages=(eligible,))
     assert found.member.enrollment == expected
     assert found.member.address == moved  # no second line and no county of the old place
 
@@ -144,12 +145,16 @@ VERIFIED = Enrollment(
 )
 
 
+DENTAL = (("DEN", (("2025-01-01", ""),)),)
+
+
 def test_where_only_full_files_come_the_last_one_holds(person: PersonMaker, save: Save, store: Store) -> None:
     save(person("m1", enrollment=VERIFIED))
     later = Enrollment(True, "18", "030", "S9", "GRP7", "HLT", (("2026-01-01", ""),), reason="XN")
     save(person("m1", enrollment=later))
     (known,) = [each.member.enrollment for each in store.people]
-    assert (known.group, known.coverage, known.spans) == ("GRP7", "HLT", (("2026-01-01", ""),))
+    assert known.group == "GRP7"
+    assert known.coverages == (("DEN", (("2025-01-01", ""),)), ("HLT", (("2026-01-01", ""),)))
     assert known.restricted is False
 
 
@@ -159,7 +164,7 @@ def test_a_record_that_verifies_changes_no_enrollment_but_fills_what_is_empty(
     save(person("m1", enrollment=CHANGED))
     save(person("m1", enrollment=VERIFIED, address=HOME))
     (found,) = store.people
-    filled = msgspec.structs.replace(CHANGED, group="GRP9", employment="FT", restricted=True)
+    filled = msgspec.structs.replace(CHANGED, group="GRP9", employment="FT", restricted=True, other_coverages=DENTAL)
     assert found.member.enrollment == filled
     assert found.member.address == HOME  # which is no enrollment
     save(person("m1", enrollment=msgspec.structs.replace(VERIFIED, restricted=False)))
@@ -170,7 +175,10 @@ def test_a_change_wins_over_a_record_that_verified(person: PersonMaker, save: Sa
     save(person("m1", enrollment=VERIFIED))
     save(person("m1", enrollment=CHANGED))
     (found,) = store.people
-    assert found.member.enrollment == msgspec.structs.replace(CHANGED, group="GRP9", employment="FT")
+    kept = found.member.enrollment
+    assert kept.coverages == (*DENTAL, *CHANGED.coverages)
+    first = msgspec.structs.replace(kept, coverage=CHANGED.coverage, spans=CHANGED.spans, other_coverages=())
+    assert first == msgspec.structs.replace(CHANGED, group="GRP9", employment="FT")
 
 
 def test_a_change_and_a_verification_in_one_chunk(person: PersonMaker, save: Save, store: Store) -> None:

@@ -108,10 +108,11 @@ class InsuredReader:
         notes: list[Note],
         lost: list[Losses],
     ) -> Enrollment:
-        """INS, REF*0F, REF*1L, the first HD03 and the dates of 2000 and of each 2300; `lost` takes what is not kept."""
-        values, _, others = refs
+        """INS, REF*0F, REF*1L, the dates of 2000, and HD03 and dates of each 2300; `lost` takes what is not kept."""
+        values, _, references = refs
         coverage = ""
         spans: tuple[Span, ...] = ()
+        others: dict[str, tuple[Span, ...]] = {}
         if shape.dates.at:
             span, faults, losses = self._eligible[shape.dates.of(segments)]
             if losses:
@@ -126,15 +127,17 @@ class InsuredReader:
             code, losses = self._coverage[segments[place]]
             if losses:
                 lost.append(losses)
-            if not coverage:
-                coverage = code
-            elif code != coverage:
-                lost.append(_OTHER_COVERAGE)
+            coverage = coverage or code
+            other = bool(code) and code != coverage
+            if other:
+                others.setdefault(code, ())
             if dates.at:
                 span, faults, losses = self._covered[dates.of(segments)]
                 if losses:
                     lost.append(losses)
-                if span != _OPEN:
+                if span != _OPEN and other:
+                    others[code] += (span,)
+                elif span != _OPEN:
                     spans += (span,)
                 if faults:
                     notes += _no_dates(dates, faults)
@@ -154,7 +157,8 @@ class InsuredReader:
             insured.disability,
             insured.deceased_on,
             insured.birth_sequence,
-            tuple(others),
+            tuple(references),
+            tuple(others.items()) if others else (),
         )
 
     def _spans(self, begin: str, end: str) -> Spans:
@@ -180,9 +184,6 @@ class InsuredReader:
 
 def _not_kept(what: str) -> Loss:
     return Loss(f"x12.not_kept.{what}", Relationship.UNMATCHED)
-
-
-_OTHER_COVERAGE = (_not_kept("HD03"),)  # of a second kind of coverage
 
 
 def _no_dates(places: Places, faults: tuple[int, ...]) -> list[Note]:

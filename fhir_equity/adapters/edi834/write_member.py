@@ -11,13 +11,11 @@ from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.adapters.edi834.write_answers import AnswerWriter, Said
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import TableError
-from fhir_equity.model import Address, Enrollment, Loss, Member, Outgoing, Relationship
+from fhir_equity.model import Address, Enrollment, Loss, Member, Outgoing, Relationship, Spans
 
 _CHANGES = ("001", "021", "024", "025")  # INS03 where BGN08 is 2
 _MOST = 20_000  # places and coverages remembered
 _NEITHER = "U"  # DMG03: neither M nor F can be sent (X12 RFI 2311)
-
-Spans = tuple[tuple[str, str], ...]
 
 
 class MemberWriter:
@@ -61,17 +59,17 @@ class MemberWriter:
         said = self._answers.of(record.expressed)
         number, references = self._numbers(member)
         corrected = self._corrected(member, said, record.before) if record.before else []
-        coverage = self._coverage[enrollment.coverage]
+        coverages = [(kept, spans) for line, spans in enrollment.coverages if (kept := self._coverage[line])]
         segments = [self._start(enrollment, code), *references]
-        if not coverage:
+        if not coverages:
             self._eligibility(enrollment, segments)
         segments.append(self._name("74" if corrected else "IL", member, number))
         self._address(member.address, segments)
         self._demographics(member.birth_date, said, segments)
         segments += said.languages
         segments += corrected
-        if coverage:
-            segments += self._coverages(f"HD{element}{code}{element}{element}{coverage}", enrollment.spans)
+        for coverage, spans in coverages:
+            segments += self._coverages(f"HD{element}{code}{element}{element}{coverage}", spans)
         segments += said.reports
         return segments
 

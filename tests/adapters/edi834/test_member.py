@@ -39,7 +39,8 @@ def test_a_whole_member() -> None:
         subscriber_key="S1",
         group="G1",
         coverage="HLT",
-        spans=(("2026-02-01", "2026-11-30"), ("2026-03-01", "")),
+        spans=(("2026-02-01", "2026-11-30"),),
+        other_coverages=(("DEN", (("2026-03-01", ""),)),),
         restricted=True,
         reason="28",
         benefit="A",
@@ -48,7 +49,7 @@ def test_a_whole_member() -> None:
     )
     assert [answer.topic for answer in member.answers] == ["sex", "race_ethnicity", "language_spoken"]
     assert (member.findings, member.resource) == ((), None)
-    lost = ("PER", "REF", "DTP*303", "HD03", "HD04", "HD05")
+    lost = ("PER", "REF", "DTP*303", "HD04", "HD05")
     assert {loss.rule for loss in member.losses} == {f"x12.not_kept.{what}" for what in lost}
 
 
