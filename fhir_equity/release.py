@@ -1,11 +1,13 @@
 """Who may receive what, today. Default deny; every decision names the rule that made it.
 
 The rules are data (mappings/policies/release.toml or an overlay). A restriction on the record
-(INS13 = R) and, for sensitive topics, a later refusal win over every rule.
+(INS13 = R), what a member or their Consent keeps back, and, for sensitive topics, a later refusal win
+over every rule. Nothing is ever released for underwriting, and no estimate to anybody.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import date
 from typing import Any
 
@@ -16,10 +18,12 @@ from fhir_equity.model import Member, Resolution
 from fhir_equity.vocabulary import Codes
 
 BEYOND = "recorded_sex"
+UNDERWRITING = "underwriting"  # no recipient and no purpose of a rule
+IMPUTED = "imputed"  # how the topics of estimates begin
 
 
 class Rule(Struct, frozen=True):
-    """One release rule. `until` is empty for an open end."""
+    """One release rule. `until` is empty for an open end; `basis` is the legal one, else the agreement."""
 
     id: str
     recipient: str
@@ -27,6 +31,13 @@ class Rule(Struct, frozen=True):
     topics: frozenset[str]
     since: str
     until: str = ""
+    basis: str = ""
+    agreement: str = ""
+    reviewer: str = ""
+
+    def in_force(self, on: str) -> bool:
+        """Whether it holds on an ISO date."""
+        return self.since <= on <= (self.until or on)
 
 
 class Decision(Struct, frozen=True):
@@ -42,9 +53,11 @@ class Release:
     def __init__(self, document: dict[str, Any], codes: Codes) -> None:
         self.version = str(document.get("version", ""))
         self._rules = [_rule(entry) for entry in document.get("rule", [])]
+        self._by_id = {rule.id: rule for rule in self._rules}
         self._codes = codes
         for rule in self._rules:
-            for topic in rule.topics:
+            _permissible(rule)
+            for topic in sorted(rule.topics):
                 matter = codes.topic(topic).matter
                 if matter != topic:
                     raise TableError(f"policies/release.toml: {topic} is decided together with others as {matter}")
@@ -55,10 +68,25 @@ class Release:
         if recipient not in known:
             raise UsageError(f"no rule of policies/release.toml names this recipient; there are: {', '.join(known)}")
 
-    def decide(self, recipient: str, member: Member, resolution: Resolution, on: str) -> Decision:
-        """Decide on an ISO date. A recipient without a rule in force gets nothing."""
+    def rule(self, id_: str) -> Rule:
+        """The rule that a decision names. Raises KeyError for another id."""
+        return self._by_id[id_]
+
+    def in_force(self, recipient: str, on: str) -> tuple[Rule, ...]:
+        """The rules that let anything out to a recipient on an ISO date."""
+        return tuple(rule for rule in self._rules if rule.recipient == recipient and rule.in_force(on))
+
+    def decide(
+        self, recipient: str, member: Member, resolution: Resolution, on: str, kept_back: Container[str] = ()
+    ) -> Decision:
+        """Decide on an ISO date. A recipient without a rule in force gets nothing.
+
+        `kept_back` are the matters that the member or their Consent keeps from this recipient; an empty one is all.
+        """
         if member.enrollment.restricted:
             return Decision(allowed=False, reason="record_restricted")
+        if resolution.matter in kept_back or "" in kept_back:
+            return Decision(allowed=False, reason="opted_out")
         sensitive = is_sensitive(self._codes, resolution)
         # A sex beyond the administrative two needs the rule that recorded sex needs.
         matter = BEYOND if sensitive and resolution.matter == "sex" else resolution.matter
@@ -66,9 +94,8 @@ class Release:
             return Decision(allowed=False, reason="refused_later")
         if resolution.provisional:
             return Decision(allowed=False, reason="tie_undecided")
-        for rule in self._rules:
-            in_force = rule.since <= on <= (rule.until or on)
-            if in_force and rule.recipient == recipient and matter in rule.topics:
+        for rule in self.in_force(recipient, on):
+            if matter in rule.topics:
                 return Decision(allowed=True, reason=rule.id)
         return Decision(allowed=False, reason="no_rule_sensitive" if sensitive else "no_rule")
 
@@ -77,6 +104,14 @@ def is_sensitive(codes: Codes, resolution: Resolution) -> bool:
     """Whether a resolution is sensitive, by its topic or by what it says."""
     codings = [concept.coding for meaning in resolution.meanings for concept in meaning.concepts]
     return codes.sensitive(resolution.matter, codings)
+
+
+def _permissible(rule: Rule) -> None:
+    """Raise TableError for what no rule may let out."""
+    if UNDERWRITING in (rule.recipient, rule.purpose):
+        raise TableError(f"policies/release.toml: {rule.id}: nothing is released for underwriting")
+    if any(topic.startswith(IMPUTED) for topic in rule.topics):
+        raise TableError(f"policies/release.toml: {rule.id}: an estimate is released to nobody")
 
 
 def _rule(entry: dict[str, Any]) -> Rule:
@@ -88,6 +123,9 @@ def _rule(entry: dict[str, Any]) -> Rule:
             topics=frozenset(entry["topics"]),
             since=date.fromisoformat(str(entry["from"])).isoformat(),
             until=date.fromisoformat(str(entry["to"])).isoformat() if "to" in entry else "",
+            basis=str(entry.get("legal_basis") or entry.get("agreement", "")),
+            agreement=str(entry.get("agreement", "")),
+            reviewer=str(entry.get("reviewer", "")),
         )
     except KeyError as error:
         raise TableError(f"policies/release.toml: a rule misses {error.args[0]!r}") from None

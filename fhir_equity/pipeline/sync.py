@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from fhir_equity.adapters.fhir import Writer
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Collector, Member
 from fhir_equity.pipeline.ingest import CHUNK, record_of
 from fhir_equity.pipeline.patients import context_fhir
-from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.pipeline.workspace import Workspace, software
+from fhir_equity.settings import HieSettings
 from fhir_equity.store import Record, RunWriter
-from fhir_equity.sync.apply import Applied, apply
+from fhir_equity.sync.apply import NEWEST, Applied, How, apply
 from fhir_equity.sync.client import Client
 from fhir_equity.sync.exchange import Exchange
-from fhir_equity.sync.plan import Plan, plan
+from fhir_equity.sync.looking import WHOLE, Selection
+from fhir_equity.sync.plan import Plan
+from fhir_equity.sync.planning import plan
 from fhir_equity.sync.pull import Pulled, pull
 
 
@@ -30,24 +37,63 @@ class PullResult(Struct):
     new_answers: int = 0
 
 
-def sync_plan(workspace: Workspace, hie: str) -> Plan:
-    """What would change at the HIE. Writes the plan to the journal and sends nothing.
+def sync_plan(workspace: Workspace, hie: str, selection: Selection = WHOLE, *, dry: bool = False) -> Plan:
+    """What would change at the HIE. Writes the plan to the journal (not with `dry`) and sends nothing.
 
     Raises UsageError, RemoteError, StoreError, TableError.
     """
     with _exchange(workspace, hie) as exchange:
-        return plan(exchange)
+        made = plan(exchange, workspace.progress, selection, dry=dry)
+        if made.name:
+            topics = Counter(matter for change in made.changes for matter, _ in change.matters)
+            counts = {"changes": len(made.changes), "conflicts": len(made.conflicts), "members": made.looked}
+            about = {"hie": hie, "plan": made.name}
+            workspace.store.trail.record("sync plan", about=about, counts=counts, topics=topics)
+        return made
 
 
-def sync_apply(workspace: Workspace, hie: str) -> Applied:
-    """Carry out what is left of the latest plan and read back what arrived.
+def selection(
+    workspace: Workspace, only: Iterable[str], members: Path | None, limit: int, *, everybody: bool = False
+) -> Selection:
+    """A selection in a user's words: topics, and a file with a pseudonym, key or identifier per line.
+
+    Raises UsageError for a topic that is none, a file that cannot be read, and a line that names nobody, or several.
+    """
+    codes = workspace.vocabulary().codes
+    if any(topic not in codes.topics for topic in only):
+        raise UsageError(f"--only takes a topic; there are: {', '.join(codes.topics)}")
+    matters = frozenset(codes.topic(topic).matter for topic in only)
+    return Selection(matters, None if members is None else _named(workspace, members), limit, everybody)
+
+
+def _named(workspace: Workspace, path: Path) -> frozenset[int]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise UsageError("the list of members cannot be read") from None
+    found: set[int] = set()
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            people = workspace.store.history.find(line.strip())
+            if len(people) != 1:
+                several = "several members" if people else "nobody"
+                raise UsageError(f"line {number} of the list names {several}; a pseudonym names one")
+            found.add(people[0].id)
+    return frozenset(found)
+
+
+def sync_apply(workspace: Workspace, hie: str, how: How = NEWEST) -> Applied:
+    """Carry out what is left of the newest plan and read back what arrived.
 
     Raises UsageError (also where there is no plan), RemoteError, StoreError, TableError.
     """
     with _exchange(workspace, hie) as exchange:
-        done = apply(exchange, workspace.progress)
+        done = apply(exchange, workspace.progress, how)
         if not done.plan:
             raise UsageError(f"there is no plan for {hie}; run: fhir-equity sync plan --hie {hie}")
+        if not how.dry and done.statuses:
+            about = {"hie": hie, "plan": done.plan, "recipient": exchange.settings.recipient}
+            workspace.store.trail.record("sync apply", about=about, counts=done.statuses)
         return done
 
 
@@ -109,11 +155,15 @@ def _exchange(workspace: Workspace, hie: str) -> Iterator[Exchange]:
 
     @cache
     def contexts(partner: str) -> Context:
-        context = context_fhir(workspace, workspace.context(partner, "fhir"), version)
+        context = _apart(context_fhir(workspace, workspace.context(partner, "fhir"), version))
         if partner != source:
             return context
         # Whose sheet says nothing else: the HIE collected what it tells.
         return msgspec.structs.replace(context, attestation={"collector": Collector.HIE.value, **context.attestation})
+
+    @cache
+    def writer(partner: str, *, alone: bool = False) -> Writer:
+        return Writer(contexts(partner), alone=alone)
 
     with Client(settings) as client:
         yield Exchange(
@@ -125,6 +175,35 @@ def _exchange(workspace: Workspace, hie: str) -> Iterator[Exchange]:
             release=workspace.release,
             resolve=workspace.resolutions,
             contexts=contexts,
+            writer=writer,
             as_of=workspace.as_of,
             policy=workspace.policy,
+            edition=_edition(workspace, settings),
         )
+
+
+def _edition(workspace: Workspace, settings: HieSettings) -> str:
+    """The digest of everything beside answers that decides what is planned: when it changes, everybody is looked at."""
+    release = workspace.release
+    rules = [
+        msgspec.to_builtins(rule) | {"topics": sorted(rule.topics)}
+        for rule in release.in_force(settings.recipient, workspace.as_of)
+    ]
+    decides = ("recipient", "partner", "identifier_systems", "us_core", "omb", "mode", "unmatched", "url")
+    parts = [
+        rules,
+        {name: getattr(settings, name) for name in decides},
+        release.version,
+        workspace.policy.version,
+        software(),
+    ]
+    return sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+def _apart(context: Context) -> Context:
+    """What a version has on the Patient and as an Observation is sent as an Observation, to be withheld whole."""
+    places = {
+        topic: {**row, "place": "observation"} if row.get("place") == "both" else row
+        for topic, row in context.guide["places"].items()
+    }
+    return msgspec.structs.replace(context, guide={**context.guide, "places": places})

@@ -164,8 +164,10 @@ def _search(session: Session, call: Call) -> Reply:
     else:
         kind, parameters, after = call.path[0], list(call.params), None
     search = parse(kind, parameters, call.base)
-    position = [Condition("c.updated > ?", (after,))] if after is not None else []
-    found = session.find(kind, [*search.conditions, *position], search.count + 1) if search.count else []
+    beyond = "c.updated < ?" if search.newest_first else "c.updated > ?"
+    position = [Condition(beyond, (after,))] if after is not None else []
+    conditions, most = [*search.conditions, *position], search.count + 1
+    found = session.find(kind, conditions, most, newest_first=search.newest_first) if search.count else []
     page = found[: search.count]
     # A self link with the parameters would repeat the identifier, so it names the type only.
     links = [{"relation": "self", "url": f"{call.base}/{kind}"}]

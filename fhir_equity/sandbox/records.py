@@ -91,11 +91,12 @@ class Session:
         """Keep the deletion as a version of its own."""
         self._keep(Stored(kind, key, self._next_number(kind, key), self._next_moment(), deleted=True, resource={}))
 
-    def find(self, kind: str, conditions: list[Condition], limit: int) -> list[Stored]:
-        """The first resources that meet every condition, oldest change first."""
+    def find(self, kind: str, conditions: list[Condition], limit: int, *, newest_first: bool = False) -> list[Stored]:
+        """The first resources that meet every condition, oldest change first unless `newest_first`."""
+        order = "c.updated desc, c.id" if newest_first else "c.updated, c.id"
         where, values = _where(kind, conditions)
         joined = "current c join version v on v.type = c.type and v.id = c.id and v.number = c.number"
-        sql = f"select v.* from {joined} where {where} order by c.updated, c.id limit ?"  # noqa: S608 -- values are bound
+        sql = f"select v.* from {joined} where {where} order by {order} limit ?"  # noqa: S608 -- values are bound
         rows = self._db.execute(sql, (*values, limit)).fetchall()
         return [stored for stored in map(_stored, rows) if stored is not None]
 

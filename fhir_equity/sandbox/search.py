@@ -28,10 +28,11 @@ _MOMENT = re.compile(
 
 
 class Search(Struct, frozen=True):
-    """What to look for and how many to a page."""
+    """What to look for, how many to a page, and whether the newest change comes first."""
 
     conditions: list[Condition]
     count: int
+    newest_first: bool = False
 
 
 class Searchable(Struct, frozen=True):
@@ -48,6 +49,7 @@ def parse(kind: str, parameters: Parameters, base: str) -> Search:
     Raises RefusedError (400) for what is not supported or not understood.
     """
     conditions, count = [], PAGE
+    newest_first = ("_sort", "-_lastUpdated") in parameters
     for name, value in parameters:
         if name == "_count":
             count = _count(value)
@@ -55,7 +57,7 @@ def parse(kind: str, parameters: Parameters, base: str) -> Search:
             _only(name, value)
         else:
             conditions.append(_any_of(kind, name, value, base))
-    return Search(conditions, count)
+    return Search(conditions, count, newest_first)
 
 
 def _any_of(kind: str, name: str, value: str, base: str) -> Condition:
@@ -97,6 +99,18 @@ def _patient(value: str, _kind: str, base: str) -> Condition:
     return Condition("c.subject in (?, ?)", (f"Patient/{plain}", f"{base}/Patient/{plain}"))
 
 
+def _code(value: str, _kind: str, _base: str) -> Condition:
+    """``system|code``, or a code of any system, among the codings of Observation.code."""
+    words = [_unescaped(word) for word in _split(value, "|")]
+    if len(words) > 2 or not words[-1]:
+        raise RefusedError(400, "value", "a code is given as code or system|code")
+    each = "select 1 from json_each(v.body, '$.code.coding') where json_extract(value, '$.code') = ?"
+    system = " and json_extract(value, '$.system') = ?" if len(words) == 2 else ""
+    newest = "v.type = c.type and v.id = c.id and v.number = c.number"
+    within = f"select 1 from version v where {newest} and exists ({each}{system})"  # noqa: S608 -- fixed pieces
+    return Condition(f"exists ({within})", tuple(reversed(words)))
+
+
 def _last_updated(value: str, _kind: str, _base: str) -> Condition:
     """A date or an instant stands for the whole range it covers (search.html#date)."""
     found = _MOMENT.fullmatch(_unescaped(value))
@@ -132,8 +146,8 @@ def _count(value: str) -> int:
 
 
 def _only(name: str, value: str) -> None:
-    if name == "_sort" and value != "_lastUpdated":
-        raise RefusedError(400, "not-supported", "the only order is _sort=_lastUpdated")
+    if name == "_sort" and value not in ("_lastUpdated", "-_lastUpdated"):
+        raise RefusedError(400, "not-supported", "the only orders are _sort=_lastUpdated and -_lastUpdated")
     if name == "_format" and "json" not in value:
         raise RefusedError(406, "not-supported", "the only format is JSON")
 
@@ -152,6 +166,7 @@ SEARCHABLE = {
     "identifier": Searchable("token", _BOTH, _identifier),
     "_id": Searchable("token", _BOTH, _id),
     "_lastUpdated": Searchable("date", _BOTH, _last_updated),
+    "code": Searchable("token", ("Observation",), _code),
     "patient": Searchable("reference", ("Observation",), _patient),
     "subject": Searchable("reference", ("Observation",), _patient),
 }

@@ -16,6 +16,7 @@ from fhir_equity.store.disclosures import Disclosure, Disclosures
 from fhir_equity.store.hie import HieMemory
 from fhir_equity.store.history import Found, History, Place, Sent
 from fhir_equity.store.ingest import RunWriter, Written
+from fhir_equity.store.opt_outs import Kept, OptOuts
 from fhir_equity.store.people import People, Person
 from fhir_equity.store.quarantine import Held, Quarantine, Selection
 from fhir_equity.store.resolutions import Judge
@@ -29,6 +30,7 @@ __all__ = [
     "Found",
     "Held",
     "Judge",
+    "Kept",
     "Person",
     "Place",
     "Ran",
@@ -59,6 +61,7 @@ class Store:
         self.quarantine = Quarantine(self.engine)
         self.history = History(self.engine)
         self.retractions = Retractions(self.engine, self.trail)
+        self.opt_outs = OptOuts(self.engine)
 
     def run(
         self,

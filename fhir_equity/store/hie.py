@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
-from sqlalchemy import Connection, Engine, and_, bindparam, delete, func, select, update
-from sqlmodel import Field, SQLModel
+from msgspec import Struct, field
+from sqlalchemy import Connection, Engine, Select, and_, bindparam, delete, func, select, update
 
+from fhir_equity.store import disclosures
+from fhir_equity.store.changed import touch
 from fhir_equity.store.connection import reading, writing
-from fhir_equity.store.rows import now, upsert
-from fhir_equity.store.schema import Cursor, JournalEntry, Link, core
+from fhir_equity.store.disclosures import Disclosure, Disclosures
+from fhir_equity.store.hie_standing import Standing
+from fhir_equity.store.rows import digest, now, slices, upsert
+from fhir_equity.store.schema import Cursor, JournalEntry, Link, MemberIdentifier, Observed, StoredPlan, core
 from fhir_equity.store.schema import Written as WrittenRow
 
 PLANNED = "planned"
 SENT = "sent"  # a request has left, or was about to, and its outcome was not recorded yet
+VERIFIED = "verified"  # read back, and as sent
+QUARANTINED = "quarantined"  # read back, not as sent, and mending it did not help
+# What became of what was disclosed; after anything else it may have arrived.
+_BECAME = {VERIFIED: disclosures.VERIFIED, "moved": disclosures.FAILED, "refused": disclosures.FAILED}
 There = tuple[str, str]  # resource id, etag
 
 _said = msgspec.json.Decoder(dict[str, str]).decode
-
-
-class StoredPlan(SQLModel, table=True):
-    """A plan, also one without a change; what it wants done is in the journal under its name."""
-
-    __tablename__ = "plan"
-    id: int | None = Field(default=None, primary_key=True)
-    name: str = Field(unique=True)
-    hie: str = Field(index=True)
-    policy: str
-    made_at: str
 
 
 class Planned(Struct, frozen=True):
@@ -53,12 +49,39 @@ class Planned(Struct, frozen=True):
         return f"Planned({self.id}, {self.action}, {self.status})"
 
 
+class Known(Struct):
+    """What is remembered about one member: who they are there, what we wrote, and a write that was interrupted.
+
+    `written` has a fingerprint by matter, `observed` our Observations by matter and number, and `unkept` the
+    fingerprint of what they did not keep when it was sent last.
+    """
+
+    link: There | None = None
+    written: dict[str, str] = field(default_factory=dict)
+    observed: dict[tuple[str, int], There] = field(default_factory=dict)
+    sent: list[Planned] = field(default_factory=list)
+    unkept: dict[str, str] = field(default_factory=dict)
+
+
+def digest_of(changes: Iterable[Planned]) -> str:
+    """The SHA-256 of everything that changes want done, in order.
+
+    Of what is yet to be made the id is no part: it is learnt when that is done.
+    """
+    made = ("create", "observe")
+    whose = ((c, "" if c.action in made else c.resource_id) for c in changes)
+    parts = [(c.member_id, c.matters, c.action, key, c.etag, sorted(c.said.items())) for c, key in whose]
+    return digest(msgspec.json.encode(parts))
+
+
 class HieMemory:
     """The memory of one HIE. Every method raises StoreError, StoreLockedError."""
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
         self._name = name
+        self._disclosures = Disclosures(engine)
+        self.standing = Standing(engine, name)
 
     def links(self) -> dict[int, There]:
         """member id -> (resource id, etag last seen)."""
@@ -74,23 +97,90 @@ class HieMemory:
             members.setdefault(resource, set()).add(member)
         return members
 
-    def begin_plan(self, changes: Iterable[Planned], policy: str, found: Mapping[int, There]) -> str:
+    def known(self, members: Sequence[int]) -> dict[int, Known]:
+        """What is remembered about some members."""
+        found = {member: Known() for member in members}
+        links, ours, seen, journal = core(Link), core(WrittenRow), core(Observed), core(JournalEntry)
+        with reading(self._engine) as connection:
+            for some in slices(members):
+                for row in connection.execute(self._of(links, some)):
+                    found[row.member_id].link = (row.resource_id, row.etag)
+                for row in connection.execute(self._of(ours, some)):
+                    found[row.member_id].written[row.matter] = row.said
+                for row in connection.execute(self._of(seen, some)):
+                    found[row.member_id].observed[(row.matter, row.number)] = (row.resource_id, row.etag)
+                open_ = self._of(journal, some).where(journal.c.status == SENT).order_by(journal.c.id)
+                for change in _planned(connection, open_):
+                    found[change.member_id].sent.append(change)
+                tried = self._of(journal, some).where(journal.c.status.in_((VERIFIED, QUARANTINED)))
+                for change in _planned(connection, tried.order_by(journal.c.id)):
+                    kept = change.status == VERIFIED
+                    found[change.member_id].unkept |= {m: "" if kept else said for m, said in change.said.items()}
+        return found
+
+    def _of(self, table: Any, members: Sequence[int]) -> Select[Any]:
+        return select(table).where(table.c.hie == self._name, table.c.member_id.in_(members))
+
+    def begin_plan(
+        self,
+        changes: Iterable[Planned],
+        policy: str,
+        found: Mapping[int, There],
+        beside: Callable[[Connection], None] = lambda _: None,
+    ) -> str:
         """Write a plan and the links it `found` before anything is sent; returns its name.
 
         What an earlier plan left undone is superseded: it was decided on what has been looked at again.
+        `beside` writes more in the same transaction.
         """
         plans, journal = core(StoredPlan), core(JournalEntry)
-        left = update(journal).where(journal.c.hie == self._name, journal.c.status == PLANNED)
+        left = and_(journal.c.hie == self._name, journal.c.status == PLANNED)
         with writing(self._engine) as connection:
-            connection.execute(left.values(status="superseded", done_at=now()))
+            touch(connection, set(connection.execute(select(journal.c.member_id).where(left)).scalars()))
+            connection.execute(update(journal).where(left).values(status="superseded", done_at=now()))
             number = connection.execute(select(func.count()).select_from(plans)).scalar_one() + 1
             name = f"{self._name}-{number}"
-            connection.execute(plans.insert().values(name=name, hie=self._name, policy=policy, made_at=now()))
-            rows = [self._row(change, name, policy) for change in changes]
+            wanted = list(changes)
+            about = {"hie": self._name, "policy": policy, "made_at": now(), "digest": digest_of(wanted)}
+            connection.execute(plans.insert().values(name=name, **about))
+            rows = [self._row(change, name, policy) for change in wanted]
             if rows:
                 connection.execute(journal.insert(), rows)
             self._link(connection, found)
+            beside(connection)
         return name
+
+    def undone(self) -> set[int]:
+        """The members about whom a plan wants something that was not done, or not read back."""
+        journal = core(JournalEntry)
+        query = select(journal.c.member_id).where(journal.c.status.in_((PLANNED, SENT)), journal.c.hie == self._name)
+        with reading(self._engine) as connection:
+            return set(connection.execute(query).scalars())
+
+    def has_observed(self) -> bool:
+        """Whether we ever made an Observation there."""
+        table = core(Observed)
+        with reading(self._engine) as connection:
+            return connection.execute(select(table.c.hie).where(table.c.hie == self._name).limit(1)).first() is not None
+
+    def members_of(self, resources: Sequence[str]) -> dict[str, set[int]]:
+        """resource id -> the members who are that Patient, or of whom that Observation of ours is."""
+        found: dict[str, set[int]] = {}
+        with reading(self._engine) as connection:
+            for table in (core(Link), core(Observed)):
+                query = select(table.c.resource_id, table.c.member_id).where(table.c.hie == self._name)
+                for some in slices(resources):
+                    for resource, member in connection.execute(query.where(table.c.resource_id.in_(some))):
+                        found.setdefault(resource, set()).add(member)
+        return found
+
+    def named(self, values: Sequence[str]) -> set[int]:
+        """The members who have one of these identifiers (values) in our own records."""
+        table = core(MemberIdentifier)
+        with reading(self._engine) as connection:
+            query = select(table.c.member_id)
+            portions = [query.where(table.c.value.in_(some)) for some in slices(values)]
+            return {member for each in portions for member in connection.execute(each).scalars()}
 
     def _row(self, change: Planned, plan: str, policy: str) -> dict[str, Any]:
         return {
@@ -129,6 +219,14 @@ class HieMemory:
             open_ = select(journal).where(journal.c.plan == name, journal.c.status.in_((PLANNED, SENT)))
             return name, list(_planned(connection, open_.order_by(journal.c.id)))
 
+    def is_as_planned(self, name: str) -> bool:
+        """Whether the journal still wants what a plan wanted when it was made; so does one of an older layout."""
+        plans, journal = core(StoredPlan), core(JournalEntry)
+        with reading(self._engine) as connection:
+            said = connection.execute(select(plans.c.digest).where(plans.c.name == name)).scalar()
+            rows = select(journal).where(journal.c.plan == name).order_by(journal.c.id)
+            return not said or said == digest_of(_planned(connection, rows))
+
     def sent(self) -> list[Planned]:
         """The changes of any plan that were interrupted after the request may have left."""
         journal = core(JournalEntry)
@@ -136,32 +234,54 @@ class HieMemory:
         with reading(self._engine) as connection:
             return list(_planned(connection, query.order_by(journal.c.id)))
 
-    def sending(self, change: Planned) -> None:
-        """Record that a change is about to be sent, so that an interruption leaves a trace."""
+    def sending(self, change: Planned, disclosed: Iterable[Disclosure] = ()) -> None:
+        """Record that a change is about to be sent, and what it discloses, so that an interruption leaves a trace."""
         journal = core(JournalEntry)
         with writing(self._engine) as connection:
             connection.execute(update(journal).where(journal.c.id == change.id).values(status=SENT))
+            self._disclosures.intend(disclosed, connection=connection)
+
+    def transmission(self, change: Planned) -> str:
+        """The name under which the account of disclosures has a change."""
+        return f"{self._name}/{change.id}"
 
     def settle(
-        self, change: Planned, status: str, held: Mapping[str, str] | None = None, there: There | None = None
+        self,
+        change: Planned,
+        status: str,
+        held: Mapping[str, str] | None = None,
+        there: There | None = None,
+        observed: Mapping[tuple[str, int], There] | None = None,
     ) -> None:
-        """Record what became of a change, what the HIE holds from us (matter -> fingerprint), and where."""
+        """Record what became of a change, what the HIE holds from us (matter -> fingerprint), and where.
+
+        `there` is the Patient, `observed` are our Observations by matter and number.
+        """
         journal = core(JournalEntry)
         values = {"status": status, "done_at": now()} | ({"resource_id": there[0]} if there else {})
         with writing(self._engine) as connection:
             connection.execute(update(journal).where(journal.c.id == change.id).values(**values))
+            became = _BECAME.get(status, disclosures.SENT)
+            self._disclosures.settle(self.transmission(change), became, connection=connection)
+            if status != VERIFIED:
+                touch(connection, {change.member_id})
             if there:
                 self._link(connection, {change.member_id: there})
             whose = {"hie": self._name, "member_id": change.member_id}
             rows = [{**whose, "matter": matter, "said": said, "at": now()} for matter, said in (held or {}).items()]
             upsert(connection, WrittenRow, ("hie", "member_id", "matter"), rows)
+            seen = [
+                {**whose, "matter": matter, "number": number, "resource_id": key, "etag": etag}
+                for (matter, number), (key, etag) in (observed or {}).items()
+            ]
+            upsert(connection, Observed, ("hie", "member_id", "matter", "number"), seen)
 
-    def created(self) -> set[str]:
-        """The ids of the resources that we made there."""
+    def is_made_by_us(self, resource: str) -> bool:
+        """Whether we made a resource there."""
         journal = core(JournalEntry)
-        query = select(journal.c.resource_id).where(journal.c.hie == self._name, journal.c.action == "create")
+        mine = select(journal.c.id).where(journal.c.hie == self._name, journal.c.action == "create")
         with reading(self._engine) as connection:
-            return {found for found in connection.execute(query).scalars() if found}
+            return connection.execute(mine.where(journal.c.resource_id == resource).limit(1)).first() is not None
 
     def written(self) -> dict[tuple[int, str], str]:
         """(member id, matter) -> fingerprint of what we last wrote there."""

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from fhir_equity.errors import StoreError
 from fhir_equity.model import Address, Enrollment, Identifier, Member, Name
+from fhir_equity.store.changed import touch
 from fhir_equity.store.coverages import laid_out, merged
 from fhir_equity.store.rows import among, encode, insert_all, insert_new
 from fhir_equity.store.schema import MemberIdentifier, StoredMember, core
@@ -200,11 +201,13 @@ def _insert(connection: Connection, rows: Sequence[_Row]) -> None:
     first = insert_all(connection, StoredMember, [row.values for row in rows])
     for number, row in enumerate(rows, first):
         row.id = number
+    touch(connection, [row.id for row in rows], new=True)
 
 
 def _update(connection: Connection, rows: Sequence[_Row]) -> None:
     if not rows:
         return
+    touch(connection, {row.id for row in rows})
     table = core(StoredMember)
     names = ("family", "given", "birth_date", "details")
     statement = update(table).where(table.c.id == bindparam("row"))

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Select, func, select
 from fhir_equity.model import Event, Member, Origin, Received
 from fhir_equity.store.connection import reading
 from fhir_equity.store.members import Kept
+from fhir_equity.store.rows import slices
 from fhir_equity.store.schema import (
     Artefact,
     Quarantined,
@@ -82,6 +83,22 @@ class People:
         """The person with an id of the store, with what stands or with what was `withdrawn`."""
         members = core(StoredMember)
         return self._only(select(members).where(members.c.id == member), withdrawn=withdrawn)
+
+    def some(self, members: Sequence[int]) -> Iterator[Person]:
+        """The people with these ids of the store, in order, and no work for anybody else."""
+        table, answers = core(StoredMember), core(StoredAnswer)
+        for ids in slices(members):
+            with reading(self._engine) as connection:
+                who = select(table).where(table.c.id.in_(ids), member_stands(table)).order_by(table.c.id)
+                rows = connection.execute(who).mappings().all()
+                said = select(answers).where(answers.c.member_id.in_(ids), answer_stands(answers))
+                told = connection.execute(said.order_by(answers.c.member_id, answers.c.id)).all()
+                values = _values(connection, sorted({row.received_id for row in told}))
+                origins = _origins(connection)
+            by_member = {member: list(found) for member, found in groupby(told, key=lambda row: row.member_id)}
+            for row in rows:
+                events = _events(iter(by_member.get(row["id"], ())), values, origins)
+                yield Person(row["id"], row["pseudonym"], _member(row), events)
 
     def _only(self, found: Select[Any], *, withdrawn: bool = False) -> Person | None:
         answers = core(StoredAnswer)
@@ -198,9 +215,8 @@ def _member(row: Any) -> Member:
 def _values(connection: Connection, among: Sequence[int] | None = None) -> dict[int, Received]:
     table = core(ReceivedValue)
     query = select(table.c.id, table.c.value)
-    if among is not None:
-        query = query.where(table.c.id.in_(among))
-    return {row.id: _received(row.value) for row in connection.execute(query)}
+    portions = [query] if among is None else [query.where(table.c.id.in_(some)) for some in slices(among)]
+    return {row.id: _received(row.value) for each in portions for row in connection.execute(each)}
 
 
 def _origins(connection: Connection) -> dict[int, Origin]:

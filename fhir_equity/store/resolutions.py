@@ -11,6 +11,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, delete, select
 
 from fhir_equity.model import Event, Origin, Received, Resolution
+from fhir_equity.store.changed import touch
 from fhir_equity.store.rows import among, insert_new, slices
 from fhir_equity.store.schema import Beaten, ReceivedValue, StoredOrigin, StoredResolution, core
 
@@ -57,6 +58,7 @@ class Resolutions:
         """Write what wins for members, given everything they stated; who is not `new` may have older resolutions."""
         if max(len(self._outcomes), len(self._received), len(self._origins)) > MOST:
             self._outcomes, self._received, self._origins = {}, {}, {}
+        touch(connection, [member for member in stated if member not in new])
         shapes = {member: _shape(said) for member, said in stated.items()}
         self._learn(connection, [shape for shape, _ in shapes.values() if shape not in self._outcomes])
         for some in slices(sorted(member for member in stated if member not in new)):

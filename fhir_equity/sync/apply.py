@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import groupby, islice
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
-from fhir_equity.adapters.fhir import merge, validate
-from fhir_equity.errors import RemoteContentError, RemoteError
-from fhir_equity.store import Person
-from fhir_equity.store.hie import SENT, Planned
-from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
-from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent, same_person
-from fhir_equity.sync.search import query, token
-from fhir_equity.sync.transport import UnavailableError
+from fhir_equity.errors import StoreError, UsageError
+from fhir_equity.store import Disclosure, Person
+from fhir_equity.store.hie import QUARANTINED, SENT, VERIFIED, Planned
+from fhir_equity.sync import write_observations, write_patient
+from fhir_equity.sync.client import Versioned
+from fhir_equity.sync.exchange import Exchange, Ours, id_of
+from fhir_equity.sync.looking import PORTION
+
+READY = "ready"  # what a rehearsal would send
 
 
 class Applied(Struct):
@@ -22,154 +24,161 @@ class Applied(Struct):
 
     ``verified``: read back and as sent. ``moved``: somebody changed or made the Patient since the
     plan. ``stale``: our own answer, the release or the settings changed since the plan.
-    ``unverified``: what was read back is not what was sent. ``invalid``: what we would have sent is
-    no valid Patient, or would not read as planned. ``refused``: the server does not take it.
+    ``unverified``: it is not known what became of it. ``quarantined``: what was read back is not what was sent,
+    and sending it again did not mend that. ``invalid``: what we would have sent is not valid, or would not read
+    as planned. ``forbidden``: it had something in it that may not leave. ``refused``: the server does not take
+    it. ``ready``: a rehearsal would send it.
     """
 
     plan: str = ""
     statuses: Counter[str] = field(default_factory=Counter)
+    repaired: int = 0
 
     @property
     def left(self) -> int:
         """Changes that somebody should look at."""
-        return sum(n for status, n in self.statuses.items() if status != "verified")
+        return sum(n for status, n in self.statuses.items() if status not in (VERIFIED, READY))
 
 
-def apply(exchange: Exchange, told: Callable[[str, int], None]) -> Applied:
-    """Carry out what is left of the latest plan. Safe to run again after any interruption.
+class How(Struct, frozen=True):
+    """Which plan (its name; empty: the newest), at most how many of its changes, and whether it is a rehearsal."""
+
+    plan: str = ""
+    limit: int = 0
+    dry: bool = False
+
+
+NEWEST = How()
+
+
+def apply(exchange: Exchange, told: Callable[[str, int], None], how: How = NEWEST) -> Applied:
+    """Carry out what is left of the newest plan. Safe to run again after any interruption.
 
     Raises RemoteError when the HIE is unavailable; what was done until then is in the journal.
-    Raises UsageError for an HIE whose settings do not let anything be sent, StoreError.
+    Raises UsageError for an HIE whose settings do not let anything be sent and for a plan that is not the newest,
+    StoreError, also where the journal is not what was planned.
     """
     exchange.check_sending()
     name, changes = exchange.memory.latest_plan()
-    done = Applied(name)
-    wanted = {change.member_id for change in changes}
-    people = {person.id: person for person in exchange.store.people if person.id in wanted} if wanted else {}
-    for number, change in enumerate(changes, start=1):
-        done.statuses[_carry_out(exchange, change, people.get(change.member_id))] += 1
+    if how.plan not in ("", name):
+        raise UsageError(f"that is not the newest plan for {exchange.name}, which is {name or 'none'}")
+    if not exchange.memory.is_as_planned(name):
+        raise StoreError(f"the journal of {name} is not what was planned; plan again")
+    applying = _Applying(exchange, how, Applied(name))
+    wanted = changes[: how.limit] if how.limit else changes
+    for number, (change, person) in enumerate(_with_people(exchange, wanted), start=1):
+        applying.change(change, person)
         told(exchange.name, number)
-    return done
+    return applying.done
 
 
-def _carry_out(exchange: Exchange, change: Planned, person: Person | None) -> str:
-    """Do one change and record what became of it."""
-    ours = None if person is None else exchange.ours(person)
-    if ours is None or any(ours.said.get(matter) != said for matter, said in change.said.items()):
-        return _without_writing(exchange, change, "stale")
-    written = _create(exchange, change, ours) if change.action == "create" else _update(exchange, change, ours)
-    if isinstance(written, str):
-        return _without_writing(exchange, change, written)
-    return _read_back(exchange, change, id_of(written.resource))
+def _with_people(exchange: Exchange, changes: list[Planned]) -> Iterator[tuple[Planned, Person | None]]:
+    """Each change with its member, a portion of them at a time."""
+    waiting = iter(changes)
+    while portion := list(islice(waiting, PORTION)):
+        ids = sorted({change.member_id for change in portion})
+        people = {person.id: person for person in exchange.store.people.some(ids)}
+        for member, found in groupby(portion, key=lambda change: change.member_id):
+            yield from ((change, people.get(member)) for change in found)
 
 
-def _without_writing(exchange: Exchange, change: Planned, status: str) -> str:
-    """Record that nothing was written. What may have been stays open: the next plan settles it by looking."""
-    if change.status != SENT and status != "unverified":
-        exchange.memory.settle(change, status)
-    return status
+class _Applying:
+    """A plan being carried out."""
 
+    def __init__(self, exchange: Exchange, how: How, done: Applied) -> None:
+        self._exchange, self._how, self.done = exchange, how, done
+        self._memory = exchange.memory
 
-def _read_back(exchange: Exchange, change: Planned, key: str) -> str:
-    """Ask for what was written, whatever the write was answered with, and record what is there."""
-    back = exchange.client.read("Patient", key) if key else None
-    if back is None:
-        return "unverified"
-    there = exchange.theirs(back.resource).said
-    held = {matter: said for matter, said in change.said.items() if there.get(matter) == said}
-    status = "verified" if held == change.said else "unverified"
-    exchange.memory.settle(change, status, held, (key, back.etag))
-    return status
+    def change(self, change: Planned, person: Person | None) -> None:
+        """Do one change and record what became of it."""
+        status = self._carry_out(change, person)
+        self.done.statuses[status] += 1
 
+    def _carry_out(self, change: Planned, person: Person | None) -> str:
+        exchange = self._exchange
+        ours = None if person is None else exchange.ours(person, exchange.kept_back(person.id))
+        if ours is None or any(ours.said.get(matter) != said for matter, said in change.said.items()):
+            return self._without_writing(change, "stale")
+        return self._observe(change, ours) if change.action == "observe" else self._patient(change, ours)
 
-def _create(exchange: Exchange, change: Planned, ours: Ours) -> Versioned | str:
-    patient = exchange.patient(ours, change.matters)
-    tokens = exchange.tokens(patient)
-    if not tokens:
-        return "stale"
-    if validate(patient):
-        return "invalid"
-    if found := exchange.known_as(patient):  # also by those of our identifiers that the condition below leaves out
-        return _made_before(exchange, found, patient) if change.status == SENT else "moved"
-    exchange.memory.sending(change)
-    condition = query({"identifier": token(*tokens[0])})
-    try:
-        made = exchange.client.create(patient, if_none_exist=condition)
-    except Conflict:
-        return "moved"
-    except OutcomeUnknownError:
-        found = exchange.known_as(patient)
-        return _made_before(exchange, found, patient) if found else "unverified"
-    except RemoteError as error:
-        return _refused(error, lambda: exchange.known_as(patient))
-    # Status 200 is a Patient that was there: ours if an earlier attempt of this very request made it.
-    return made if made.status == 201 or is_as_sent(made.resource, patient) else "moved"
+    def _disclosed(self, change: Planned, ours: Ours) -> list[Disclosure]:
+        """What the recipient is told by a change, a record for each rule that lets it out."""
+        exchange, member = self._exchange, ours.person.member
+        found = []
+        for rule in {id_: exchange.release.rule(id_) for id_ in map(ours.rules.get, change.matters) if id_}.values():
+            topics = tuple(matter for matter in change.matters if ours.rules[matter] == rule.id)
+            found.append(
+                Disclosure(
+                    pseudonym=ours.person.pseudonym,
+                    partner=member.partner,
+                    recipient=exchange.settings.recipient,
+                    transmission=self._memory.transmission(change),
+                    purpose=rule.purpose,
+                    basis=rule.basis,
+                    topics=topics,
+                    rule=rule.id,
+                    policy=exchange.release.version,
+                )
+            )
+        return found
 
+    def _without_writing(self, change: Planned, status: str) -> str:
+        """Record that nothing was written. What may have been stays open: the next plan settles it by looking."""
+        if change.status != SENT and status != "unverified" and not self._how.dry:
+            self._memory.settle(change, status)
+        return status
 
-def _made_before(exchange: Exchange, found: list[Resource], patient: Resource) -> Versioned | str:
-    """The Patient that an interrupted create of ours made, if that is what was found."""
-    if len(found) != 1 or not id_of(found[0]) or not is_as_sent(found[0], patient):
-        return "moved"
-    return exchange.client.read("Patient", id_of(found[0])) or "moved"
+    def _patient(self, change: Planned, ours: Ours) -> str:
+        exchange = self._exchange
+        ready = write_patient.prepare(exchange, change, ours)
+        if isinstance(ready, write_patient.Ready):
+            if self._how.dry:
+                return READY
+            self._memory.sending(change, self._disclosed(change, ours))
+            written = write_patient.send(exchange, change, ready)
+        else:
+            written = ready
+        if isinstance(written, str):
+            return self._without_writing(change, written)
+        return VERIFIED if self._how.dry else self._read_back(change, ours, id_of(written.resource))
 
+    def _read_back(self, change: Planned, ours: Ours, key: str) -> str:
+        """Fetch what the server has and compare the canonical form of our topics; mend a difference once."""
+        back = self._fetched(key)
+        if back is not None and not write_patient.says(self._exchange, back, change):
+            back = self._mended(change, ours, back)
+        if back is None:
+            return "unverified"
+        there = self._exchange.theirs(back.resource).said
+        held = {matter: said for matter, said in change.said.items() if there.get(matter) == said}
+        status = VERIFIED if held == change.said else QUARANTINED
+        self._memory.settle(change, status, held, (key, back.etag))
+        return status
 
-def _update(exchange: Exchange, change: Planned, ours: Ours) -> Versioned | str:
-    now = exchange.client.read("Patient", change.resource_id)
-    if now is None:
-        return "moved"
-    if now.etag != change.etag:
-        return now if change.status == SENT and _says(exchange, now, change) else "moved"
-    if not _may_change(exchange, change, ours, now):
-        return "stale"
-    merged = _merged(exchange, change, ours, now.resource)
-    if merged is None:
-        return "invalid"
-    exchange.memory.sending(change)
-    try:
-        return exchange.client.update(merged, change.etag)
-    except Conflict as conflict:
-        return _found(exchange, change, "moved") if conflict.repeated else "moved"
-    except OutcomeUnknownError:
-        return _found(exchange, change, "unverified")
-    except RemoteError as error:
-        return _refused(error, lambda: exchange.client.read("Patient", change.resource_id))
+    def _fetched(self, key: str) -> Versioned | None:
+        return self._exchange.client.read("Patient", key) if key else None
 
+    def _mended(self, change: Planned, ours: Ours, back: Versioned) -> Versioned | None:
+        """Send once more what did not arrive, on what arrived; the Patient as it is then."""
+        key = id_of(back.resource)
+        ready = write_patient.merged(self._exchange, change, ours, back)
+        if not isinstance(ready, write_patient.Ready):
+            return back
+        sent = write_patient.send(self._exchange, structs.replace(change, resource_id=key), ready)
+        self.done.repaired += isinstance(sent, Versioned)
+        return self._fetched(key)
 
-def _may_change(exchange: Exchange, change: Planned, ours: Ours, now: Versioned) -> bool:
-    """Whether the settings, and who our member is, still allow what was planned."""
-    if exchange.settings.mode == "contributor" and change.resource_id not in exchange.memory.created():
-        return False
-    return same_person(ours.person.member, exchange.theirs(now.resource).member)
-
-
-def _merged(exchange: Exchange, change: Planned, ours: Ours, now: Resource) -> Resource | None:
-    """The Patient with our answers in it, or None where that would be invalid or not read as planned."""
-    try:
-        merged, _ = merge(now, exchange.only(ours, change.matters), exchange.contexts(ours.person.member.partner))
-    except RecursionError:  # somebody nested it deeper than can be copied
-        return None
-    said = exchange.theirs(merged).said
-    as_planned = all(said.get(matter) == planned for matter, planned in change.said.items())
-    return merged if as_planned and not set(validate(merged)) - set(validate(now)) else None
-
-
-def _says(exchange: Exchange, there: Versioned, change: Planned) -> bool:
-    said = exchange.theirs(there.resource).said
-    return all(said.get(matter) == planned for matter, planned in change.said.items())
-
-
-def _found(exchange: Exchange, change: Planned, otherwise: str) -> Versioned | str:
-    """After an update whose answer got lost: what stands there decides."""
-    there = exchange.client.read("Patient", change.resource_id)
-    return there if there is not None and _says(exchange, there, change) else otherwise
-
-
-def _refused(error: RemoteError, look: Callable[[], object]) -> str:
-    """One Patient that the server does not take must not stop the others; anything else must.
-
-    Raises the error again when the server is unavailable, and another when it refuses to be read too.
-    """
-    if isinstance(error, UnavailableError | RemoteContentError):
-        raise error
-    look()
-    return "refused"
+    def _observe(self, change: Planned, ours: Ours) -> str:
+        exchange, memory = self._exchange, self._memory
+        known = memory.known([change.member_id])[change.member_id]
+        ready = write_observations.prepare(exchange, change, ours, known)
+        if isinstance(ready, str):
+            return self._without_writing(change, ready)
+        if self._how.dry:
+            return READY
+        memory.sending(change, self._disclosed(change, ours))
+        problem = write_observations.send(exchange, ready)
+        held, observed = write_observations.read_back(exchange, change, ready, known)
+        status = VERIFIED if held else problem or "unverified"
+        memory.settle(change, status, held, None, observed)
+        return status

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
-from fhir_equity.adapters.fhir import answers_of, patient_from
+from fhir_equity.adapters.fhir import Writer, answers_of, observed_in
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Event, Identifier, Meaning, Member, Name, Outgoing, Resolution, State
@@ -29,22 +29,26 @@ Resolver = Callable[[str, Iterable[Event]], dict[str, Resolution]]
 # Administrative sex is what the HIE's own registration says: it goes into Patients that we make and
 # is neither changed there nor taken from there.
 REGISTRATION = "sex"
+LOINC = "http://loinc.org"
 FULL_DATE = len("YYYY-MM-DD")
 _OF_THE_SERVER = ("id", "meta", "text")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # https://hl7.org/fhir/R4/datatypes.html#id
 
 
 class Ours(Struct, frozen=True):
-    """Our side of one person: what may be sent, as the Patient we would write, and what is withheld.
+    """Our side of one person: what may be sent, as what we would write, and what is withheld.
 
-    `said` maps each matter that may be sent to the fingerprint of what the Patient says about it.
+    `said` maps each matter that may be sent to the fingerprint of what is written about it: in the Patient, or
+    in the Observations of `observed`. `rules` names the release rule of each, `withheld` why one may not be sent.
     """
 
     person: Person
     resolutions: dict[str, Resolution]
     outgoing: Outgoing
     patient: Resource
+    observed: dict[str, tuple[Resource, ...]]
     said: dict[str, str]
+    rules: dict[str, str]
     withheld: dict[str, str]
 
     def __repr__(self) -> str:
@@ -63,6 +67,13 @@ class Theirs(Struct, frozen=True):
         return f"Theirs({', '.join(self.said)})"
 
 
+class Writers(Protocol):
+    """The writer of a partner's members, made once: of Patients `alone`, or of what stands beside them too."""
+
+    def __call__(self, partner: str, *, alone: bool = False) -> Writer:
+        """The writer of a partner's members."""
+
+
 class Exchange(Struct, frozen=True):
     """One HIE with everything that deciding about it takes. `contexts` are those of reading and writing, by partner."""
 
@@ -74,8 +85,16 @@ class Exchange(Struct, frozen=True):
     release: Release
     resolve: Resolver
     contexts: Callable[[str], Context]
+    writer: Writers
     as_of: str
     policy: Policy
+    edition: str  # what decides what is planned: tables, policies, rules in force, settings
+
+    @property
+    def observed_codes(self) -> list[str]:
+        """What Observations of ours are about, as tokens of a search."""
+        topics = self.contexts(self.partner).guide.get("observation", {}).get("topics", {})
+        return sorted(token(LOINC, row["code"]) for row in topics.values())
 
     @property
     def partner(self) -> str:
@@ -97,21 +116,42 @@ class Exchange(Struct, frozen=True):
         if not self.settings.identifier_systems:
             raise UsageError(f"{place} has no identifier_systems, so nobody can be found there")
 
-    def ours(self, person: Person) -> Ours:
-        """What we hold and may send about a person today."""
+    def ours(self, person: Person, kept_back: Collection[str] = ()) -> Ours:
+        """What we hold and may send about a person today; `kept_back` are the matters that they opted out of."""
         resolutions = self.resolve(person.member.partner, [event for _, event in person.events])
-        released, withheld = {}, {}
+        released, rules, withheld = {}, {}, {}
         for matter, resolution in resolutions.items():
-            decision = self.release.decide(self.settings.recipient, person.member, resolution, self.as_of)
+            decision = self.release.decide(self.settings.recipient, person.member, resolution, self.as_of, kept_back)
             if decision.allowed:
-                released[matter] = resolution
+                released[matter], rules[matter] = resolution, decision.reason
             elif resolution.state is State.ANSWERED:
                 withheld[matter] = decision.reason
         expressed, _ = self.vocabulary.express.us_core(released, self.settings.omb, self.settings.us_core)
         outgoing = Outgoing(person.member, tuple(expressed))
         patient = self._patient(outgoing)
-        said = self.theirs(patient).said
-        return Ours(person, resolutions, outgoing, patient, {m: s for m, s in said.items() if m in released}, withheld)
+        observed = self._observed(outgoing)
+        said = self.theirs(patient).said | {m: self.observations_say(found)[1] for m, found in observed.items()}
+        kept = {matter: word for matter, word in said.items() if matter in released}
+        return Ours(person, resolutions, outgoing, patient, observed, kept, rules, withheld)
+
+    def kept_back(self, member: int) -> frozenset[str]:
+        """The matters (an empty one: all) that a member keeps from this recipient today."""
+        found = self.store.opt_outs.in_force([member], self.settings.recipient, self.as_of)
+        return frozenset(found.get(member, ()))
+
+    def _observed(self, outgoing: Outgoing) -> dict[str, tuple[Resource, ...]]:
+        found: dict[str, tuple[Resource, ...]] = {}
+        for topic, observation in self.writer(outgoing.member.partner).observations(outgoing):
+            matter = self.matter_of(topic)
+            found[matter] = (*found.get(matter, ()), observation)
+        return found
+
+    def observations_say(self, observations: Iterable[Resource]) -> tuple[State, str]:
+        """The state and the fingerprint of what Observations on one matter say together."""
+        member = observed_in(observations, self.name, self.contexts(self.partner))
+        meanings = [self.vocabulary.meaning(answer.received) for answer in member.answers]
+        state = event_state(meanings, self.policy) if meanings else State.UNKNOWN
+        return state, fingerprint(meanings, state) if meanings else ""
 
     def theirs(self, resource: Resource, number: int = 0) -> Theirs:
         """What a resource of theirs, the `number`-th that we look at, says in our own terms."""
@@ -138,7 +178,7 @@ class Exchange(Struct, frozen=True):
         return self._patient(self.only(ours, matters))
 
     def _patient(self, outgoing: Outgoing) -> Resource:
-        return patient_from(outgoing, self.contexts(outgoing.member.partner))[0]
+        return self.writer(outgoing.member.partner, alone=True).patient(outgoing)[0]
 
     def tokens(self, patient: Resource) -> list[tuple[str, str]]:
         """(system, value) of our identifiers that the HIE knows people by, in the order of preference."""

@@ -31,7 +31,7 @@ def test_metadata(fhir: Any) -> None:
     assert resources["Patient"]["conditionalCreate"] is True
     names = {kind: [one["name"] for one in item["searchParam"]] for kind, item in resources.items()}
     assert names["Patient"] == ["identifier", "_id", "_lastUpdated"]
-    assert names["Observation"] == ["identifier", "_id", "_lastUpdated", "patient", "subject"]
+    assert names["Observation"] == ["identifier", "_id", "_lastUpdated", "code", "patient", "subject"]
     assert [one["code"] for one in statement["rest"][0]["interaction"]] == ["transaction", "batch"]
 
 

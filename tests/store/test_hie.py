@@ -49,7 +49,7 @@ def test_a_link_needs_a_member_and_a_plan_that_fails_is_not_written(memory: HieM
 
 def test_no_plan_yet(memory: HieMemory) -> None:
     assert memory.latest_plan() == ("", [])
-    assert (memory.written(), memory.echoes(), memory.created(), memory.sent()) == ({}, {}, set(), [])
+    assert (memory.written(), memory.echoes(), memory.sent()) == ({}, {}, [])
 
 
 def test_a_plan_comes_back_in_order(memory: HieMemory, store: Store, rows: Rows) -> None:
@@ -130,8 +130,8 @@ def test_the_resources_that_we_made(memory: HieMemory, store: Store) -> None:
     first, second = begin(memory, change(1, action="create"), change(2))
     memory.settle(first, "verified", {}, ("new-1", ""))
     memory.settle(second, "verified", {}, ("p2", ""))
-    assert memory.created() == {"new-1"}
-    assert store.hie("south").created() == set()
+    assert [memory.is_made_by_us(key) for key in ("new-1", "p2")] == [True, False]
+    assert not store.hie("south").is_made_by_us("new-1")
 
 
 def test_a_change_does_not_show_what_it_says(memory: HieMemory) -> None:

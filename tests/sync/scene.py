@@ -21,7 +21,9 @@ from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.sandbox import create_app
 from fhir_equity.sandbox.server import running
 from fhir_equity.settings import HieSettings, MappingSettings, Settings, StoreSettings
-from fhir_equity.sync.apply import Applied
+from fhir_equity.store import Kept
+from fhir_equity.sync.apply import Applied, How
+from fhir_equity.sync.looking import Selection
 from fhir_equity.sync.plan import Plan
 from fhir_equity.vocabulary import Vocabulary
 
@@ -163,13 +165,13 @@ class Scene:
         assert not done.failures
         assert done.members > 0
 
-    def plan(self) -> Plan:
+    def plan(self, *, dry: bool = False, **selection: Any) -> Plan:
         with self.workspace() as opened:
-            return sync_plan(opened, HIE)
+            return sync_plan(opened, HIE, Selection(**selection), dry=dry)
 
-    def apply(self) -> Applied:
+    def apply(self, **how: Any) -> Applied:
         with self.workspace() as opened:
-            return sync_apply(opened, HIE)
+            return sync_apply(opened, HIE, How(**how))
 
     def pull(self) -> PullResult:
         with self.workspace() as opened:
@@ -189,6 +191,23 @@ class Scene:
         assert answer.status_code in (200, 201)
         return str(answer.json()["id"])
 
+    def add(self, resource: Json) -> str:
+        """Somebody else makes any resource; returns the id."""
+        answer = self._other("POST", resource["resourceType"], resource)
+        assert answer.status_code == 201
+        return str(answer.json()["id"])
+
+    def replace(self, resource: Json) -> None:
+        """Somebody else replaces any resource."""
+        answer = self._other("PUT", f"{resource['resourceType']}/{resource['id']}", resource)
+        assert answer.status_code == 200
+
+    def opt_out(self, number: str = "M1", **kept: Any) -> None:
+        """A member keeps something back."""
+        with self.workspace() as opened:
+            (found,) = opened.store.history.find(number)
+            opened.store.opt_outs.record([Kept(found.id, "2026-01-01", **kept)])
+
     def get(self, key: str) -> Json:
         """What the HIE has."""
         return dict(self._other("GET", f"Patient/{key}").json())
@@ -197,6 +216,11 @@ class Scene:
         """Somebody else deletes a Patient."""
         assert self._other("DELETE", f"Patient/{key}").status_code == 204
 
+    def observations(self) -> list[Json]:
+        """All Observations of the HIE."""
+        found = self._other("GET", "Observation?_count=1000").json()
+        return [entry["resource"] for entry in found.get("entry", [])]
+
     def everybody(self) -> list[Json]:
         """All Patients of the HIE."""
         found = self._other("GET", "Patient?_count=1000").json()
@@ -204,6 +228,10 @@ class Scene:
 
     def _other(self, method: str, path: str, body: Any = None) -> httpx.Response:
         return httpx.request(method, f"{self.url}/{path}", json=body, headers={BYSTANDER: "1"}, trust_env=False)
+
+    def asked(self) -> list[Sent]:
+        """The requests but for the one that asks when anybody changed last."""
+        return [each for each in self.wire.sent if b"_sort=" not in each.body]
 
     def writes(self) -> list[Sent]:
         """The requests that could change something."""

@@ -15,6 +15,7 @@ from fhir_equity.errors import RemoteError, UsageError
 from fhir_equity.pipeline.demo_people import MEMBER_SYSTEM
 from fhir_equity.pipeline.sync import sync_apply
 from fhir_equity.sync import apply as module
+from fhir_equity.sync import write_patient
 from fhir_equity.sync.client import Client
 from tests.sync.scene import BCP47, HIE, Json, Scene, Sent, ada, enrolled, languages_of, omb, opened, race_of, theirs
 
@@ -358,10 +359,17 @@ def test_a_server_that_drops_what_it_was_sent(scene: Scene) -> None:
     scene.plan()
     forgetful(scene)
     done = scene.apply()
-    assert (done.statuses, done.left) == ({"unverified": 2}, 2)
+    assert (done.statuses, done.left, done.repaired) == ({"quarantined": 2}, 2, 2)
+    assert [each.method for each in scene.writes()] == ["PUT", "PUT", "POST", "PUT"]  # mended once, and no more
     # The part that arrived is our own word and no answer of theirs.
     assert scene.pull().pulled.echoes == 2
-    assert [dict(change.matters) for change in scene.plan().changes] == [{RACE: "add"}, {RACE: "add"}]
+    made = scene.plan()
+    assert (made.changes, [(each.matter, each.reason) for each in made.conflicts]) == (
+        [],
+        [(RACE, "not_kept_there")] * 2,
+    )
+    made = scene.plan(everybody=True)  # asked for, it is tried again
+    assert [dict(change.matters) for change in made.changes] == [{RACE: "add"}, {RACE: "add"}]
 
 
 def test_a_patient_that_vanishes_after_the_write(scene: Scene) -> None:
@@ -384,7 +392,7 @@ def test_an_invalid_patient_is_not_sent(scene: Scene, monkeypatch: pytest.Monkey
     key = scene.put(theirs("Asian"))
     scene.plan()
     mine = "Patient.extension: wrong"
-    monkeypatch.setattr(module, "validate", lambda patient: [mine] if race_of(patient) == ["2106-3"] else [])
+    monkeypatch.setattr(write_patient, "validate", lambda patient: [mine] if race_of(patient) == ["2106-3"] else [])
     done = scene.apply()
     assert (done.statuses, done.left) == ({"invalid": 2}, 2)
     assert scene.writes() == []
@@ -425,7 +433,7 @@ def test_again_after_a_crash(scene: Scene, when: str, number: int, monkeypatch: 
     with monkeypatch.context() as patch:
         count = [0]
         if when == "while reading back":
-            real = module._read_back
+            real = module._Applying._read_back
 
             def read_back(*arguments: Any) -> str:
                 count[0] += 1
@@ -433,7 +441,7 @@ def test_again_after_a_crash(scene: Scene, when: str, number: int, monkeypatch: 
                     raise Killed
                 return real(*arguments)
 
-            patch.setattr(module, "_read_back", read_back)
+            patch.setattr(module._Applying, "_read_back", read_back)
         else:
             for name in ("create", "update"):
                 patch.setattr(Client, name, _killing(getattr(Client, name), count, number, before=when[:1] == "b"))
@@ -540,7 +548,7 @@ def _crash(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_read_back", killed)
+        patch.setattr(module._Applying, "_read_back", killed)
         with pytest.raises(Killed):
             scene.apply()
 

@@ -137,4 +137,4 @@ def _ours() -> Ours:
     from fhir_equity.model import Outgoing
     from fhir_equity.store import Person
 
-    return Ours(Person(1, "0123456789abcdef", person(), ()), {}, Outgoing(person(), ()), {}, {}, {})
+    return Ours(Person(1, "0123456789abcdef", person(), ()), {}, Outgoing(person(), ()), {}, {}, {}, {}, {})

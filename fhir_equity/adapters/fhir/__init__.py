@@ -11,8 +11,9 @@ from typing import IO
 from fhir_equity.adapters.fhir import layout
 from fhir_equity.adapters.fhir.export import read_export
 from fhir_equity.adapters.fhir.forms import write_bulk, write_lines, write_transactions
+from fhir_equity.adapters.fhir.mentions import mentions
 from fhir_equity.adapters.fhir.merge import merge
-from fhir_equity.adapters.fhir.patient import answers_of
+from fhir_equity.adapters.fhir.patient import answers_of, observed_in
 from fhir_equity.adapters.fhir.read import read, read_again
 from fhir_equity.adapters.fhir.validate import validate
 from fhir_equity.adapters.fhir.write import Writer, patient_from, resources_from
@@ -21,7 +22,18 @@ from fhir_equity.adapters.protocol import Adapter, Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Loss, Outgoing, Rejected
 
-__all__ = ["ADAPTER", "Writer", "answers_of", "merge", "patient_from", "resources_from", "validate", "write_bulk"]
+__all__ = [
+    "ADAPTER",
+    "Writer",
+    "answers_of",
+    "mentions",
+    "merge",
+    "observed_in",
+    "patient_from",
+    "resources_from",
+    "validate",
+    "write_bulk",
+]
 
 
 class _Fhir:

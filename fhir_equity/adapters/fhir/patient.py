@@ -51,6 +51,14 @@ def answers_of(resource: dict[str, Any], source_name: str, context: Context, num
     return PatientReader(source_name, context).member(resource, Locator(source_name, "resource", number))
 
 
+def observed_in(observations: Iterable[dict[str, Any]], source_name: str, context: Context) -> Member:
+    """Read Observations in hand as the answers of a Member of whom nothing else is known."""
+    reader, member = PatientReader(source_name, context), Member(context.partner, "")
+    for number, observation in enumerate(observations, start=1):
+        reader.add(member, observation, Locator(source_name, "resource", number))
+    return member
+
+
 class PatientReader:
     """Reads the Patients of one artefact, sharing one Origin and every Received that is equal."""
 

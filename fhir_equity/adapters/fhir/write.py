@@ -69,6 +69,25 @@ class Writer:
             found += self._beside(said, name)
         return found, losses
 
+    def observations(self, outgoing: Outgoing) -> list[tuple[str, dict[str, Any]]]:
+        """(topic, Observation) of a member, about nobody yet: without an id and a subject, which a server gives.
+
+        The identifier of each is keyed and stays the same whatever it says; see `resources`.
+        """
+        name = self._name(self._body(outgoing.member, self._answers(()), []), outgoing.member)
+        seen: Counter[str] = Counter()
+        found = []
+        for expressed, observation in self._answers(outgoing.expressed).observations:
+            seen[expressed.topic] += 1
+            own = self.observation_name(name, expressed.topic, seen[expressed.topic])
+            known = named(observation, own, "")
+            found.append((expressed.topic, {k: v for k, v in known.items() if k not in ("id", "subject")}))
+        return found
+
+    def observation_name(self, name: str, topic: str, number: int) -> str:
+        """The keyed id of the `number`-th Observation on a topic about the Patient of that name."""
+        return self._context.uuid("Observation", name, topic, str(number))
+
     def _name(self, body: Json, member: Member) -> str:
         identifiers = body.get("identifier")
         if identifiers:
@@ -100,7 +119,7 @@ class Writer:
         seen: Counter[str] = Counter()
         for expressed, observation in said.observations:
             seen[expressed.topic] += 1
-            own = uuid("Observation", name, expressed.topic, str(seen[expressed.topic]))
+            own = self.observation_name(name, expressed.topic, seen[expressed.topic])
             found.append(named(observation, own, subject))
             if self._provenances.tells(expressed.origin):
                 target = {"reference": self._reference("Observation", own)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic.operations import Operations
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, String, UniqueConstraint
 
 revision = "4"
 down_revision = "3"
@@ -15,6 +15,7 @@ def upgrade(op: Operations) -> None:
     """Make what layout 3 lacks."""
     _trail(op)
     _retractions(op)
+    _hie(op)
     op.execute("UPDATE store_version SET version = 4")
 
 
@@ -77,3 +78,37 @@ _SEALS = {
 
 def _of(table: str, *, primary_key: bool = False) -> Column[int]:
     return Column(f"{table}_id", Integer, ForeignKey(f"{table}.id"), nullable=False, primary_key=primary_key)
+
+
+def _hie(op: Operations) -> None:
+    """What synchronising with an HIE remembers beside links, plans and what we wrote."""
+    op.add_column("plan", Column("digest", String, nullable=False, server_default=""))
+    for name in ("member_id", "resource_id", "status"):
+        op.create_index(f"ix_journal_{name}", "journal", [name])
+    number = Column("number", Integer, primary_key=True, autoincrement=False)
+    op.create_table("observed", _key("hie"), _member(), _key("matter"), number, _text("resource_id"), _text("etag"))
+    op.create_index("ix_observed_resource_id", "observed", ["resource_id"])
+    words = map(_text, ("since", "until", "source", "at"))
+    op.create_table("opt_out", _member(), _key("recipient"), _key("matter"), *words)
+    op.create_table("changed", _member(), Column("number", BigInteger, nullable=False))
+    op.create_index("ix_changed_number", "changed", ["number"])
+    kept = (_text("outcome"), Column("open", Boolean, nullable=False))
+    op.create_table("standing", _key("hie"), _member(), *kept)
+    keys = map(_key, ("hie", "kind", "matter", "reason"))
+    op.create_table("standing_count", *keys, Column("count", Integer, nullable=False))
+    through = (_text("edition"), _text("as_of"), Column("number", BigInteger, nullable=False), _text("since"))
+    op.create_table("planned_through", _key("hie"), *through)
+    words = map(_text, ("began", "ended", "outcome", "counts"))
+    op.create_table("sync_run", _key("hie"), _key("verb"), *words)
+
+
+def _key(name: str) -> Column[str]:
+    return Column(name, String, primary_key=True)
+
+
+def _member() -> Column[int]:
+    return Column("member_id", Integer, ForeignKey("member.id"), primary_key=True, autoincrement=False)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, String, nullable=False)

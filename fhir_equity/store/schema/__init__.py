@@ -13,7 +13,20 @@ from typing import Any
 
 from fhir_equity.store.schema.answers import Beaten, ReceivedValue, StoredAnswer, StoredOrigin, StoredResolution
 from fhir_equity.store.schema.findings import Quarantined, Settled, StoredFinding, StoredFrame, StoredLoss
-from fhir_equity.store.schema.hie import Cursor, JournalEntry, Link, Written
+from fhir_equity.store.schema.hie import (
+    Changed,
+    Cursor,
+    JournalEntry,
+    Link,
+    Observed,
+    OptOut,
+    PlannedThrough,
+    Standing,
+    StandingCount,
+    StoredPlan,
+    SyncRun,
+    Written,
+)
 from fhir_equity.store.schema.members import MemberIdentifier, StoredMember
 from fhir_equity.store.schema.retractions import Retraction, Saying, SayingPart, WithdrawnAnswer, WithdrawnMember
 from fhir_equity.store.schema.runs import Artefact, Run, Sighting, StoreVersion
@@ -23,10 +36,14 @@ __all__ = [
     "VERSION",
     "Artefact",
     "Beaten",
+    "Changed",
     "Cursor",
     "JournalEntry",
     "Link",
     "MemberIdentifier",
+    "Observed",
+    "OptOut",
+    "PlannedThrough",
     "Quarantined",
     "ReceivedValue",
     "Retraction",
@@ -35,6 +52,8 @@ __all__ = [
     "SayingPart",
     "Settled",
     "Sighting",
+    "Standing",
+    "StandingCount",
     "StoreVersion",
     "StoredAnswer",
     "StoredDisclosure",
@@ -43,7 +62,9 @@ __all__ = [
     "StoredLoss",
     "StoredMember",
     "StoredOrigin",
+    "StoredPlan",
     "StoredResolution",
+    "SyncRun",
     "TrailEntry",
     "TrailHead",
     "WithdrawnAnswer",

@@ -1,0 +1,87 @@
+"""What members keep back, from whom: recorded as they or their Consent say it, and in force on its days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct
+from sqlalchemy import Engine, Select, and_, delete, or_, select
+
+from fhir_equity.store.changed import touch
+from fhir_equity.store.connection import reading, writing
+from fhir_equity.store.rows import now, slices, upsert
+from fhir_equity.store.schema import OptOut, core
+
+MEMBER, CONSENT = "member", "consent"
+ALL = ""  # any recipient, any matter
+
+
+class Kept(Struct, frozen=True):
+    """What one member keeps from a recipient about a matter (empty: any), from a day on and until one (or open)."""
+
+    member_id: int
+    since: str
+    recipient: str = ALL
+    matter: str = ALL
+    until: str = ""
+    source: str = MEMBER
+
+
+class OptOuts:
+    """The opt-outs of a store. Every method raises StoreError, StoreLockedError."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def record(self, kept: Iterable[Kept]) -> int:
+        """Write down opt-outs; one about the same member, recipient and matter is replaced. Returns how many."""
+        rows = [{**{name: getattr(each, name) for name in each.__struct_fields__}, "at": now()} for each in kept]
+        with writing(self._engine) as connection:
+            upsert(connection, OptOut, ("member_id", "recipient", "matter"), rows)
+            touch(connection, {row["member_id"] for row in rows})
+        return len(rows)
+
+    def take_back(self, member: int, recipient: str = ALL, matter: str = ALL) -> bool:
+        """Remove one opt-out, because the member said so; whether there was one."""
+        table = core(OptOut)
+        mine = and_(table.c.member_id == member, table.c.recipient == recipient, table.c.matter == matter)
+        with writing(self._engine) as connection:
+            gone = connection.execute(delete(table).where(mine)).rowcount
+            touch(connection, {member} if gone else ())
+        return bool(gone)
+
+    def of(self, member: int) -> list[Kept]:
+        """Everything that one member keeps back, whenever."""
+        table = core(OptOut)
+        with reading(self._engine) as connection:
+            return list(_kept(connection.execute(select(table).where(table.c.member_id == member))))
+
+    def in_force(self, members: Sequence[int], recipient: str, on: str) -> dict[int, set[str]]:
+        """member id -> matters (an empty one: all) kept from a recipient on an ISO date."""
+        table = core(OptOut)
+        query = self._about(recipient).where(table.c.since <= on, or_(table.c.until == "", table.c.until >= on))
+        found: dict[int, set[str]] = {}
+        with reading(self._engine) as connection:
+            for some in slices(members):
+                for each in _kept(connection.execute(query.where(table.c.member_id.in_(some)))):
+                    found.setdefault(each.member_id, set()).add(each.matter)
+        return found
+
+    def turning(self, recipient: str, after: str, on: str) -> set[int]:
+        """The members of whom an opt-out began or ended after one day and by another."""
+        table = core(OptOut)
+        begun = and_(table.c.since > after, table.c.since <= on)
+        ended = and_(table.c.until >= after, table.c.until < on, table.c.until != "")
+        with reading(self._engine) as connection:
+            return {
+                each.member_id for each in _kept(connection.execute(self._about(recipient).where(or_(begun, ended))))
+            }
+
+    def _about(self, recipient: str) -> Select[tuple[object, ...]]:
+        table = core(OptOut)
+        return select(table).where(table.c.recipient.in_((ALL, recipient)))
+
+
+def _kept(rows: Iterable[object]) -> Iterator[Kept]:
+    for row in rows:
+        yield Kept(**{name: getattr(row, name) for name in Kept.__struct_fields__})

@@ -1,0 +1,250 @@
+"""plan: decide about everybody for whom anything may have changed; nothing is sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from fhir_equity.model import State
+from fhir_equity.store import Person
+from fhir_equity.store.hie import VERIFIED, Known, Planned, digest_of
+from fhir_equity.store.hie_standing import Count, Outcome
+from fhir_equity.sync.client import Versioned
+from fhir_equity.sync.exchange import Exchange, Ours, Theirs, id_of, is_active, is_as_sent, same_person
+from fhir_equity.sync.looking import WHOLE, Looked, Looking, Selection
+from fhir_equity.sync.observations import look, tags_of
+from fhir_equity.sync.plan import Change, Left, Plan, summed
+from fhir_equity.sync.verdict import CHANGES, Last, to_say, verdict
+
+Told = Callable[[str, int], None]
+
+
+def plan(exchange: Exchange, told: Told, selection: Selection = WHOLE, *, dry: bool = False) -> Plan:
+    """Look at everybody for whom anything may have changed, and write the plan to the journal; nothing is sent.
+
+    With `dry` it is not written either. Raises RemoteError (nothing was planned then), StoreError, and UsageError
+    for an HIE whose settings do not let anything be sent.
+    """
+    exchange.check_sending()
+    looking = Looking(exchange, selection)
+    planning = _Planning(exchange, looking, selection, dry=dry)
+    for number, looked in enumerate(looking.people(), start=1):
+        planning.person(looked)
+        told(exchange.name, number)
+        if selection.limit and len(planning.changes) >= selection.limit:
+            break
+    return planning.finish()
+
+
+class _Planning:
+    """A plan in the making, one person after the other."""
+
+    def __init__(self, exchange: Exchange, looking: Looking, selection: Selection, *, dry: bool) -> None:
+        self._exchange, self._looking, self._selection, self._dry = exchange, looking, selection, dry
+        self._memory = exchange.memory
+        self._found: dict[int, tuple[str, str]] = {}
+        self._claimed: dict[int, str] = {}  # which Patient, there or to be made, our members are
+        self._names: dict[int, str] = {}
+        self._outcomes: dict[int, Outcome] = {}
+        self.changes: list[Change] = []
+
+    def person(self, looked: Looked) -> None:
+        """Decide about one person."""
+        person, outcome = looked.person, Outcome(last=dict(looked.before.last))
+        self._outcomes[person.id], self._names[person.id] = outcome, person.pseudonym
+        ours = self._exchange.ours(person, looked.kept_back)
+        outcome.withheld = dict(ours.withheld)
+        if not self._to_say(ours):  # nobody is looked up for whom there is nothing to send
+            return
+        if looked.known.link or self._exchange.tokens(ours.patient):
+            self._looking.mark()
+        there = self._there(ours, looked.known)
+        if isinstance(there, str):
+            outcome.left.append(("", there))
+        elif there is None:
+            self._unknown(looked, ours, outcome)
+        else:
+            self._patient(looked, ours, there, outcome)
+
+    def finish(self) -> Plan:
+        """Take out what several members claim, and write the rest to the journal."""
+        through, standing = self._looking.through(), self._memory.standing
+        shared = self._shared()
+        for member in {change.member_id for change in self.changes} & shared:
+            self._outcomes[member].left = [("", "several_members")]
+        changes = [change for change in self.changes if change.member_id not in shared]
+        wanted = [_planned(change) for change in changes]
+        totals = self._totals(whole=through is not None)
+        made = summed(changes, totals, self._left(whole=through is not None))
+        made.looked, made.digest = len(self._outcomes), digest_of(wanted)
+        if not self._dry:
+            moved = self._outcomes if through is not None else {}
+            version = self._exchange.release.version
+            made.name = self._memory.begin_plan(
+                wanted, version, self._found, lambda connection: standing.move(connection, moved, through)
+            )
+        return made
+
+    def _shared(self) -> set[int]:
+        """Members who are one Patient there with another member of ours."""
+        claims: dict[str, set[int]] = {}
+        for member, key in self._claimed.items():
+            claims.setdefault(key, set()).add(member)
+        for key, others in self._memory.members_of(list(claims)).items():
+            claims[key] |= {other for other in others if self._claimed.get(other, key) == key}
+        return {member for members in claims.values() if len(members) > 1 for member in members}
+
+    def _totals(self, *, whole: bool) -> Counter[Count]:
+        if whole:
+            return self._memory.standing.totals(self._outcomes)
+        return sum((outcome.counts() for outcome in self._outcomes.values()), Counter[Count]())
+
+    def _left(self, *, whole: bool) -> list[Left]:
+        others = self._memory.standing.open_but(self._outcomes) if whole else []
+        mine = ((self._names[m], *left) for m, outcome in self._outcomes.items() for left in outcome.left)
+        return [*(Left(*each) for each in mine), *(Left(*each) for each in others)]
+
+    def _to_say(self, ours: Ours) -> list[str]:
+        only = self._selection.only
+        return [matter for matter in to_say(ours) if not only or matter in only]
+
+    def _there(self, ours: Ours, known: Known) -> Versioned | str | None:
+        """The Patient there who is this person, or why none can be taken, or None where there is none."""
+        client = self._exchange.client
+        linked = client.read("Patient", known.link[0]) if known.link is not None else None
+        if linked is not None and is_active(linked.resource):
+            return linked
+        found = self._exchange.known_as(ours.patient)
+        if len(found) > 1:
+            return "several_matches"
+        if not found:
+            return linked
+        key = id_of(found[0])
+        return client.read("Patient", key) if key else "no_id"  # a search result carries no tag of its version
+
+    def _unknown(self, looked: Looked, ours: Ours, outcome: Outcome) -> None:
+        exchange, person = self._exchange, ours.person
+        self._settle_sent(looked, ours, None)
+        tokens = exchange.tokens(ours.patient)
+        matters = self._to_say(ours)
+        answered = any(ours.resolutions[matter].state is State.ANSWERED for matter in matters)
+        if exchange.settings.unmatched != "create" or not tokens or not answered:
+            outcome.unmatched = True
+            return
+        self._claimed[person.id] = "|".join(tokens[0])
+        only = self._selection.only
+        mine = {m: said for m, said in ours.said.items() if m not in ours.observed and (not only or m in only)}
+        self._add(person, "create", dict.fromkeys(mine, "add"), ours)
+        for matter in matters:
+            if matter in ours.observed:
+                self._add(person, "observe", {matter: "add"}, ours)
+
+    def _patient(self, looked: Looked, ours: Ours, there: Versioned, outcome: Outcome) -> None:
+        exchange, person = self._exchange, ours.person
+        theirs = exchange.theirs(there.resource)
+        problem = _unusable(there) or ("" if same_person(person.member, theirs.member) else "name_or_birth_date_differ")
+        if problem:
+            outcome.left.append(("", problem))
+            return
+        key = id_of(there.resource)
+        self._claimed[person.id], self._found[person.id] = key, (key, there.etag)
+        self._settle_sent(looked, ours, there)
+        self._update(looked, ours, theirs, there, outcome)
+        for matter in self._to_say(ours):
+            if matter in ours.observed:
+                self._observe(looked, ours, matter, outcome)
+
+    def _update(self, looked: Looked, ours: Ours, theirs: Theirs, there: Versioned, outcome: Outcome) -> None:
+        exchange, person, key = self._exchange, ours.person, id_of(there.resource)
+        wanted: dict[str, str] = {}
+        for matter in self._to_say(ours):
+            if matter not in ours.observed:
+                last = self._last(looked, matter, key)
+                found = verdict(exchange, ours, theirs, matter, last)
+                if found in CHANGES and not self._is_unkept(looked, ours, matter):
+                    wanted[matter] = found
+                else:
+                    _note(outcome, matter, "not_kept_there" if found in CHANGES else found, ours.said[matter])
+        if wanted and exchange.settings.mode == "contributor" and not self._memory.is_made_by_us(key):
+            outcome.left += [(matter, "contributor_only") for matter in wanted]
+        elif wanted:
+            said = {matter: theirs.said[matter] for matter in wanted if matter in theirs.said}
+            self._add(person, "update", wanted, ours, said, key, there.etag)
+
+    def _is_unkept(self, looked: Looked, ours: Ours, matter: str) -> bool:
+        """Whether this very answer was sent before and not kept; asked for everybody, it is tried again."""
+        return not self._selection.everybody and looked.known.unkept.get(matter) == ours.said[matter]
+
+    def _observe(self, looked: Looked, ours: Ours, matter: str, outcome: Outcome) -> None:
+        found = look(self._exchange, looked.known, matter, ours.observed[matter])
+        if found.verdict in CHANGES:
+            there = {matter: found.said} if found.said else {}
+            self._add(ours.person, "observe", {matter: found.verdict}, ours, there, "", tags_of(found.existing))
+        else:
+            _note(outcome, matter, found.verdict, ours.said[matter])
+
+    def _add(
+        self,
+        person: Person,
+        action: str,
+        matters: dict[str, str],
+        ours: Ours,
+        there: dict[str, str] | None = None,
+        key: str = "",
+        etag: str = "",
+    ) -> None:
+        said = {matter: ours.said[matter] for matter in matters}
+        how = tuple(matters.items())
+        self.changes.append(Change(person.id, person.pseudonym, action, how, said, there or {}, key, etag))
+
+    def _last(self, looked: Looked, matter: str, key: str) -> Last:
+        """What we last wrote, and what both said last, about a matter of the very Patient that is looked at."""
+        known = looked.known
+        same = (known.link is not None and known.link[0] == key) or any(c.action != "observe" for c in known.sent)
+        return Last(known.written.get(matter), looked.before.last.get(matter)) if same else Last()
+
+    def _settle_sent(self, looked: Looked, ours: Ours, there: Versioned | None) -> None:
+        """A write of ours that was interrupted before we could read it back: what stands there decides."""
+        exchange, known = self._exchange, looked.known
+        said = exchange.theirs(there.resource).said if there else {}
+        for sent in known.sent if not self._dry else ():
+            if sent.action == "observe":
+                self._settle_observed(looked, ours, sent)
+                continue
+            held = {matter: word for matter, word in sent.said.items() if said.get(matter) == word}
+            status = VERIFIED if held == sent.said else "unverified"
+            # Only a Patient that is as we sent it is taken for one of our making.
+            mine = sent.action != "create" or (
+                there is not None and is_as_sent(there.resource, exchange.patient(ours, sent.matters))
+            )
+            self._memory.settle(sent, status, held, self._found.get(ours.person.id) if mine else None)
+            known.written.update(held)
+
+    def _settle_observed(self, looked: Looked, ours: Ours, sent: Planned) -> None:
+        (matter,) = sent.matters
+        found = look(self._exchange, looked.known, matter, ours.observed.get(matter, ()))
+        held = {matter: found.said} if found.said == sent.said[matter] else {}
+        existing = {(matter, number): (id_of(e.resource), e.etag) for number, e in found.existing.items()}
+        self._memory.settle(sent, VERIFIED if held else "unverified", held, None, existing)
+        looked.known.written.update(held)
+
+
+def _note(outcome: Outcome, matter: str, found: str, said: str) -> None:
+    """Note a matter that is left as it is."""
+    if found == "agreed":
+        outcome.agreed[matter] = outcome.last[matter] = said
+    elif found == "theirs":
+        outcome.theirs.append(matter)
+    elif found:
+        outcome.left.append((matter, found))
+
+
+def _unusable(there: Versioned) -> str:
+    if not is_active(there.resource):
+        return "not_active"
+    return "" if there.etag else "no_version"  # without a version an update could overwrite what nobody saw
+
+
+def _planned(change: Change) -> Planned:
+    matters = tuple(matter for matter, _ in change.matters)
+    return Planned(0, change.member_id, matters, change.action, change.resource_id, change.etag, change.said)

@@ -1,0 +1,139 @@
+"""Write one Patient: built, looked at once more, sent under a condition; a lost answer is settled by looking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from fhir_equity.adapters.fhir import merge, validate
+from fhir_equity.errors import RemoteContentError, RemoteError
+from fhir_equity.store.hie import SENT, Planned
+from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
+from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent, same_person
+from fhir_equity.sync.leaks import leaks
+from fhir_equity.sync.search import query, token
+from fhir_equity.sync.transport import UnavailableError
+
+
+class Ready(Struct, frozen=True):
+    """A resource that may be sent, and what it rests on: a version, or the condition that there is none yet."""
+
+    body: Resource
+    etag: str = ""
+    condition: str = ""
+
+
+def prepare(exchange: Exchange, change: Planned, ours: Ours) -> Ready | Versioned | str:
+    """What to send, the Patient that an interrupted write of ours left, or why nothing is sent."""
+    return (_new if change.action == "create" else _merged)(exchange, change, ours)
+
+
+def send(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | str:
+    """Send what is ready: the Patient as the server has it now, or why it has not."""
+    return (_create if ready.condition else _update)(exchange, change, ready)
+
+
+def _new(exchange: Exchange, change: Planned, ours: Ours) -> Ready | Versioned | str:
+    patient = exchange.patient(ours, change.matters)
+    tokens = exchange.tokens(patient)
+    if not tokens:
+        return "stale"
+    if validate(patient):
+        return "invalid"
+    if leaks(exchange, ours, patient, None, change.matters):
+        return "forbidden"
+    if found := exchange.known_as(patient):  # also by those of our identifiers that the condition below leaves out
+        return _made_before(exchange, found, patient) if change.status == SENT else "moved"
+    return Ready(patient, condition=query({"identifier": token(*tokens[0])}))
+
+
+def _create(exchange: Exchange, _change: Planned, ready: Ready) -> Versioned | str:
+    patient = ready.body
+    try:
+        made = exchange.client.create(patient, if_none_exist=ready.condition)
+    except Conflict:
+        return "moved"
+    except OutcomeUnknownError:
+        found = exchange.known_as(patient)
+        return _made_before(exchange, found, patient) if found else "unverified"
+    except RemoteError as error:
+        return refused(error, lambda: exchange.known_as(patient))
+    # Status 200 is a Patient that was there: ours if an earlier attempt of this very request made it.
+    return made if made.status == 201 or is_as_sent(made.resource, patient) else "moved"
+
+
+def _made_before(exchange: Exchange, found: list[Resource], patient: Resource) -> Versioned | str:
+    """The Patient that an interrupted create of ours made, if that is what was found."""
+    if len(found) != 1 or not id_of(found[0]) or not is_as_sent(found[0], patient):
+        return "moved"
+    return exchange.client.read("Patient", id_of(found[0])) or "moved"
+
+
+def _merged(exchange: Exchange, change: Planned, ours: Ours) -> Ready | Versioned | str:
+    now = exchange.client.read("Patient", change.resource_id)
+    if now is None:
+        return "moved"
+    if now.etag != change.etag:
+        return now if change.status == SENT and says(exchange, now, change) else "moved"
+    if not _may_change(exchange, change, ours, now):
+        return "stale"
+    return merged(exchange, change, ours, now)
+
+
+def merged(exchange: Exchange, change: Planned, ours: Ours, now: Versioned) -> Ready | str:
+    """The Patient with our answers in it, or why it is not sent: it would be invalid, or not read as planned."""
+    try:
+        body, _ = merge(
+            now.resource, exchange.only(ours, change.matters), exchange.contexts(ours.person.member.partner)
+        )
+    except RecursionError:  # somebody nested it deeper than can be copied
+        return "invalid"
+    said = exchange.theirs(body).said
+    as_planned = all(said.get(matter) == planned for matter, planned in change.said.items())
+    if not as_planned or set(validate(body)) - set(validate(now.resource)):
+        return "invalid"
+    if leaks(exchange, ours, body, now.resource, change.matters):
+        return "forbidden"
+    return Ready(body, etag=now.etag)
+
+
+def _update(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | str:
+    try:
+        return exchange.client.update(ready.body, ready.etag)
+    except Conflict as conflict:
+        return _found(exchange, change, "moved") if conflict.repeated else "moved"
+    except OutcomeUnknownError:
+        return _found(exchange, change, "unverified")
+    except RemoteError as error:
+        return refused(error, lambda: exchange.client.read("Patient", change.resource_id))
+
+
+def _may_change(exchange: Exchange, change: Planned, ours: Ours, now: Versioned) -> bool:
+    """Whether the settings, and who our member is, still allow what was planned."""
+    if exchange.settings.mode == "contributor" and not exchange.memory.is_made_by_us(change.resource_id):
+        return False
+    return same_person(ours.person.member, exchange.theirs(now.resource).member)
+
+
+def says(exchange: Exchange, there: Versioned, change: Planned) -> bool:
+    """Whether a Patient says what a change wants said."""
+    said = exchange.theirs(there.resource).said
+    return all(said.get(matter) == planned for matter, planned in change.said.items())
+
+
+def _found(exchange: Exchange, change: Planned, otherwise: str) -> Versioned | str:
+    """After an update whose answer got lost: what stands there decides."""
+    there = exchange.client.read("Patient", change.resource_id)
+    return there if there is not None and says(exchange, there, change) else otherwise
+
+
+def refused(error: RemoteError, look: Callable[[], object]) -> str:
+    """One resource that the server does not take must not stop the others; anything else must.
+
+    Raises the error again when the server is unavailable, and another when it refuses to be read too.
+    """
+    if isinstance(error, UnavailableError | RemoteContentError):
+        raise error
+    look()
+    return "refused"
