@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from fhir_equity.model import Event, Finding, Loss, Meaning, Member, Origin, Received, Rejected
@@ -44,7 +44,7 @@ class Census:
         self._pseudonyms = pseudonyms
         self._words = words
         self._as_of = as_of
-        self._numbers: dict[str, Callable[[str], int]] = {}
+        self._digests: dict[str, Callable[[str], bytes]] = {}
         self._lost: dict[int, list[Any]] = {}  # by identity: most members of an 834 share a few tuples of losses
         self._losses: Counter[tuple[str, str]] = Counter()
         self._findings: Counter[tuple[str, str]] = Counter()
@@ -56,22 +56,17 @@ class Census:
         self._said: dict[tuple[str, frozenset[Received]], int] = {}  # the same by what is said
         self.families = Families()
         self.households = Households()
-        self._family = ("", "", 0)  # the last one, by partner and REF*0F, and its number
         self.people = People()
         self.profiles = Profiles(matter_of, as_of)
 
     def __getstate__(self) -> dict[str, Any]:
         self._settle()
+        self.households.seal(lambda family: self._number(*family))
+        # Neither the key nor what was made with it, nor what is only a memory.
+        left = {"_digests", "_pseudonyms", "_words", "_matter_of", "_races", "_said"}
         return {
-            **self.__dict__,
-            "_numbers": {},
-            "_pseudonyms": None,
-            "_words": no_words,
-            "_races": array("q"),
-            "_said": {},
-            "_family": ("", "", 0),
-            "_matter_of": None,
-        }  # neither the key nor what was made with it
+            name: value for name, value in self.__dict__.items() if name not in left
+        }  # neither the key nor a memory
 
     def begin(self, source: int, format_: str, *, families: bool) -> None:
         """What comes now is of this input, numbered from 1; `families`: it has its dependents' subscribers."""
@@ -102,62 +97,55 @@ class Census:
             self._lost.setdefault(id(member.losses), [member.losses, 0])[1] += 1
             if len(self._lost) > MOST_LOSSES:
                 self._settle()
-        number = self._number(member.partner)
-        if self._follows:
-            self.families.add(member, number)
-        said = [(answer.received, answer.origin) for answer in member.answers]
-        profile = self.profiles.number(member.answers, self.stratum(member, said), self._source)
-        self.people.add(number(member.key), check_of(member), profile)
-        self._household(member, profile, said)
+        partner, enrollment, profiles = member.partner, member.enrollment, self.profiles
+        said = profiles.said(member.answers)
+        stratum = (partner, *self._words(member, profiles.pairs(said)))
+        profile = profiles.number(said, stratum, self._source)
+        digest = self._digests.get(partner) or self._digest(partner)
+        self.people.add(digest(member.key), check_of(member), profile)
+        family = enrollment.subscriber_key
+        if family and self._follows:
+            self.families.add(partner, family, self._number, subscriber=enrollment.subscriber)
+        if family and enrollment.maintenance:  # only an enrollment file gives families together
+            about = self._races[profile] if profile < len(self._races) else -1
+            self.households.add((partner, family), about if about >= 0 else self._race(partner, profile))
 
     def stored(self, identity: int, member: Member, events: tuple[Event, ...]) -> None:
         """A person of a store, who has this number there."""
         said = [(received, event.origin) for event in events for received in event.received]
-        profile = self.profiles.of_events(events, self.stratum(member, said))
-        self.people.add(identity, check_of(member), profile)
-        self._household(member, profile, said)
-
-    def _household(self, member: Member, profile: int, said: Sequence[tuple[Received, Origin]]) -> None:
+        profile = self.profiles.of_events(events, (member.partner, *self._words(member, said)))
+        self.people.add(identity.to_bytes(8, "little"), check_of(member), profile)
         family = member.enrollment.subscriber_key
-        if not family or not member.enrollment.maintenance:  # only an enrollment file gives families together
-            return
-        if (member.partner, family) != self._family[:2]:
-            self._family = (member.partner, family, self._number(member.partner)(family))
-        if profile >= len(self._races):
-            self._races.extend([-1] * (len(self.profiles) - len(self._races)))
-        about = self._races[profile]
-        if about < 0:
-            about = self._races[profile] = self._race(member.partner, said)
-        self.households.add(self._family[2], about)
+        if family and member.enrollment.maintenance:
+            self.households.add((member.partner, family), self._race(member.partner, profile))
 
-    def _race(self, partner: str, said: Sequence[tuple[Received, Origin]]) -> int:
+    def _race(self, partner: str, profile: int) -> int:
         """The number of the profile that says the same about race and ethnicity, and nothing else."""
-        values = frozenset([received for received, _ in said if self._matter_of(received.topic) == RACE])
+        said = [received for event in self.profiles[profile].events for received in event.received]
+        values = frozenset([received for received in said if self._matter_of(received.topic) == RACE])
         found = self._said.get((partner, values))
         if found is None:
             event = Event(tuple(sorted(values, key=str)), Origin())
-            found = self.profiles.of_events((event,) if values else (), (partner,))
-            self._said[partner, values] = found
+            found = self._said[partner, values] = self.profiles.of_events((event,) if values else (), (partner,))
+        self._races.extend([-1] * (len(self.profiles) - len(self._races)))
+        self._races[profile] = found
         return found
 
     def alike(self, least: int) -> Iterator[tuple[Profile, int]]:
         """What households of at least so many say that all say the same, with how many there are."""
         return ((self.profiles[number], count) for number, count in self.households.same(least).items())
 
-    def _number(self, partner: str) -> Callable[[str], int]:
-        found = self._numbers.get(partner)
-        if found is None:
-            found = self._numbers[partner] = self._pseudonyms.numbers(partner)
+    def _digest(self, partner: str) -> Callable[[str], bytes]:
+        found = self._digests[partner] = self._pseudonyms.digests(partner)
         return found
+
+    def _number(self, partner: str, key: str) -> int:
+        return int.from_bytes((self._digests.get(partner) or self._digest(partner))(key), "big")
 
     def subscriber(self, member: Member) -> int:
         """The number of a subscriber's family, 0 of anybody else, for `Families.alone`."""
         family = member.enrollment.subscriber_key if member.enrollment.subscriber else ""
-        return self._number(member.partner)(family) if family else 0
-
-    def stratum(self, member: Member, said: Sequence[tuple[Received, Origin]] = ()) -> tuple[str, ...]:
-        """The partner, whose tables say what values mean, and what is kept of a record."""
-        return (member.partner, *self._words(member, said))
+        return self._number(member.partner, family) if family else 0
 
     def finding(self, finding: Finding) -> None:
         """A finding that is no value's."""
@@ -181,13 +169,16 @@ class Census:
         self._losses += other._losses
 
     def findings(self, meaning_of: Callable[[str], Callable[[Received], Meaning]]) -> Counter[tuple[str, str]]:
-        """Findings by code and severity, with those of the values: found once for each profile."""
+        """Findings by code and severity, with those of the values: found once for each."""
         found = Counter(self._findings)
+        values: Counter[tuple[str, Received]] = Counter()
         for number, count in self.people.records():
-            profile = self.profiles[number]
-            for received in profile.received:
-                for code, severity in problems(received, meaning_of(profile.stratum[0])):
-                    found[(code, severity.value)] += count
+            partner, said = self.profiles.values(number)
+            for received in said:
+                values[partner, received] += count
+        for (partner, received), count in values.items():
+            for code, severity in problems(received, meaning_of(partner)):
+                found[(code, severity.value)] += count
         return found + repeats(self.people, self.profiles, self._matter_of, self._formats)
 
     def losses(self) -> Counter[tuple[str, str]]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
-
-from fhir_equity.model import Member
+from typing import Any
 
 LATEST = 10_000  # subscribers remembered, at least; at most twice as many
 
@@ -22,14 +21,14 @@ class Families:
         self._earlier: dict[str, None] = {}
         self._waiting = array("Q")
 
-    def add(self, member: Member, number: Callable[[str], int]) -> None:
-        """A member."""
-        family = member.enrollment.subscriber_key
-        if not family:
-            return
-        if not member.enrollment.subscriber:
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_latest": {}, "_earlier": {}, "_waiting": self._waiting}  # no member's key
+
+    def add(self, partner: str, family: str, number: Callable[[str, str], int], *, subscriber: bool) -> None:
+        """A member of a partner who has this REF*0F."""
+        if not subscriber:
             if family not in self._latest and family not in self._earlier:
-                self._waiting.append(number(family))
+                self._waiting.append(number(partner, family))
             return
         self._latest[family] = None
         if len(self._latest) >= LATEST:

@@ -7,14 +7,16 @@ and the first and the last of a piece of work, which may go on in the pieces bes
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Hashable
+from typing import Any
 
 from msgspec import Struct
 
 
 class _Household(Struct):
-    """Who was read so far: a keyed hash of the family, how many, and what all of them say (None: not the same)."""
+    """Who was read so far: the family, how many, and what all of them say (None: not the same)."""
 
-    family: int
+    family: Hashable
     size: int
     profile: int | None
 
@@ -27,15 +29,25 @@ class Households:
         self._last: _Household | None = None
         self._same: Counter[tuple[int, int]] = Counter()  # by what they say and how many they are
 
-    def add(self, family: int, said: int) -> None:
+    def add(self, family: Hashable, said: int) -> None:
         """The next member."""
-        before = self._last or self._first
-        if before is None or before.family != family:
+        now = self._last or self._first
+        if now is not None and now.family == family:
+            now.size += 1
+            if now.profile != said:
+                now.profile = None
+        elif now is None or now is self._first:
             self._push(_Household(family, 1, said))
-            return
-        before.size += 1
-        if before.profile != said:
-            before.profile = None
+        else:  # nothing that comes can belong to the last: the next takes its place
+            if now.profile is not None:
+                self._same[now.profile, now.size] += 1
+            now.family, now.size, now.profile = family, 1, said
+
+    def seal(self, number: Callable[[Any], int]) -> None:
+        """Let a number stand for each family that may go on elsewhere."""
+        for household in (self._first, self._last):
+            if household is not None:
+                household.family = number(household.family)
 
     def part(self) -> None:
         """What comes now is of another input: no household goes on."""

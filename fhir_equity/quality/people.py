@@ -1,4 +1,4 @@
-"""Distinct people in constant bytes: a 64-bit key, a check and a profile number for each record.
+"""Distinct people in sixteen bytes a record, most of them on disk: a 64-bit key, a check and a profile number.
 
 Records of one person are brought together by key before anything is counted. A profile is what a
 record says (its events); profiles repeat, so a million members share a few thousand of them.
@@ -9,21 +9,22 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from struct import Struct as Packed
 from typing import Any
 from zlib import crc32
 
 from msgspec import Struct
 
 from fhir_equity.model import Answer, Event, Member, Origin, Received
+from fhir_equity.quality.partitions import PARTS, Partitions
 
-BUCKETS = 256
-_LEFT = (1 << 32) - 1  # what is kept of a key besides its bucket: 40 bits, and the check tells collisions apart
 FULL_DATE = len("YYYY-MM-DD")
+_pack = Packed("=8sII").pack  # key, check, profile: four words of 32 bits
 
 
-# The input and the stratum, then values and origins in turn; or no input, the stratum and events.
-_Key = tuple[Any, ...]
+Said = tuple[tuple[Received, Origin], ...]
 Events = tuple[Event, ...]
+_Key = tuple[int, tuple[str, ...], int]  # the input (0 = none), the stratum, the number of what is said
 
 
 class Profile(Struct, frozen=True):
@@ -43,24 +44,36 @@ class Profiles:
         self._first_seen = first_seen
         self._numbers: dict[_Key, int] = {}
         self._keys: list[_Key] = []  # all that is kept: a profile is made when it is asked for
-        self._events: dict[Event, Event] = {}  # equal events are one object
+        self._saids: dict[Said | Events, int] = {}
+        self._said: list[Said | Events] = []  # of records of an input values with origins, else events
+        self._one: dict[tuple[Received, Origin], tuple[tuple[str, Origin], Event]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_matter_of": None}  # it belongs to the workspace
+        return {**self.__dict__, "_matter_of": None, "_one": {}}  # it belongs to the workspace
 
-    def number(self, answers: tuple[Answer, ...], stratum: tuple[str, ...] = (), source: int = 0) -> int:
-        """The number of the profile that these answers of an input and this stratum make."""
-        key = (source, stratum, *[part for answer in answers for part in (answer.received, answer.origin)])
+    def said(self, answers: tuple[Answer, ...]) -> int:
+        """The number of what these answers say."""
+        said = tuple([(answer.received, answer.origin) for answer in answers])
+        found = self._saids.get(said)
+        return self._new(said) if found is None else found
+
+    def pairs(self, said: int) -> Said:
+        """What has this number."""
+        return self._said[said]  # type: ignore[return-value]
+
+    def number(self, said: int, stratum: tuple[str, ...] = (), source: int = 0) -> int:
+        """The number of the profile that what is `said` in an input and this stratum make."""
+        key = (source, stratum, said)
         found = self._numbers.get(key)
         if found is None:
-            found = self._add(key)
+            found = self._numbers[key] = len(self._keys)
+            self._keys.append(key)
         return found
 
-    def of_events(self, events: tuple[Event, ...], stratum: tuple[str, ...] = ()) -> int:
+    def of_events(self, events: Events, stratum: tuple[str, ...] = ()) -> int:
         """The number of the profile that stored events make; which rows they came from is left out."""
-        key = (None, stratum, *[Event(event.received, event.origin, event.first_seen) for event in events])
-        found = self._numbers.get(key)
-        return self._add(key) if found is None else found
+        told = tuple([Event(event.received, event.origin, event.first_seen) for event in events])
+        return self.number(self._number_of(told), stratum)
 
     def __len__(self) -> int:
         """How many there are."""
@@ -68,22 +81,47 @@ class Profiles:
 
     def __getitem__(self, number: int) -> Profile:
         """The profile with this number."""
-        source, stratum, *said = self._keys[number]
-        if source is None:
-            return Profile(tuple(said), (), stratum)
-        pairs = [*zip(said[::2], said[1::2], strict=True)]
-        events = _events(pairs, self._matter_of, self._first_seen)
-        one = tuple([self._events.setdefault(event, event) for event in events])
-        return Profile(one, tuple(received for received, _ in pairs), stratum, source)
+        source, stratum, said = self._keys[number]
+        told = self._said[said]
+        return Profile(self._events(told), _received(told), stratum, source)
+
+    def values(self, number: int) -> tuple[str, tuple[Received, ...]]:
+        """The partner and the values of an input that the profile with this number has."""
+        _, stratum, said = self._keys[number]
+        return stratum[0], _received(self._said[said])
 
     def take(self, other: Profiles) -> list[int]:
         """Take over the profiles of another; gives the number here of each number there."""
-        return [found if (found := self._numbers.get(key)) is not None else self._add(key) for key in other._keys]
+        saids = [self._number_of(said) for said in other._said]
+        return [self.number(saids[said], stratum, source) for source, stratum, said in other._keys]
 
-    def _add(self, key: _Key) -> int:
-        number = self._numbers[key] = len(self._keys)
-        self._keys.append(key)
+    def _number_of(self, said: Said | Events) -> int:
+        found = self._saids.get(said)
+        return self._new(said) if found is None else found
+
+    def _new(self, said: Said | Events) -> int:
+        number = self._saids[said] = len(self._said)
+        self._said.append(said)
         return number
+
+    def _events(self, said: Said | Events) -> Events:
+        """What a record says by matter and origin: mostly each of its values by itself, and such events are kept."""
+        if not said or isinstance(said[0], Event):
+            return said  # type: ignore[return-value]
+        alone = [self._one.get(pair) or self._alone(pair) for pair in said]
+        if len({matter for matter, _ in alone}) == len(alone):
+            return tuple([event for _, event in alone])
+        return _events(said, self._matter_of, self._first_seen)
+
+    def _alone(self, pair: tuple[Received, Origin]) -> tuple[tuple[str, Origin], Event]:
+        received, origin = pair
+        found = (self._matter_of(received.topic), origin), Event((received,), origin, self._first_seen)
+        self._one[pair] = found
+        return found
+
+
+def _received(said: Said | Events) -> tuple[Received, ...]:
+    return tuple([each[0] for each in said if not isinstance(each, Event)])
 
 
 def events_of(answers: Iterable[Answer], matter_of: Callable[[str], str], first_seen: str) -> tuple[Event, ...]:
@@ -99,80 +137,75 @@ def _events(said: Iterable[tuple[Received, Origin]], matter_of: Callable[[str], 
 
 
 class People:
-    """Records by person. `add` costs 12 bytes a record; `persons` goes through one bucket at a time."""
+    """Records by person, in partitions by key; `persons` goes through one at a time."""
 
     def __init__(self) -> None:
-        self._keys = [array("I") for _ in range(BUCKETS)]
-        self._checks = [array("I") for _ in range(BUCKETS)]
-        self._profiles = [array("I") for _ in range(BUCKETS)]
+        self._records = Partitions()
 
-    def add(self, key: int, check: int, profile: int) -> None:
-        """One record: the 64-bit pseudonym of the person's key, `check_of` the member, a profile."""
-        bucket = key % BUCKETS
-        self._keys[bucket].append(key // BUCKETS & _LEFT)
-        self._checks[bucket].append(check)
-        self._profiles[bucket].append(profile)
+    def add(self, key: bytes, check: int, profile: int) -> None:
+        """One record: the pseudonym of the person's key in eight bytes, `check_of` the member, a profile."""
+        self._records.add(key[0], _pack(key, check, profile))
 
     def take(self, other: People, numbers: Sequence[int]) -> None:
         """Take over the records of another, whose profiles have these `numbers` here."""
-        for bucket in range(BUCKETS):
-            self._keys[bucket] += other._keys[bucket]
-            self._checks[bucket] += other._checks[bucket]
-            self._profiles[bucket].extend(map(numbers.__getitem__, other._profiles[bucket]))
+        for part in range(PARTS):
+            words = other._words(part)
+            words[3::4] = array("I", map(numbers.__getitem__, words[3::4]))
+            self._records.add(part, words.tobytes())
 
     def repeated(self) -> Iterator[list[int]]:
         """The profiles of each person who comes more than once, in the order they came in."""
-        for bucket in range(BUCKETS):
-            keys = self._keys[bucket]
-            seen = Counter(keys)
-            if len(seen) == len(keys):
-                continue
-            found: dict[int, list[tuple[int, int]]] = {}
-            for key, check, profile in zip(keys, self._checks[bucket], self._profiles[bucket], strict=True):
-                if seen[key] > 1:
-                    found.setdefault(key, []).append((check, profile))
-            for records in found.values():
-                for person in _apart({check for check, _ in records}):
-                    profiles = [profile for check, profile in records if check in person]
-                    if len(profiles) > 1:
-                        yield profiles
+        for part in range(PARTS):
+            for records in _several(self._words(part)).values():
+                yield from (profiles for profiles in _by_person(records) if len(profiles) > 1)
 
     def records(self) -> Iterator[tuple[int, int]]:
         """Each profile with how many records have it."""
         counted = array("Q")
-        for profiles in self._profiles:
-            _count(counted, profiles)
+        for part in range(PARTS):
+            _count(counted, self._words(part)[3::4])
         return ((number, count) for number, count in enumerate(counted) if count)
 
     def persons(self) -> Iterator[tuple[tuple[int, ...], int]]:
         """Each set of profiles (numbers ascending, each once) with how many people have it."""
         alone = array("Q")  # of almost everybody there is one record
         several: Counter[tuple[int, ...]] = Counter()
-        for bucket in range(BUCKETS):
-            once, more = self._bucket(bucket)
-            _count(alone, once)
-            _count(alone, (numbers[0] for numbers in more if len(numbers) == 1))
-            several.update(numbers for numbers in more if len(numbers) > 1)
+        for part in range(PARTS):
+            words = self._words(part)
+            found = _several(words)
+            once = zip(_keys(words), words[3::4], strict=True)
+            _count(alone, (profile for key, profile in once if key not in found) if found else words[3::4])
+            sets = [tuple(sorted({*profiles})) for records in found.values() for profiles in _by_person(records)]
+            _count(alone, (numbers[0] for numbers in sets if len(numbers) == 1))
+            several.update(numbers for numbers in sets if len(numbers) > 1)
         yield from (((number,), count) for number, count in enumerate(alone) if count)
         yield from several.items()
 
-    def _bucket(self, bucket: int) -> tuple[Sequence[int], list[tuple[int, ...]]]:
-        """The profiles of those who come once, and of each of the others all."""
-        keys, profiles = self._keys[bucket], self._profiles[bucket]
-        seen = Counter(keys)
-        if len(seen) == len(keys):
-            return profiles, []
-        once: list[int] = []
-        found: dict[int, dict[int, set[int]]] = {}
-        for key, check, profile in zip(keys, self._checks[bucket], profiles, strict=True):
-            if seen[key] == 1:
-                once.append(profile)
-            else:
-                found.setdefault(key, {}).setdefault(check, set()).add(profile)
-        persons = [(by_check, person) for by_check in found.values() for person in _apart(by_check)]
-        return once, [
-            tuple(sorted(set().union(*(by_check[check] for check in person)))) for by_check, person in persons
-        ]
+    def _words(self, part: int) -> array[int]:
+        """The records of a partition, four words each."""
+        return array("I", self._records.read(part))
+
+
+def _keys(words: array[int]) -> array[int]:
+    return array("Q", words.tobytes())[::2]
+
+
+def _several(words: array[int]) -> dict[int, list[tuple[int, int]]]:
+    """Check and profile of each record whose key comes more than once, by key."""
+    keys = _keys(words)
+    if len(set(keys)) == len(keys):
+        return {}
+    seen, found = Counter(keys), dict[int, list[tuple[int, int]]]()
+    for key, check, profile in zip(keys, words[2::4], words[3::4], strict=True):
+        if seen[key] > 1:
+            found.setdefault(key, []).append((check, profile))
+    return found
+
+
+def _by_person(records: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
+    """The profiles of each person who has one key, from check and profile of its records."""
+    for person in _apart({check for check, _ in records}):
+        yield [profile for check, profile in records if check in person]
 
 
 def _count(counted: array[int], numbers: Iterable[int]) -> None:
@@ -211,16 +244,15 @@ def _is_whole(check: int) -> bool:
 
 
 def check_of(member: Member) -> int:
-    """16 bits of the birth date and 16 bits of the name: enough to see that a key is shared."""
-    given = member.name.given
-    name = f"{member.name.family}|{given[0] if given else ''}".casefold()
-    born = member.birth_date
-    return (_short(born) if len(born) == FULL_DATE else 0) << 16 | (_short(name) if name != "|" else 0)
-
-
-def _short(text: str) -> int:
-    """16 bits of a text, never 0, which is that of none."""
-    return crc32(text.encode("utf-8", "surrogatepass")) % 0xFFFF + 1
+    """16 bits of the birth date and 16 bits of the name: enough to see that a key is shared; 0 is that of none."""
+    name, born, check = member.name, member.birth_date, 0
+    given = name.given
+    whose = f"{name.family}|{given[0]}" if given else f"{name.family}|"
+    if len(born) == FULL_DATE:
+        check = crc32(born.encode("utf-8", "surrogatepass")) % 0xFFFF + 1 << 16
+    if whose != "|":
+        check |= crc32(whose.casefold().encode("utf-8", "surrogatepass")) % 0xFFFF + 1
+    return check
 
 
 def same_person(one: int, other: int) -> bool:

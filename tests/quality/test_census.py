@@ -203,12 +203,12 @@ def test_the_same_person_in_two_files(first: Received, second: Received, formats
 def _families(*members: tuple[bool, str]) -> tuple[Families, list[int]]:
     followed, number = Families(), Pseudonyms(KEY).numbers("plan")
     for subscriber, family in members:
-        followed.add(Member("plan", "x", enrollment=Enrollment(subscriber, subscriber_key=family)), number)
+        followed.add("plan", family, lambda _, key: number(key), subscriber=subscriber)
     return followed, [number(family) for subscriber, family in members if subscriber]
 
 
 def test_a_dependent_without_a_subscriber_waits_for_a_second_look() -> None:
-    soon, _ = _families((True, "F1"), (False, "F1"), (False, ""))
+    soon, _ = _families((True, "F1"), (False, "F1"))
     assert not soon.waiting
     early, subscribers = _families((False, "F1"), (False, "F2"), (False, "F2"), (True, "F1"))
     assert early.waiting

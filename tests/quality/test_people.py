@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable
 
@@ -11,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_equity.model import Answer, Coding, Event, Member, Name, Origin, Received
-from fhir_equity.quality.people import BUCKETS, People, Profile, Profiles, check_of, events_of, same_person
+from fhir_equity.quality.partitions import PARTS
+from fhir_equity.quality.people import People, Profile, Profiles, check_of, events_of, same_person
 
 WHITE, BLACK = (Received("race", "x", (Coding("cdcrec", code),), "", code) for code in ("2106-3", "2054-5"))
 ENGLISH = Received("language_spoken", "x", (Coding("bcp47", "en"),), "", "en")
@@ -33,7 +33,7 @@ def check(born: str, family: str, given: str = "Ada") -> int:
 def persons(records: Iterable[tuple[int, int, int]]) -> Counter[tuple[int, ...]]:
     people = People()
     for key, number, profile in records:
-        people.add(key, number, profile)
+        people.add(key.to_bytes(8, "little"), number, profile)
     counted = [*people.persons()]
     assert len(dict(counted)) == len(counted), "a set of profiles comes once"
     return Counter(dict(counted))
@@ -81,14 +81,14 @@ def test_records_under_one_key_are_one_person_with_all_their_profiles() -> None:
 def test_records_by_profile() -> None:
     people = People()
     for key, profile in ((7, 3), (8, 3), (7, 1), (9, 0)):
-        people.add(key, ONE, profile)
+        people.add(key.to_bytes(8, "little"), ONE, profile)
     assert dict(people.records()) == {3: 2, 1: 1, 0: 1}
 
 
-def test_keys_of_one_bucket_stay_apart() -> None:
-    assert persons([(5, ONE, 0), (5 + BUCKETS, ONE, 0), (5 + 2 * BUCKETS, ONE, 1)]) == {(0,): 2, (1,): 1}
+def test_keys_of_one_partition_stay_apart() -> None:
+    assert persons([(5, ONE, 0), (5 + PARTS, ONE, 0), (5 + 2 * PARTS, ONE, 1)]) == {(0,): 2, (1,): 1}
     assert persons([(2**64 - 1, ONE, 70_000)]) == {(70_000,): 1}
-    high = 1 << 32  # bits beyond the bucket count too
+    high = 1 << 32  # bits beyond the partition count too
     assert persons([(5, ONE, 0), (5 + high, ONE, 0)]) == {(0,): 2}
     assert persons([(5, ONE, 0), (5, ONE, 0)]) == {(0,): 1}
 
@@ -108,7 +108,7 @@ def test_a_record_with_a_gap_joins_one_of_them_and_not_both() -> None:
 
 
 CHECKS = st.sampled_from([ONE, TWO, BETWEEN, NO_BIRTH, NOTHING, check("1999-01-01", "Cedar"), check("1999-01-01", "")])
-RECORDS = st.lists(st.tuples(st.sampled_from([7, 8, 7 + BUCKETS]), CHECKS, st.integers(0, 5)), max_size=12)
+RECORDS = st.lists(st.tuples(st.sampled_from([7, 8, 7 + PARTS]), CHECKS, st.integers(0, 5)), max_size=12)
 
 
 @given(st.data(), RECORDS)
@@ -121,13 +121,14 @@ def test_the_same_records_again_change_nothing(records: list[tuple[int, int, int
     assert persons(records + records) == persons(records)
 
 
-def test_a_record_costs_twelve_bytes() -> None:
-    people = People()
-    empty = sum(sys.getsizeof(each) for lists in (people._keys, people._checks, people._profiles) for each in lists)
-    for key in range(64 * 1000):
-        people.add(key, ONE, 1)
-    full = sum(sys.getsizeof(each) for lists in (people._keys, people._checks, people._profiles) for each in lists)
-    assert 12 <= (full - empty) / 64_000 < 12 * 1.2  # arrays grow by an eighth at a time
+def test_what_another_counted_is_taken_over_under_numbers_of_its_own() -> None:
+    one, other = People(), People()
+    one.add(b"\x07" * 8, ONE, 0)
+    other.add(b"\x07" * 8, ONE, 0)
+    other.add(b"\x08" * 8, TWO, 1)
+    one.take(other, [5, 6])
+    assert dict(one.persons()) == {(0, 5): 1, (6,): 1}
+    assert [*one.repeated()] == [[0, 5]]
 
 
 def test_events_of_a_record_are_one_for_each_matter_and_origin() -> None:
@@ -151,9 +152,11 @@ def test_profiles_are_numbered_once() -> None:
     profiles = Profiles(matter_of, "2026-01-01")
     said = (Answer(WHITE, ORIGIN, "row", 1), Answer(ENGLISH, ORIGIN, "row", 1))
     elsewhere = (Answer(WHITE, ORIGIN, "row", 2), Answer(ENGLISH, ORIGIN, "row", 2))
-    assert [profiles.number(said), profiles.number(elsewhere), profiles.number(said, ("CA",))] == [0, 0, 1]
-    assert profiles.number((Answer(WHITE, OTHER), Answer(ENGLISH, ORIGIN))) == 2
-    assert profiles.number(()) == 3
+    number = [profiles.said(answers) for answers in (said, elsewhere, ())]
+    assert number == [0, 0, 1]
+    assert [profiles.number(0), profiles.number(0), profiles.number(0, ("CA",))] == [0, 0, 1]
+    assert profiles.number(profiles.said((Answer(WHITE, OTHER), Answer(ENGLISH, ORIGIN)))) == 2
+    assert profiles.number(1) == 3
     events = (Event((WHITE,), ORIGIN, "2026-01-01"), Event((ENGLISH,), ORIGIN, "2026-01-01"))
     assert [profiles[0], profiles[1]] == [Profile(events, (WHITE, ENGLISH)), Profile(events, (WHITE, ENGLISH), ("CA",))]
     assert profiles[3] == Profile(())
