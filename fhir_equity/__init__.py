@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from fhir_equity.pipeline.convert import convert
     from fhir_equity.pipeline.explain import explain
     from fhir_equity.pipeline.ingest import ingest
+    from fhir_equity.pipeline.members import members
     from fhir_equity.pipeline.quarantine import quarantine_list, quarantine_retry, quarantine_show
     from fhir_equity.pipeline.questionnaire import questionnaire
     from fhir_equity.pipeline.retract import retract
     from fhir_equity.pipeline.sync import sync_apply, sync_plan, sync_pull
+    from fhir_equity.pipeline.worklist import worklist
     from fhir_equity.pipeline.workspace import Workspace
     from fhir_equity.vocabulary import Vocabulary
 
@@ -52,6 +54,7 @@ __all__ = [
     "explain",
     "ingest",
     "lookup",
+    "members",
     "quarantine_list",
     "quarantine_retry",
     "quarantine_show",
@@ -62,6 +65,7 @@ __all__ = [
     "sync_pull",
     "translate",
     "view",
+    "worklist",
 ]
 
 _LATER = {
@@ -73,6 +77,7 @@ _LATER = {
     "explain": "fhir_equity.pipeline.explain",
     "ingest": "fhir_equity.pipeline.ingest",
     "lookup": "fhir_equity.pipeline.codes_lookup",
+    "members": "fhir_equity.pipeline.members",
     "quarantine_list": "fhir_equity.pipeline.quarantine",
     "quarantine_retry": "fhir_equity.pipeline.quarantine",
     "quarantine_show": "fhir_equity.pipeline.quarantine",
@@ -83,6 +88,7 @@ _LATER = {
     "sync_pull": "fhir_equity.pipeline.sync",
     "translate": "fhir_equity.pipeline.codes_lookup",
     "view": "fhir_equity.pipeline.codes_lookup",
+    "worklist": "fhir_equity.pipeline.worklist",
 }
 
 

@@ -16,12 +16,14 @@ from fhir_equity.cli.convert import convert
 from fhir_equity.cli.demo import demo
 from fhir_equity.cli.explain import explain
 from fhir_equity.cli.ingest import ingest
+from fhir_equity.cli.members import members
 from fhir_equity.cli.options import Options, words
 from fhir_equity.cli.quarantine import app as quarantine
 from fhir_equity.cli.questionnaire import questionnaire
 from fhir_equity.cli.retract import retract
 from fhir_equity.cli.sandbox import sandbox
 from fhir_equity.cli.sync import app as sync
+from fhir_equity.cli.worklist import worklist
 from fhir_equity.errors import FhirEquityError
 from fhir_equity.pipeline.workspace import software
 from fhir_equity.privacy import configure_logging, describe
@@ -34,7 +36,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, ingest, audit, explain, retract, convert, ack, questionnaire, sandbox):
+for command in (demo, ingest, audit, members, worklist, explain, retract, convert, ack, questionnaire, sandbox):
     app.command()(command)
 app.add_typer(codes, name="codes")
 app.add_typer(quarantine, name="quarantine")
