@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fhir_equity.pipeline.explain import explain
     from fhir_equity.pipeline.ingest import ingest
     from fhir_equity.pipeline.members import members
+    from fhir_equity.pipeline.probe import sync_probe
     from fhir_equity.pipeline.quarantine import quarantine_list, quarantine_retry, quarantine_show
     from fhir_equity.pipeline.questionnaire import questionnaire
     from fhir_equity.pipeline.retract import retract
@@ -62,6 +63,7 @@ __all__ = [
     "retract",
     "sync_apply",
     "sync_plan",
+    "sync_probe",
     "sync_pull",
     "translate",
     "view",
@@ -85,6 +87,7 @@ _LATER = {
     "retract": "fhir_equity.pipeline.retract",
     "sync_apply": "fhir_equity.pipeline.sync",
     "sync_plan": "fhir_equity.pipeline.sync",
+    "sync_probe": "fhir_equity.pipeline.probe",
     "sync_pull": "fhir_equity.pipeline.sync",
     "translate": "fhir_equity.pipeline.codes_lookup",
     "view": "fhir_equity.pipeline.codes_lookup",

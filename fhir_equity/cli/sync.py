@@ -1,4 +1,4 @@
-"""fhir-equity sync plan | apply | pull"""
+"""fhir-equity sync plan | apply | pull | probe"""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import typer
 
 from fhir_equity.cli.options import counted, say, workspace, write_json
 from fhir_equity.cli.plan import document, tell
+from fhir_equity.cli.sync_probe import probe
 
 app = typer.Typer(no_args_is_help=True, help="Plan, apply and prove changes at an HIE's FHIR endpoint.")
 Hie = Annotated[str, typer.Option(metavar="NAME", help="The name after hie. in equity.toml.")]
+app.command()(probe)
 
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing, neither there nor into the store.")]
@@ -68,12 +70,18 @@ def apply(
 
 
 @app.command()
-def pull(context: typer.Context, hie: Hie) -> None:
+def pull(
+    context: typer.Context,
+    hie: Hie,
+    bulk: Annotated[
+        str, typer.Option(metavar="LEVEL", help="Everything at once, by $export: system, patient or group/ID.")
+    ] = "",
+) -> None:
     """Bring the HIE's answers about our members into the store, with their origin."""
     from fhir_equity.pipeline.sync import sync_pull
 
     with workspace(context) as opened:
-        done = sync_pull(opened, hie)
+        done = sync_pull(opened, hie, bulk)
     pulled = done.pulled
     say(context, f"Looked at {pulled.patients:,} Patients: {pulled.members:,} are our members and say something.")
     say(context, f"New answers: {done.new_answers:,}. Echoes of our own answers left out: {pulled.echoes:,}.")
@@ -82,6 +90,12 @@ def pull(context: typer.Context, hie: Hie) -> None:
         "name or birth date differ": pulled.differ,
         "not active or replaced": pulled.not_active,
         "the member declined": pulled.refused,
+        "marked as from a Part 2 programme": pulled.part_2,
         "malformed": pulled.malformed,
+        "gone there": done.deleted,
     }
+    aside |= {f"no inbound rule for {topic}": count for topic, count in pulled.not_accepted.items()}
+    aside |= {f"not exported: {code}": count for code, count in done.unexported.items()}
     counted(context, "Left aside", {reason: count for reason, count in aside.items() if count})
+    if done.observations_refused:
+        say(context, "The server did not let Observations be searched: answers of Patients only.")

@@ -35,6 +35,7 @@ recipient = "{HIE}"                # its rules are in mappings/policies/release.
 identifier_systems = ["https://demo-plan.example/member-number"]
 mode = "editor"
 unmatched = "create"
+sandbox = true                        # a test endpoint: sync probe may write invented Patients
 """
 
 

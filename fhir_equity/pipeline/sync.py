@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fhir_equity.adapters.fhir import Writer
 from fhir_equity.adapters.protocol import Context
@@ -22,19 +22,30 @@ from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.settings import HieSettings
 from fhir_equity.store import Record, RunWriter
 from fhir_equity.sync.apply import NEWEST, Applied, How, apply
+from fhir_equity.sync.arrivals import Arrived, Asking, by_export, by_search
+from fhir_equity.sync.bulk import export, finish
 from fhir_equity.sync.client import Client
 from fhir_equity.sync.exchange import Exchange
+from fhir_equity.sync.inbound import Inbound
 from fhir_equity.sync.looking import WHOLE, Selection
 from fhir_equity.sync.plan import Plan
 from fhir_equity.sync.planning import plan
-from fhir_equity.sync.pull import Pulled, pull
+from fhir_equity.sync.profile import stored_profile
+from fhir_equity.sync.pull import Ours, Pulled, pull
 
 
 class PullResult(Struct):
-    """What a pull looked at and what it changed here."""
+    """What a pull looked at and what it changed here.
+
+    `unexported` are the codes of what a bulk export could not export, `deleted` how many resources it tells
+    to be gone. `observations_refused` is whether the server did not let Observations be searched.
+    """
 
     pulled: Pulled
     new_answers: int = 0
+    unexported: Counter[str] = field(default_factory=Counter)
+    deleted: int = 0
+    observations_refused: bool = False
 
 
 def sync_plan(workspace: Workspace, hie: str, selection: Selection = WHOLE, *, dry: bool = False) -> Plan:
@@ -97,23 +108,54 @@ def sync_apply(workspace: Workspace, hie: str, how: How = NEWEST) -> Applied:
         return done
 
 
-def sync_pull(workspace: Workspace, hie: str) -> PullResult:
+def sync_pull(workspace: Workspace, hie: str, bulk: str = "") -> PullResult:
     """Bring in what changed at the HIE since the last pull, through the same road as any file.
 
-    Interrupted, it begins again where the last complete pull ended: what is stored already is not
-    stored twice. Raises UsageError, RemoteError, StoreError, TableError.
+    `bulk` asks for everything at once, by a Bulk Data export of a level (``system``, ``patient``,
+    ``group/ID``). Interrupted, a search begins again where the last complete pull ended and an export goes
+    on: what is stored already is not stored twice. Raises UsageError, RemoteError, StoreError, TableError.
     """
     pulled = Pulled()
     with _exchange(workspace, hie) as exchange:
-        runs: dict[str, _Run] = {}
-        for member in pull(exchange, pulled):
-            if member.partner not in runs:
-                runs[member.partner] = _Run(workspace, member.partner, hie)
-            runs[member.partner].add(member)
-        new = sum(run.finish() for run in runs.values())
-        if pulled.since:
-            exchange.memory.pulled(pulled.since)
-    return PullResult(pulled, new)
+        ours, since = Ours(exchange), exchange.memory.since()
+        pulled.since = since
+        if not bulk:
+            asking = _asking(exchange, since)
+            new = _take(workspace, exchange, ours, by_search(exchange.client, asking), pulled)
+            exchange.memory.pulled(asking.moment or pulled.since)
+            return PullResult(pulled, new, observations_refused=asking.refused)
+        endpoint, folder = exchange.store.endpoint(hie), _folder(workspace, hie)
+        exported = export(exchange.client, endpoint, bulk, since, folder, workspace.progress)
+        new = _take(workspace, exchange, ours, by_export(exchange.client, exported, ours.may_be), pulled)
+        exchange.memory.pulled(exported.moment or pulled.since)
+        finish(exchange.client, endpoint, exported.folder)
+        pulled.malformed += exported.malformed
+        return PullResult(pulled, new, exported.errors, exported.deleted)
+
+
+def _take(workspace: Workspace, exchange: Exchange, ours: Ours, arrivals: Iterable[Arrived], pulled: Pulled) -> int:
+    """Store what arrives; returns how many answers are new."""
+    inbound = Inbound(workspace.vocabulary().tables.document("policies/inbound.toml"), exchange.vocabulary.codes)
+    runs: dict[str, _Run] = {}
+    for member in pull(exchange, inbound, ours, arrivals, pulled):
+        if member.partner not in runs:
+            runs[member.partner] = _Run(workspace, member.partner, exchange.name)
+        runs[member.partner].add(member)
+    return sum(run.finish() for run in runs.values())
+
+
+def _asking(exchange: Exchange, since: str) -> Asking:
+    guide = exchange.contexts(exchange.partner).guide
+    codes = tuple(sorted(guide.get("reading", {}).get("observations", {})))
+    profile = stored_profile(exchange.store.endpoint(exchange.name))
+    return Asking(since, exchange.settings.overlap, codes, profile.includes)
+
+
+def _folder(workspace: Workspace, hie: str) -> Path:
+    """Where the files of an export wait: beside the store's file, else in the working folder."""
+    file = workspace.settings.store.file
+    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in hie)
+    return (file.parent if file is not None else Path()) / f"{name}-export"
 
 
 class _Run:

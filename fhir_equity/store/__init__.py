@@ -13,6 +13,7 @@ from fhir_equity.store.answers import Record
 from fhir_equity.store.connection import open_engine
 from fhir_equity.store.control_numbers import control_numbers
 from fhir_equity.store.disclosures import Disclosure, Disclosures
+from fhir_equity.store.endpoint import EndpointMemory
 from fhir_equity.store.hie import HieMemory
 from fhir_equity.store.history import Found, History, Place, Sent
 from fhir_equity.store.ingest import RunWriter, Written
@@ -86,6 +87,10 @@ class Store:
     def hie(self, name: str) -> HieMemory:
         """What is remembered about one HIE: links, plans, what we wrote, how far we pulled."""
         return HieMemory(self.engine, name)
+
+    def endpoint(self, name: str) -> EndpointMemory:
+        """What is remembered about an HIE's endpoint: its profile, the export that goes on there."""
+        return EndpointMemory(self.engine, name)
 
     def control_numbers(self, sender: str, receiver: str, first: int = 0) -> Iterator[int]:
         """Control numbers of the 834 that were never given before. Raises UsageError, StoreError."""

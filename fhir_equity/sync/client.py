@@ -7,19 +7,19 @@ part of an address; an update always names the version it changes. Every error i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote
 
 import orjson
-from msgspec import Struct
 
 from fhir_equity.errors import RemoteContentError, RemoteError, UsageError
 from fhir_equity.settings import HieSettings
-from fhir_equity.sync.search import Params, matches, next_page, query
+from fhir_equity.sync.replies import Replies, Resource, Versioned
+from fhir_equity.sync.search import Page, Params, matches, moment_of, next_page, query
 from fhir_equity.sync.transport import MEDIA_TYPE, Reply, Request, Transport, UnavailableError
-from fhir_equity.sync.wire import Wire
+from fhir_equity.sync.wire import Incoming, Wire
 
 PAGES = 10_000
 
@@ -28,7 +28,9 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # https://hl7.org/fhir/R4/datatypes.h
 _GONE = (404, 410)
 _MOVED = (409, 412)
 
-Resource = dict[str, Any]
+PATCH = "application/json-patch+json"
+
+__all__ = ["Client", "Conflict", "OutcomeUnknownError", "Resource", "Versioned"]
 
 
 class Conflict(RemoteError):  # noqa: N818 -- named after what happened, like the status
@@ -48,17 +50,6 @@ class OutcomeUnknownError(RemoteError):
     """A write may or may not have been carried out: read back before deciding."""
 
 
-class Versioned(Struct, frozen=True):
-    """A resource as the server has it, the tag of its version, and the status it came with."""
-
-    resource: Resource
-    etag: str
-    status: int
-
-    def __repr__(self) -> str:
-        return f"Versioned({self.resource.get('resourceType')}, status={self.status})"
-
-
 class Client:
     """A connection to the endpoint that `settings` describe; use it as a context manager.
 
@@ -68,10 +59,11 @@ class Client:
     """
 
     def __init__(self, settings: HieSettings, wire: Wire | None = None) -> None:
-        self._base = settings.url
+        self._base = self.url = settings.url
         self._page_size = settings.page_size
         self._transport = Transport(settings, wire)
-        self._host = self._transport.host
+        self._host = self.host = self._transport.host
+        self._replies = Replies(self._host)
 
     def __enter__(self) -> Self:
         return self
@@ -85,10 +77,15 @@ class Client:
         """Close all connections."""
         self._transport.close()
 
+    @property
+    def told_when_busy(self) -> bool | None:
+        """Whether a refusal for being busy said how long to wait; None while there was none."""
+        return self._transport.told_when_busy
+
     def capability(self) -> Resource:
         """The CapabilityStatement. Raises RemoteError."""
-        reply = self._accepted(self._transport.send(Request("GET", f"{self._base}/metadata")))
-        return self._resource(reply, "CapabilityStatement")
+        reply = self._replies.accepted(self._transport.send(Request("GET", f"{self._base}/metadata")))
+        return self._replies.resource(reply, "CapabilityStatement")
 
     def read(self, resource_type: str, key: str) -> Versioned | None:
         """A resource, or None where there is none or it was deleted.
@@ -99,23 +96,29 @@ class Client:
         reply = self._transport.send(Request("GET", self._address(resource_type, key)))
         if reply.status in _GONE:
             if reply.content:
-                self._resource(reply, "OperationOutcome")
+                self._replies.resource(reply, "OperationOutcome")
             return None
-        return self._versioned(self._accepted(reply), resource_type, key)
+        return self._replies.versioned(self._replies.accepted(reply), resource_type, key)
 
     def search(self, resource_type: str, params: Params) -> Iterator[Resource]:
-        """All resources that match, page by page; `params` as `sync.search.query` takes them.
+        """All resources that match, and what the search includes; `params` as `sync.search.query` takes them.
 
         Raises RemoteError, also when the server's links go round in circles or lead elsewhere.
         """
+        for page in self.pages(resource_type, params):
+            yield from page.resources
+
+    def pages(self, resource_type: str, params: Params) -> Iterator[Page]:
+        """The same page by page, with the server's own clock."""
         content = query({"_count": str(self._page_size), **params}).encode()
         # A server that ignores a parameter would answer with everyone (search.html#errors).
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Prefer": "handling=strict"}
         request = Request("POST", f"{self._address(resource_type)}/_search", headers, content)
         seen: set[str] = set()
         while True:
-            bundle = self._resource(self._accepted(self._transport.send(request)), "Bundle")
-            yield from matches(bundle)
+            reply = self._replies.accepted(self._transport.send(request))
+            bundle = self._replies.resource(reply, "Bundle")
+            yield Page(tuple(matches(bundle)), moment_of(bundle, reply.headers))
             url = next_page(bundle, self._base)
             if not url:
                 return
@@ -135,8 +138,8 @@ class Client:
         headers = {"If-None-Exist": quote(if_none_exist, safe="%=&|:/?,.~$;@!*'()+")} if if_none_exist else {}
         request = self._write("POST", self._address(resource_type), resource, headers, repeatable=bool(if_none_exist))
         reply = self._written(request)
-        if self._is_full(reply):
-            return self._versioned(reply, resource_type)
+        if self._replies.is_full(reply):
+            return self._replies.versioned(reply, resource_type)
         # The server sent nothing or an OperationOutcome; where the resource is, it has to say.
         found = re.search(rf"(?:^|/){resource_type}/([A-Za-z0-9\-.]{{1,64}})(?:/|$)", reply.headers.get("location", ""))
         if found is None:
@@ -155,9 +158,82 @@ class Client:
         resource_type, key = str(resource.get("resourceType", "")), str(resource.get("id", ""))
         address = self._address(resource_type, key)
         reply = self._written(self._write("PUT", address, resource, {"If-Match": etag}, repeatable=True))
-        if self._is_full(reply):
-            return self._versioned(reply, resource_type, key)
+        if self._replies.is_full(reply):
+            return self._replies.versioned(reply, resource_type, key)
         return self._read_back(resource_type, key, reply.status)
+
+    def patch(self, resource_type: str, key: str, operations: list[Resource], etag: str) -> Versioned:
+        """Apply a JSON Patch (https://hl7.org/fhir/R4/http.html#patch) to the version `etag` of a resource.
+
+        Raises as `update` does. Only where the server's profile says that it keeps nested extensions whole.
+        """
+        if not (etag and etag.isascii() and etag.isprintable()):
+            raise UsageError("a patch needs the tag of the version it changes")
+        headers = {"Content-Type": PATCH, "Prefer": "return=representation", "If-Match": etag}
+        request = Request("PATCH", self._address(resource_type, key), headers, orjson.dumps(operations))
+        reply = self._written(request)
+        if self._replies.is_full(reply):
+            return self._replies.versioned(reply, resource_type, key)
+        return self._read_back(resource_type, key, reply.status)
+
+    def delete(self, resource_type: str, key: str, etag: str = "") -> None:
+        """Delete a resource, of the version `etag` where it is given; one that is gone is as good.
+
+        Raises Conflict, OutcomeUnknownError, RemoteError.
+        """
+        conditions = {"If-Match": etag} if etag else {}
+        request = Request("DELETE", self._address(resource_type, key), conditions)
+        try:
+            reply = self._transport.send(request)
+        except UnavailableError as error:
+            if error.unsure:
+                raise OutcomeUnknownError(f"{error}; the deletion may have been carried out") from None
+            raise
+        if reply.status in _MOVED:
+            raise Conflict(f"{self._host} answered {reply.status}", status=reply.status, repeated=reply.unsure)
+        if reply.status not in _GONE:
+            self._replies.accepted(reply)
+
+    def transaction(self, bundle: Resource) -> Resource:
+        """Send a Bundle of type transaction or batch once and return the server's Bundle.
+
+        Raises Conflict, OutcomeUnknownError, RemoteError, RemoteContentError. Only where the server's
+        profile says that a transaction that fails leaves nothing behind.
+        """
+        request = Request("POST", self._base, {"Content-Type": MEDIA_TYPE}, orjson.dumps(bundle), repeatable=False)
+        return self._replies.resource(self._written(request), "Bundle")
+
+    def operation(self, resource_type: str, name: str, parameters: Resource) -> Resource:
+        """Ask for an operation that changes nothing, such as ``$match``. Raises RemoteError, RemoteContentError."""
+        url = f"{self._address(resource_type)}/{name}"
+        reply = self._transport.send(Request("POST", url, {"Content-Type": MEDIA_TYPE}, orjson.dumps(parameters)))
+        return self._replies.parsed(self._replies.accepted(reply))
+
+    def asked(self, method: str, url: str, headers: Mapping[str, str]) -> Reply:
+        """Ask an address that the server named; the caller looks at the status. Raises RemoteError."""
+        return self._transport.send(Request(method, url, headers))
+
+    def fetch(self, make: Callable[[], Request], handle: Callable[[Incoming], None]) -> None:
+        """Take a body piece by piece: each attempt sends what `make` makes. Raises RemoteError."""
+        self._transport.fetch(make, handle)
+
+    def parsed(self, reply: Reply) -> Resource:
+        """A body as JSON object. Raises RemoteContentError."""
+        return self._replies.parsed(reply)
+
+    def refusal(self, reply: Reply) -> RemoteError:
+        """The error of a request that was not accepted."""
+        return self._replies.refusal(reply)
+
+    def tried(self, method: str, path: str, body: object, headers: Mapping[str, str]) -> Reply:
+        """Send once what may well be refused, and return whatever comes back. Only a probe asks this way.
+
+        Raises RemoteError where nothing comes back.
+        """
+        content = None if body is None else orjson.dumps(body)
+        url = f"{self._base}/{path}" if path else self._base
+        kinds = {"Content-Type": MEDIA_TYPE} if body is not None else {}
+        return self._transport.send(Request(method, url, {**kinds, **headers}, content, repeatable=False))
 
     def _address(self, resource_type: str, key: str | None = None) -> str:
         if not _TYPE.fullmatch(resource_type):
@@ -186,49 +262,10 @@ class Client:
             raise Conflict(message, status=reply.status, repeated=reply.unsure)
         if reply.status >= 500 or (reply.status >= 300 and reply.unsure):
             raise OutcomeUnknownError(f"{self._host} answered {reply.status}; the write may have been carried out")
-        return self._accepted(reply)
+        return self._replies.accepted(reply)
 
     def _read_back(self, resource_type: str, key: str, status: int) -> Versioned:
         found = self.read(resource_type, key)
         if found is None:
             raise OutcomeUnknownError(f"{self._host} accepted a write and does not have what was written")
         return Versioned(found.resource, found.etag, status)
-
-    def _accepted(self, reply: Reply) -> Reply:
-        if 200 <= reply.status < 300:
-            return reply
-        if 300 <= reply.status < 400:
-            raise RemoteError(f"{self._host} redirects ({reply.status}); configure the address it redirects to")
-        raise RemoteError(f"{self._host} refused a request with {reply.status}")
-
-    def _is_full(self, reply: Reply) -> bool:
-        """Whether a write was answered with the resource, as asked, and not with less."""
-        return bool(reply.content) and self._parsed(reply).get("resourceType") != "OperationOutcome"
-
-    def _versioned(self, reply: Reply, resource_type: str, key: str = "") -> Versioned:
-        resource = self._resource(reply, resource_type)
-        if key and resource.get("id") != key:
-            raise RemoteContentError(f"{self._host} answered with another {resource_type} than was asked for")
-        meta = resource.get("meta")
-        version = meta.get("versionId") if isinstance(meta, dict) else None
-        etag = reply.headers.get("etag") or (f'W/"{version}"' if version else "")
-        return Versioned(resource, etag, reply.status)
-
-    def _resource(self, reply: Reply, resource_type: str) -> Resource:
-        resource = self._parsed(reply)
-        if resource.get("resourceType") != resource_type:
-            raise RemoteContentError(f"{self._host} answered {reply.status} with something else than {resource_type}")
-        return resource
-
-    def _parsed(self, reply: Reply) -> Resource:
-        """The body as JSON object; anything else, such as XML or a log-in page, is refused."""
-        kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-        resource: object = None
-        if kind in ("", "text/json") or re.fullmatch(r"application/(?:[\w.-]+\+)?json(?:\+fhir)?", kind):
-            try:
-                resource = orjson.loads(reply.content)
-            except orjson.JSONDecodeError:
-                resource = None
-        if not isinstance(resource, dict):
-            raise RemoteContentError(f"{self._host} answered {reply.status} with something that is not FHIR JSON")
-        return resource

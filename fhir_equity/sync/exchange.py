@@ -153,9 +153,9 @@ class Exchange(Struct, frozen=True):
         state = event_state(meanings, self.policy) if meanings else State.UNKNOWN
         return state, fingerprint(meanings, state) if meanings else ""
 
-    def theirs(self, resource: Resource, number: int = 0) -> Theirs:
-        """What a resource of theirs, the `number`-th that we look at, says in our own terms."""
-        member = answers_of(resource, self.name, self.contexts(self.partner), number)
+    def theirs(self, resource: Resource, number: int = 0, beside: Collection[Resource] = ()) -> Theirs:
+        """What a resource of theirs, the `number`-th of this look, and what is `beside` it say in our own terms."""
+        member = answers_of(resource, self.name, self.contexts(self.partner), number, beside)
         events = {}
         for event in events_of(member.answers, self.matter_of, self.as_of):
             events[self.matter_of(event.received[0].topic)] = event

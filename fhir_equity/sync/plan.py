@@ -32,7 +32,8 @@ class Change(Struct, frozen=True):
 class Left(Struct, frozen=True):
     """Something left alone that a person should look at.
 
-    About the Patient: ``several_matches``, ``several_members`` (of ours are this Patient),
+    About the Patient: ``no_match`` (where the policy is review), ``match_not_certain``,
+    ``several_matches``, ``several_members`` (of ours are this Patient),
     ``name_or_birth_date_differ``, ``not_active`` (or replaced by another), ``no_id``, ``no_version``.
     About a matter: ``same_standing`` (neither answer is better), ``declined_there``,
     ``would_remove_part``, ``contributor_only`` (the Patient is not of our making), ``not_kept_there`` (they do

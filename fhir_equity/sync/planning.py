@@ -12,6 +12,7 @@ from fhir_equity.store.hie_standing import Count, Outcome
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.exchange import Exchange, Ours, Theirs, id_of, is_active, is_as_sent, same_person
 from fhir_equity.sync.looking import WHOLE, Looked, Looking, Selection
+from fhir_equity.sync.matching import NO_MATCH, matched
 from fhir_equity.sync.observations import look, tags_of
 from fhir_equity.sync.plan import Change, Left, Plan, summed
 from fhir_equity.sync.verdict import CHANGES, Last, to_say, verdict
@@ -110,17 +111,11 @@ class _Planning:
 
     def _there(self, ours: Ours, known: Known) -> Versioned | str | None:
         """The Patient there who is this person, or why none can be taken, or None where there is none."""
-        client = self._exchange.client
-        linked = client.read("Patient", known.link[0]) if known.link is not None else None
-        if linked is not None and is_active(linked.resource):
-            return linked
-        found = self._exchange.known_as(ours.patient)
-        if len(found) > 1:
-            return "several_matches"
-        if not found:
-            return linked
-        key = id_of(found[0])
-        return client.read("Patient", key) if key else "no_id"  # a search result carries no tag of its version
+        exchange, link = self._exchange, known.link[0] if known.link is not None else ""
+        # Who keeps Patients of their own there is not looking for the HIE's golden record.
+        match = exchange.settings.match and exchange.settings.mode == "editor"
+        tokens = exchange.tokens(ours.patient)
+        return matched(exchange.client, ours.patient, tokens, link, exchange.known_as, match=match)
 
     def _unknown(self, looked: Looked, ours: Ours, outcome: Outcome) -> None:
         exchange, person = self._exchange, ours.person
@@ -128,6 +123,9 @@ class _Planning:
         tokens = exchange.tokens(ours.patient)
         matters = self._to_say(ours)
         answered = any(ours.resolutions[matter].state is State.ANSWERED for matter in matters)
+        if exchange.settings.unmatched == "review":
+            outcome.left.append(("", NO_MATCH))
+            return
         if exchange.settings.unmatched != "create" or not tokens or not answered:
             outcome.unmatched = True
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -10,19 +9,23 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct, field
 
-from fhir_equity.model import Answer, Member, State
+from fhir_equity.model import Answer, Identifier, Member, State
 from fhir_equity.store import Person
+from fhir_equity.sync.arrivals import Arrived
+from fhir_equity.sync.echo import is_echo
 from fhir_equity.sync.exchange import REGISTRATION, Exchange, Resource, Theirs, id_of, is_active, same_person, tokens_of
-
-# https://hl7.org/fhir/R4/datatypes.html#instant: a time zone is required.
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+from fhir_equity.sync.inbound import Inbound
+from fhir_equity.sync.matching import replaces
+from fhir_equity.sync.search import INSTANT
 
 
 class Pulled(Struct):
     """What was looked at: Patients there, those who are our members, echoes, people who differ.
 
     `not_active` are our members' Patients out of use, `refused` answers about what the member
-    declined to tell us, `malformed` what is no Patient. `since` is how far the pull has come.
+    declined to tell us, `malformed` what is no Patient. `not_accepted` are answers, by topic, that no
+    inbound rule lets in, `part_2` resources marked as from a Part 2 programme. `since` is how far the pull
+    has come.
     """
 
     patients: int = 0
@@ -33,30 +36,57 @@ class Pulled(Struct):
     not_active: int = 0
     refused: int = 0
     malformed: int = 0
+    part_2: int = 0
     topics: Counter[str] = field(default_factory=Counter)
+    not_accepted: Counter[str] = field(default_factory=Counter)
     since: str = ""
 
 
-def pull(exchange: Exchange, pulled: Pulled) -> Iterator[Member]:
+class Ours:
+    """Our members whom the HIE can know, found by link or by identifier."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._linked = exchange.memory.members_linked()
+        self._people = _findable(exchange, set().union(*self._linked.values()))
+        self._find = _finder(exchange, self._people.values())
+
+    def of(self, resource: Resource, theirs: Theirs) -> list[Person]:
+        """The members who are a Patient there."""
+        found = self._linked.get(id_of(resource)) or self._find(theirs.member.identifiers)
+        if not found:  # one that took the place of a Patient of ours
+            found = next((self._linked[key] for key in replaces(resource) if key in self._linked), set())
+        return [self._people[key] for key in found if key in self._people]
+
+    def may_be(self, resource: Resource) -> bool:
+        """Whether a Patient, of which perhaps only the id is known, may be one of our members."""
+        known = {id_of(resource), *replaces(resource)} & set(self._linked)
+        return bool(known or self._find(_identifiers_of(resource)))
+
+
+def pull(
+    exchange: Exchange, inbound: Inbound, ours: Ours, arrivals: Iterable[Arrived], pulled: Pulled
+) -> Iterator[Member]:
     """Yield our members with the HIE's answers; counts go to `pulled`.
 
-    Only Patients changed since the last pull are asked for. People who are not our members are
-    counted and forgotten. Call `HieMemory.pulled(pulled.since)` when all was stored. Raises
-    RemoteError, StoreError.
+    People who are not our members are counted and forgotten. Call `HieMemory.pulled(pulled.since)` when
+    all was stored. Raises RemoteError, StoreError.
     """
-    memory = exchange.memory
-    linked, echoes = memory.members_linked(), memory.echoes()
-    people = _findable(exchange, set().union(*linked.values()))
-    find = _finder(exchange, people.values())
-    asked = pulled.since = memory.since()
-    for resource in exchange.client.search("Patient", {"_lastUpdated": f"ge{asked}"} if asked else {}):
+    taking = _Taking(exchange, inbound, exchange.memory.echoes(), pulled)
+    for arrived in arrivals:
         pulled.patients += 1
+        resource = arrived.patient
         if resource.get("resourceType") != "Patient":
             pulled.malformed += 1
             continue
-        pulled.since = _later(pulled.since, resource)
-        theirs = exchange.theirs(resource, pulled.patients)
-        found = [people[key] for key in linked.get(id_of(resource)) or find(theirs) if key in people]
+        pulled.since = later(pulled.since, resource)
+        if inbound.is_part_2(resource):
+            pulled.part_2 += 1
+            continue
+        beside = [each for each in arrived.beside if not inbound.is_part_2(each)]
+        pulled.part_2 += len(arrived.beside) - len(beside)
+        theirs = exchange.theirs(resource, pulled.patients, beside)
+        found = ours.of(resource, theirs)
         same = [person for person in found if same_person(person.member, theirs.member)]
         if not found:
             pulled.unknown_here += 1
@@ -65,19 +95,42 @@ def pull(exchange: Exchange, pulled: Pulled) -> Iterator[Member]:
         elif not is_active(resource):
             pulled.not_active += 1
         else:
-            yield from _members(exchange, same, theirs, echoes, pulled)
+            yield from taking.members(same, theirs)
 
 
-def _members(
-    exchange: Exchange, same: list[Person], theirs: Theirs, echoes: Mapping[tuple[int, str], set[str]], pulled: Pulled
-) -> Iterator[Member]:
-    """The people here who are one Patient there: several where partners each have a record of them."""
-    for person in same:
-        answers = list(_answers(exchange, person, theirs, echoes, pulled))
-        if answers:
-            pulled.members += 1
-            pulled.topics.update(answer.topic for answer in answers)
-            yield _about(person.member, theirs.member, answers)
+class _Taking:
+    """Takes in answers, as far as policy, echoes and refusals let them in."""
+
+    def __init__(
+        self, exchange: Exchange, inbound: Inbound, echoes: Mapping[tuple[int, str], set[str]], pulled: Pulled
+    ) -> None:
+        self._exchange, self._inbound, self._echoes, self._pulled = exchange, inbound, echoes, pulled
+
+    def members(self, same: list[Person], theirs: Theirs) -> Iterator[Member]:
+        """The people here who are one Patient there: several where partners each have a record of them."""
+        for person in same:
+            answers = list(self._answers(person, theirs))
+            if answers:
+                self._pulled.members += 1
+                self._pulled.topics.update(answer.topic for answer in answers)
+                yield _about(person.member, theirs.member, answers)
+
+    def _answers(self, person: Person, theirs: Theirs) -> Iterator[Answer]:
+        exchange, pulled = self._exchange, self._pulled
+        declined = _declined(exchange, person)
+        for answer in theirs.member.answers:
+            matter = exchange.matter_of(answer.topic)
+            if matter == REGISTRATION:
+                continue
+            own = self._echoes.get((person.id, matter), ())
+            if is_echo(theirs.said[matter], own, exchange.vocabulary.codes):
+                pulled.echoes += 1
+            elif matter in declined:
+                pulled.refused += 1
+            elif not self._inbound.accepts(exchange.name, matter, answer.origin.method, exchange.as_of):
+                pulled.not_accepted[matter] += 1
+            else:
+                yield answer
 
 
 def _about(ours: Member, theirs: Member, answers: list[Answer]) -> Member:
@@ -97,7 +150,7 @@ def _about(ours: Member, theirs: Member, answers: list[Answer]) -> Member:
     )
 
 
-def _later(since: str, resource: Resource) -> str:
+def later(since: str, resource: Resource) -> str:
     """The later of two instants, as the server wrote it.
 
     One that is no instant, or in the future, is passed over: nothing would ever be pulled after it.
@@ -112,28 +165,12 @@ def _later(since: str, resource: Resource) -> str:
 
 
 def _moment(words: object) -> datetime | None:
-    if not isinstance(words, str) or not _INSTANT.fullmatch(words):
+    if not isinstance(words, str) or not INSTANT.fullmatch(words):
         return None
     try:
         return datetime.fromisoformat(words)
     except ValueError:
         return None
-
-
-def _answers(
-    exchange: Exchange, person: Person, theirs: Theirs, echoes: Mapping[tuple[int, str], set[str]], pulled: Pulled
-) -> Iterator[Answer]:
-    declined = _declined(exchange, person)
-    for answer in theirs.member.answers:
-        matter = exchange.matter_of(answer.topic)
-        if matter == REGISTRATION:
-            continue
-        if theirs.said[matter] in echoes.get((person.id, matter), ()):
-            pulled.echoes += 1
-        elif matter in declined:
-            pulled.refused += 1
-        else:
-            yield answer
 
 
 def _declined(exchange: Exchange, person: Person) -> set[str]:
@@ -152,18 +189,27 @@ def _findable(exchange: Exchange, linked: Collection[int]) -> dict[int, Person]:
     }
 
 
-def _finder(exchange: Exchange, people: Iterable[Person]) -> Callable[[Theirs], set[int]]:
+def _finder(exchange: Exchange, people: Iterable[Person]) -> Callable[[Iterable[Identifier]], set[int]]:
     """Find our members by the identifiers that the HIE knows people by, in the order of preference."""
     known: dict[tuple[str, str], set[int]] = {}
     for person in people:
         for pair in _identifiers(exchange, person):
             known.setdefault(pair, set()).add(person.id)
 
-    def find(theirs: Theirs) -> set[int]:
-        pairs = tokens_of(theirs.member.identifiers, exchange.settings.identifier_systems)
+    def find(identifiers: Iterable[Identifier]) -> set[int]:
+        pairs = tokens_of(identifiers, exchange.settings.identifier_systems)
         return next((known[pair] for pair in pairs if pair in known), set())
 
     return find
+
+
+def _identifiers_of(resource: Resource) -> Iterator[Identifier]:
+    """The identifiers of a Patient that was not read yet; what is malformed is passed over."""
+    held = resource.get("identifier")
+    for each in held if isinstance(held, list) else ():
+        system, value = (each.get("system"), each.get("value")) if isinstance(each, dict) else (None, None)
+        if isinstance(system, str) and isinstance(value, str):
+            yield Identifier(value=value, system=system)
 
 
 def _identifiers(exchange: Exchange, person: Person) -> Iterator[tuple[str, str]]:

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from fhir_equity.errors import RemoteContentError, RemoteError
+
+# https://hl7.org/fhir/R4/datatypes.html#instant: a time zone is required.
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 Params = Mapping[str, str | Sequence[str]]
 
@@ -25,6 +30,26 @@ def token(system: str, value: str) -> str:
 def query(params: Params) -> str:
     """A query string, for a form body or If-None-Exist. A sequence repeats its parameter (AND)."""
     return urlencode(params, doseq=True)
+
+
+class Page(NamedTuple):
+    """One page of results: its resources, and the server's own clock when it made it (ISO, else empty)."""
+
+    resources: tuple[dict[str, Any], ...]
+    moment: str
+
+
+def moment_of(bundle: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+    """The server's clock: Bundle.meta.lastUpdated, else the Date header (RFC 9110, 6.6.1); empty for neither."""
+    meta = bundle.get("meta")
+    said = meta.get("lastUpdated") if isinstance(meta, dict) else None
+    if isinstance(said, str) and INSTANT.fullmatch(said):
+        return said
+    try:
+        moment = parsedate_to_datetime(headers.get("date", ""))
+    except ValueError:
+        return ""
+    return moment.replace(tzinfo=moment.tzinfo or UTC).isoformat()
 
 
 def matches(bundle: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -47,6 +72,14 @@ def matches(bundle: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             raise RemoteError("the server reports an error inside the search results")
 
 
+def is_same_origin(url: str, here: str) -> bool:
+    """Whether an address is on the same server as `here`: only there our log-in has any business."""
+    try:
+        return _origin(url) == _origin(here)
+    except ValueError:
+        return False
+
+
 def next_page(bundle: Mapping[str, Any], here: str) -> str:
     """The address of the next page, or empty on the last one; `here` is the base URL.
 
@@ -60,10 +93,9 @@ def next_page(bundle: Mapping[str, Any], here: str) -> str:
         raise RemoteContentError("the link to the next page has no address")
     try:
         there = urljoin(here + "/", urls[0])
-        same = _origin(there) == _origin(here)
     except ValueError:
-        same = False
-    if not same:
+        there = ""
+    if not is_same_origin(there, here):
         raise RemoteError("the link to the next page leads to another server; it was not followed")
     return there
 

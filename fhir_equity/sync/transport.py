@@ -68,7 +68,8 @@ class Request(Struct, frozen=True, repr_omit_defaults=True):
     @property
     def writes(self) -> bool:
         """Whether it may change something there; a search is posted and changes nothing."""
-        return self.method not in ("GET", "HEAD") and not self.url.endswith("/_search") and not self.anonymous
+        asks = self.method in ("GET", "HEAD") or self.url.endswith(("/_search", "/$match"))
+        return not asks and not self.anonymous
 
 
 class Reply(Struct, frozen=True):
@@ -92,6 +93,7 @@ class Transport:
 
     def __init__(self, settings: HieSettings, wire: Wire | None = None) -> None:
         self.host = urlsplit(settings.url).hostname or ""
+        self.told_when_busy: bool | None = None  # whether 429 and 503 came with Retry-After
         self._attempts = settings.attempts
         self._pace = Pace(settings.limits)
         self._wire = wire or _wire(settings)
@@ -188,7 +190,9 @@ class Transport:
         ):
             if incoming.status in _PASSING:
                 # Only 429 says that nothing was done; behind the others a server may have gone on.
-                unsure, delay = incoming.status != 429, _retry_after(incoming.headers)
+                unsure, delay = incoming.status != 429, retry_after(incoming.headers)
+                if incoming.status in (429, 503):
+                    self.told_when_busy = delay is not None and self.told_when_busy is not False
                 raise UnavailableError(f"{self.host} answered {incoming.status}", unsure=unsure, delay=delay)
             yield incoming
 
@@ -221,7 +225,7 @@ def _wire(settings: HieSettings) -> Wire:
     return SessionWire(settings)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait by Retry-After: a number or an HTTP date (RFC 9110, 10.2.3); None without one."""
     words = headers.get("retry-after", "").strip()
     if words.isascii() and words.isdigit():

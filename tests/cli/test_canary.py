@@ -78,6 +78,7 @@ identifier_systems = ["https://demo-plan.example/member-number"]
 mode = "editor"
 unmatched = "create"
 attempts = 1
+sandbox = true
 [hie.down]
 url = "http://127.0.0.1:9/fhir"
 recipient = "demo-hie"
@@ -184,6 +185,9 @@ CALLS: list[list[str]] = [
     ["quarantine", "show", "1", "--show-values", "--out", "raw.txt"],
     ["quarantine", "retry", "1"],
     ["quarantine", "retry"],
+    ["sync", "probe", "--hie", "up", "--write-canary", "--json", "profile.json"],
+    ["sync", "probe", "--hie", "up"],
+    ["sync", "probe", "--hie", "down", "--write-canary"],
     ["sync", "plan", "--hie", "up", "--json", "plan.json"],
     ["sync", "plan", "--hie", "up", "--members", "text.txt", "--only", "race"],
     ["sync", "plan", "--hie", "up", "--only", "CANARYWORD"],
@@ -192,7 +196,10 @@ CALLS: list[list[str]] = [
     ["sync", "apply", "--hie", "up", "--dry-run"],
     ["sync", "apply", "--hie", "up"],
     ["sync", "pull", "--hie", "up"],
-    *(["sync", verb, "--hie", "down"] for verb in ("plan", "apply", "pull")),
+    ["sync", "pull", "--hie", "up", "--bulk", "system"],
+    ["sync", "pull", "--hie", "up", "--bulk", "CANARYWORD"],
+    ["sync", "pull", "--hie", "down", "--bulk", "patient"],
+    *(["sync", verb, "--hie", "down"] for verb in ("probe", "plan", "apply", "pull")),
     ["sandbox", "--port", "0", "--file", "good.834"],
     ["demo", "--dir", "."],
 ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
 import pytest
@@ -13,7 +14,7 @@ from starlette.responses import Response
 
 from fhir_equity.errors import RemoteError
 from fhir_equity.pipeline.demo_people import MEMBER_SYSTEM
-from fhir_equity.sync.pull import _later
+from fhir_equity.sync.pull import later
 from tests.sync.scene import HIE, Json, Scene, ada, enrolled, omb, opened, theirs
 
 RACE = "race_ethnicity"
@@ -31,10 +32,17 @@ def cursor(scene: Scene) -> str:
         return workspace.store.hie(HIE).since()
 
 
-def answers(scene: Scene, *bodies: Any) -> None:
-    """The HIE answers every search with these resources."""
-    bundle = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": body} for body in bodies]}
-    scene.wire.before = lambda _: Response(orjson.dumps(bundle), media_type=FHIR)
+def answers(scene: Scene, *bodies: Any, moment: str = "") -> None:
+    """The HIE answers every search of Patients with these resources."""
+    bundle: Json = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": body} for body in bodies]}
+    bundle |= {"meta": {"lastUpdated": moment}} if moment else {}
+    told = Response(orjson.dumps(bundle), media_type=FHIR)
+    scene.wire.before = lambda sent: told if sent.path.startswith("/Patient/_search") else None
+
+
+def asked(scene: Scene) -> list[dict[str, list[str]]]:
+    """The searches of Patients so far."""
+    return [parse_qs(each.body.decode()) for each in scene.wire.sent if each.path == "/Patient/_search"]
 
 
 def test_answers_come_with_their_origin(scene: Scene) -> None:
@@ -85,18 +93,20 @@ def _both() -> list[Json]:
 
 
 def test_only_what_changed_since(scene: Scene) -> None:
+    scene.set(overlap=3600)
     scene.survey(ada(), ada(member_id="M2"))
     scene.put(theirs("Asian"))
     assert cursor(scene) == ""
-    first = scene.pull().pulled
-    assert scene.wire.sent[-1].body == b"_count=100"
-    assert cursor(scene) == first.since == scene.everybody()[0]["meta"]["lastUpdated"]
-    key = scene.put(theirs("White", number="M2"))
+    begun = datetime.now(UTC).replace(microsecond=0)
+    scene.pull()
+    assert asked(scene)[0] == {"_count": ["100"]}
+    moment = datetime.fromisoformat(cursor(scene))
+    assert begun <= moment <= datetime.now(UTC)  # by the server's clock, when it began to answer
+    scene.put(theirs("White", number="M2"))
     done = scene.pull()
-    assert scene.wire.sent[-1].body.startswith(b"_count=100&_lastUpdated=ge20")
-    assert (done.pulled.patients, done.new_answers) == (2, 1)  # the instant itself is asked for again
-    assert cursor(scene) == scene.get(key)["meta"]["lastUpdated"]
-    assert (scene.pull().pulled.patients, cursor(scene)) == (1, scene.get(key)["meta"]["lastUpdated"])
+    hour_before = (moment - timedelta(hours=1)).isoformat()
+    assert asked(scene)[-1]["_lastUpdated"] == [f"ge{hour_before}"]
+    assert (done.pulled.patients, done.new_answers) == (2, 1)  # what was pulled in the last hour comes again
 
 
 def test_pulled_twice_changes_nothing(scene: Scene) -> None:
@@ -222,7 +232,6 @@ def test_a_malformed_patient_does_not_stop_the_others(scene: Scene) -> None:
     pulled = done.pulled
     assert (pulled.patients, pulled.unknown_here, pulled.malformed) == (4, 1, 1)
     assert pulled.topics["race"] >= 1
-    assert cursor(scene) == "2026-01-02T03:04:05Z"
     with scene.workspace() as workspace:
         found = workspace.store.people.findings()
     assert "fhir.patient.malformed" in {code for code, _, _ in found}
@@ -240,7 +249,7 @@ def test_interrupted_it_begins_again(scene: Scene) -> None:
     assert cursor(scene) == ""
     scene.wire.before = lambda _: None
     assert scene.pull().new_answers == 2
-    assert cursor(scene) == scene.everybody()[-1]["meta"]["lastUpdated"]
+    assert cursor(scene) != ""
 
 
 def test_interrupted_after_some_were_stored(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,16 +267,123 @@ def test_interrupted_after_some_were_stored(scene: Scene, monkeypatch: pytest.Mo
     assert cursor(scene) == old
 
 
-def test_nothing_new_keeps_the_cursor(scene: Scene) -> None:
+def test_the_cursor_follows_the_clock_of_the_server(scene: Scene) -> None:
     scene.survey(ada())
-    with scene.workspace() as workspace:
-        workspace.store.hie(HIE).pulled("2026-05-01T00:00:00Z")
-    answers(scene)
+    answers(scene, moment="2026-05-01T00:00:00Z")
     assert scene.pull().pulled.patients == 0
     assert cursor(scene) == "2026-05-01T00:00:00Z"
-    answers(scene, {**theirs(), "id": "a", "meta": {"lastUpdated": "2026-04-01T00:00:00Z"}})
+    answers(
+        scene, {**theirs(), "id": "a", "meta": {"lastUpdated": "2026-04-01T00:00:00Z"}}, moment="2026-05-02T00:00:00Z"
+    )
     scene.pull()
-    assert cursor(scene) == "2026-05-01T00:00:00Z"
+    assert asked(scene)[-1]["_lastUpdated"] == ["ge2026-04-30T23:55:00+00:00"]
+    assert cursor(scene) == "2026-05-02T00:00:00Z"
+
+
+def test_what_no_inbound_rule_names_is_left_there(scene: Scene) -> None:
+    scene.survey(ada(race_ethnicity=""))
+    scene._lay("policies/inbound.toml", 'rule = []\nversion = "none"')
+    scene.put(theirs("Asian", language="fr"))
+    done = scene.pull()
+    assert (done.new_answers, done.pulled.not_accepted) == (0, {RACE: 1, "language_spoken": 1})
+
+
+def test_what_is_marked_as_from_a_part_2_programme_is_counted_and_not_taken(scene: Scene) -> None:
+    scene.survey(ada(race_ethnicity=""))
+    label = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "42CFRPart2"}
+    scene.put(theirs("Asian", meta={"security": [label]}))
+    done = scene.pull()
+    assert (done.new_answers, done.pulled.part_2, done.pulled.members) == (0, 1, 0)
+
+
+def observation(key: str, code: str = "76690-7") -> Json:
+    """Somebody says at the HIE that a Patient is bisexual."""
+    return {
+        "resourceType": "Observation",
+        "id": "o1",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": code}]},
+        "subject": {"reference": f"Patient/{key}"},
+        "valueCodeableConcept": {"coding": [{"system": "http://snomed.info/sct", "code": "42035005"}]},
+    }
+
+
+def sogi_in(scene: Scene) -> None:
+    rule = (
+        '[[rule]]\nid = "s"\nhie = "*"\npurpose = "treatment"\ntopics = ["sexual_orientation"]\nfrom = "2026-01-01"\n'
+    )
+    scene._lay("policies/inbound.toml", rule)
+
+
+def searches(scene: Scene, *beside: Json) -> None:
+    """The HIE finds these when Observations are searched."""
+    bundle = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": each} for each in beside]}
+    told = Response(orjson.dumps(bundle), media_type=FHIR)
+    scene.wire.before = lambda sent: told if sent.path.startswith("/Observation/_search") else None
+
+
+def test_observations_of_patients_that_did_not_change(scene: Scene) -> None:
+    sogi_in(scene)
+    scene.survey(ada(sexual_orientation=""))
+    key = scene.put(theirs())
+    searches(scene, observation(key), observation("nobody") | {"id": "o2"})
+    done = scene.pull()
+    assert (done.new_answers, done.pulled.topics, done.observations_refused) == (1, {"sexual_orientation": 1}, False)
+    assert ("sexual_orientation", HIE, "hie", "unstated") in scene.origins()
+    body = next(each.body for each in scene.wire.sent if each.path == "/Observation/_search")
+    assert "http://loinc.org|76690-7" in parse_qs(body.decode())["code"][0].split(",")
+
+
+def test_a_server_that_does_not_let_observations_be_searched(scene: Scene) -> None:
+    scene.survey(ada(race_ethnicity=""))
+    scene.put(theirs("Asian"))
+    scene.wire.before = lambda r: Response(status_code=403) if r.path.startswith("/Observation") else None
+    done = scene.pull()
+    assert (done.new_answers, done.observations_refused) == (1, True)
+    scene.wire.before = lambda r: Response(status_code=503) if r.path.startswith("/Observation") else None
+    with pytest.raises(RemoteError):
+        scene.pull()
+
+
+def test_what_stands_beside_a_patient_comes_with_it(scene: Scene) -> None:
+    sogi_in(scene)
+    scene.survey(ada(sexual_orientation=""))
+    key = scene.put(theirs())
+    with scene.workspace() as workspace:
+        workspace.store.endpoint(HIE).probed('{"includes": true}')
+    told_by = {
+        "resourceType": "Provenance",
+        "target": [{"reference": "Observation/o1"}, {"reference": f"Patient/{key}"}],
+    }
+    answers(scene, scene.get(key), observation(key), told_by, {"resourceType": "Observation", "id": "z"})
+    done = scene.pull()
+    assert asked(scene)[0]["_revinclude"] == ["Observation:subject", "Provenance:target"]
+    assert (done.pulled.patients, done.pulled.topics) == (1, {"sexual_orientation": 1})
+
+
+def test_our_word_rolled_up_is_an_echo(scene: Scene) -> None:
+    scene.survey(ada(race_ethnicity="Middle Eastern or North African"))
+    key = scene.put(theirs())
+    scene.plan()
+    scene.apply()
+    there = scene.get(key)
+    kept = [each for each in there.get("extension", []) if "race" not in each["url"]]
+    scene.put(there | {"extension": [*kept, omb("race", "White")]})
+    done = scene.pull()
+    assert done.pulled.topics["race"] == 0
+    assert done.pulled.echoes >= 1
+
+
+def test_a_patient_that_took_the_place_of_ours(scene: Scene) -> None:
+    scene.survey(ada(race_ethnicity=""))
+    old = scene.put(theirs())
+    scene.plan()
+    link = [{"other": {"reference": "Patient/new"}, "type": "replaced-by"}]
+    scene.put({**scene.get(old), "link": link})
+    survivor = theirs("Asian", number="OTHER", link=[{"other": {"reference": f"Patient/{old}"}, "type": "replaces"}])
+    scene.put({**survivor, "id": "new"})
+    done = scene.pull()
+    assert (done.pulled.members, done.pulled.not_active, done.pulled.topics) == (1, 1, {"race": 1})
 
 
 @pytest.mark.parametrize(
@@ -290,11 +406,11 @@ def test_nothing_new_keeps_the_cursor(scene: Scene) -> None:
     ],
 )
 def test_how_far_the_pull_has_come(since: str, updated: object, then: str) -> None:
-    assert _later(since, {"meta": {"lastUpdated": updated}}) == then
+    assert later(since, {"meta": {"lastUpdated": updated}}) == then
 
 
 def test_a_server_whose_clock_is_ahead_is_asked_again() -> None:
     ahead = (datetime.now(UTC) + timedelta(minutes=5)).isoformat(timespec="milliseconds")
-    assert _later("2026-01-01T10:00:00Z", {"meta": {"lastUpdated": ahead}}) == "2026-01-01T10:00:00Z"
-    assert _later("", {"meta": []}) == ""
-    assert _later("", {}) == ""
+    assert later("2026-01-01T10:00:00Z", {"meta": {"lastUpdated": ahead}}) == "2026-01-01T10:00:00Z"
+    assert later("", {"meta": []}) == ""
+    assert later("", {}) == ""

@@ -42,13 +42,27 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-def answers_of(resource: dict[str, Any], source_name: str, context: Context, number: int = 0) -> Member:
+def answers_of(
+    resource: dict[str, Any],
+    source_name: str,
+    context: Context,
+    number: int = 0,
+    beside: Iterable[dict[str, Any]] = (),
+) -> Member:
     """Read one Patient in hand, as `read` would: what a server answered, for example.
 
-    `source_name` and `number` become the artefact and the resource number of locators. Anything
-    malformed becomes a finding of the member; nothing is raised for content.
+    `beside` are Observations and Provenance that came with it; those that are not about this Patient are
+    passed over. `source_name` and `number` become the artefact and the resource number of locators.
+    Anything malformed becomes a finding of the member; nothing is raised for content.
     """
-    return PatientReader(source_name, context).member(resource, Locator(source_name, "resource", number))
+    place = Locator(source_name, "resource", number)
+    reader = PatientReader(source_name, context)
+    member = reader.member(resource, place)
+    for kind in ("Observation", "Provenance"):  # a Provenance tells who said what is there already
+        for each in beside:
+            if each.get("resourceType") == kind:
+                reader.observed(member, each, place)
+    return member
 
 
 def observed_in(observations: Iterable[dict[str, Any]], source_name: str, context: Context) -> Member:

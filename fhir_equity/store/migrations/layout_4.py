@@ -16,6 +16,7 @@ def upgrade(op: Operations) -> None:
     _trail(op)
     _retractions(op)
     _hie(op)
+    _endpoints(op)
     op.execute("UPDATE store_version SET version = 4")
 
 
@@ -112,3 +113,14 @@ def _member() -> Column[int]:
 
 def _text(name: str) -> Column[str]:
     return Column(name, String, nullable=False)
+
+
+def _endpoints(op: Operations) -> None:
+    """What a server was found to do, and the bulk export that goes on there."""
+    op.create_table("profile", Column("hie", String, primary_key=True), *_texts("probed_at", "document"))
+    flag = Column("with_token", Boolean, nullable=False)
+    texts = _texts("level", "poll", "since", "begun_at", "folder", "moment", "status")
+    op.create_table("export", Column("hie", String, primary_key=True), *texts, flag)
+    number = Column("number", Integer, primary_key=True, autoincrement=False)
+    texts = _texts("purpose", "kind", "url", "status")
+    op.create_table("export_file", Column("hie", String, primary_key=True), number, *texts)

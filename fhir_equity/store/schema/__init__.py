@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_equity.store.schema.answers import Beaten, ReceivedValue, StoredAnswer, StoredOrigin, StoredResolution
+from fhir_equity.store.schema.endpoint import Export, ExportFile, StoredProfile
 from fhir_equity.store.schema.findings import Quarantined, Settled, StoredFinding, StoredFrame, StoredLoss
 from fhir_equity.store.schema.hie import (
     Changed,
@@ -38,6 +39,8 @@ __all__ = [
     "Beaten",
     "Changed",
     "Cursor",
+    "Export",
+    "ExportFile",
     "JournalEntry",
     "Link",
     "MemberIdentifier",
@@ -63,6 +66,7 @@ __all__ = [
     "StoredMember",
     "StoredOrigin",
     "StoredPlan",
+    "StoredProfile",
     "StoredResolution",
     "SyncRun",
     "TrailEntry",
