@@ -64,7 +64,7 @@ def resolve(matter: str, events: Iterable[Event], meaning: Callable[[Received], 
     front = [w for w in able if w.rank == best]
     newest = max(w.date for w in front)
     latest = [w for w in front if w.date == newest]
-    winner = min(latest, key=lambda w: w.order)
+    winner = latest[0] if len(latest) == 1 else min(latest, key=_Weighed.order)
     provisional = any(w.said != winner.said for w in latest)
     return Resolution(
         matter=matter,
@@ -81,7 +81,7 @@ def resolve(matter: str, events: Iterable[Event], meaning: Callable[[Received], 
 class _Weighed:
     """An event with everything that decides its place."""
 
-    __slots__ = ("date", "event", "meanings", "one_only", "order", "rank", "said", "state")
+    __slots__ = ("date", "event", "meanings", "one_only", "rank", "said", "state")
 
     def __init__(self, event: Event, meaning: Callable[[Received], Meaning], policy: Policy) -> None:
         self.event = event
@@ -93,7 +93,11 @@ class _Weighed:
         self.one_only = any(words in event.origin.question for words in policy.one_only)
         self.date = _date(event)
         self.said = _said(event, self.meanings)
-        self.order = (self.date, event.first_seen, _digest(event), event.origin.artefact, event.identity)
+
+    def order(self) -> tuple[str, str, str, str, tuple[int, ...]]:
+        """Earliest first, and a fixed order among those of one day."""
+        event = self.event
+        return self.date, event.first_seen, _digest(event), event.origin.artefact, event.identity
 
 
 def _date(event: Event) -> str:
@@ -113,7 +117,7 @@ def event_state(meanings: Sequence[Meaning], policy: Policy) -> State:
 def _least_unknown(matter: str, weighed: list[_Weighed], policy: Policy) -> Resolution:
     most_telling = min(policy.absent[w.state] for w in weighed)
     front = [w for w in weighed if policy.absent[w.state] == most_telling]
-    winner = min(front, key=lambda w: (w.rank, w.order))
+    winner = front[0] if len(front) == 1 else min(front, key=lambda w: (w.rank, w.order()))
     return Resolution(matter, winner.state, winner.meanings, winner.event, _others(weighed, winner), "nothing_known")
 
 
@@ -125,7 +129,9 @@ def _able(answered: list[_Weighed]) -> list[_Weighed]:
 
 def _others(weighed: list[_Weighed], winner: _Weighed) -> tuple[Event, ...]:
     others = [w for w in weighed if w is not winner]
-    return tuple(w.event for w in sorted(others, key=lambda w: (w.rank, w.order)))
+    if len(others) > 1:
+        others.sort(key=lambda w: (w.rank, w.order()))
+    return tuple([w.event for w in others])
 
 
 def _reason(

@@ -58,6 +58,7 @@ class Workspace:
         self.as_of = as_of or date.today().isoformat()  # noqa: DTZ011 - the user's own calendar day
         self.progress = progress or (lambda _name, _count: None)
         self._vocabularies: dict[str, Vocabulary] = {}
+        self._matters: dict[str, str] = {}  # by topic
         self._resolved: dict[tuple[str, str, tuple[Event, ...]], Resolution] = {}
         self._store: Store | None = None
 
@@ -79,9 +80,11 @@ class Workspace:
         return name
 
     def vocabulary(self, partner: str = "") -> Vocabulary:
-        """The tables as one partner's sheet and the user's overlay leave them."""
+        """The tables as one partner's sheet and the user's overlay leave them; without a sheet those of everybody."""
         if partner not in self._vocabularies:
-            self._vocabularies[partner] = Vocabulary(Tables(partner, self.settings.mappings.overlay))
+            tables = Tables(partner, self.settings.mappings.overlay)
+            own = not partner or len(tables.layers) > len(self.vocabulary().tables.layers)
+            self._vocabularies[partner] = Vocabulary(tables) if own else self.vocabulary()
         return self._vocabularies[partner]
 
     @cached_property
@@ -160,7 +163,10 @@ class Workspace:
 
     def matter_of(self, topic: str) -> str:
         """What is decided together with a topic."""
-        return self.vocabulary().codes.topic(topic).matter
+        found = self._matters.get(topic)
+        if found is None:
+            found = self._matters[topic] = self.vocabulary().codes.topic(topic).matter
+        return found
 
     def resolutions(self, partner: str, events: Iterable[Event]) -> dict[str, Resolution]:
         """The winner of every matter that these events of one person speak of."""

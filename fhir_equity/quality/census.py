@@ -89,14 +89,13 @@ class Census:
     def member(self, member: Member) -> None:
         """A record."""
         for finding in member.findings:
-            self.finding(finding)
+            self._findings[finding.code, finding.severity] += 1
         if member.birth_date > self._as_of:
             for finding in of_the_person(member, self._as_of):
                 self.finding(finding)
         if member.losses:
-            self._lost.setdefault(id(member.losses), [member.losses, 0])[1] += 1
-            if len(self._lost) > MOST_LOSSES:
-                self._settle()
+            lost = self._lost.get(id(member.losses)) or self._lose(member.losses)
+            lost[1] += 1
         partner, enrollment, profiles = member.partner, member.enrollment, self.profiles
         said = profiles.said(member.answers)
         stratum = (partner, *self._words(member, profiles.pairs(said)))
@@ -149,7 +148,7 @@ class Census:
 
     def finding(self, finding: Finding) -> None:
         """A finding that is no value's."""
-        self.found(finding.code, finding.severity.value, 1)
+        self.found(finding.code, finding.severity, 1)
 
     def found(self, code: str, severity: str, count: int) -> None:
         """Findings that were counted elsewhere."""
@@ -170,7 +169,7 @@ class Census:
 
     def findings(self, meaning_of: Callable[[str], Callable[[Received], Meaning]]) -> Counter[tuple[str, str]]:
         """Findings by code and severity, with those of the values: found once for each."""
-        found = Counter(self._findings)
+        found = Counter({(code, str(severity)): count for (code, severity), count in self._findings.items()})
         values: Counter[tuple[str, Received]] = Counter()
         for number, count in self.people.records():
             partner, said = self.profiles.values(number)
@@ -185,6 +184,13 @@ class Census:
         """Losses by rule and relationship."""
         self._settle()
         return self._losses
+
+    def _lose(self, losses: tuple[Loss, ...]) -> list[Any]:
+        """A place to count these losses in; they are held so that nothing else takes their identity."""
+        if len(self._lost) >= MOST_LOSSES:
+            self._settle()
+        lost = self._lost[id(losses)] = [losses, 0]
+        return lost
 
     def _settle(self) -> None:
         for losses, count in self._lost.values():
