@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from fhir_equity.pipeline.audit import audit
     from fhir_equity.pipeline.codes_lookup import lookup, translate, view
     from fhir_equity.pipeline.convert import convert
+    from fhir_equity.pipeline.doctor import doctor
     from fhir_equity.pipeline.explain import explain
     from fhir_equity.pipeline.ingest import ingest
+    from fhir_equity.pipeline.init import init
     from fhir_equity.pipeline.members import members
     from fhir_equity.pipeline.probe import sync_probe
     from fhir_equity.pipeline.quarantine import quarantine_list, quarantine_retry, quarantine_show
     from fhir_equity.pipeline.questionnaire import questionnaire
+    from fhir_equity.pipeline.resolve import resolve
     from fhir_equity.pipeline.retract import retract
     from fhir_equity.pipeline.sync import sync_apply, sync_plan, sync_pull
     from fhir_equity.pipeline.worklist import worklist
@@ -52,14 +55,17 @@ __all__ = [
     "ack",
     "audit",
     "convert",
+    "doctor",
     "explain",
     "ingest",
+    "init",
     "lookup",
     "members",
     "quarantine_list",
     "quarantine_retry",
     "quarantine_show",
     "questionnaire",
+    "resolve",
     "retract",
     "sync_apply",
     "sync_plan",
@@ -76,14 +82,17 @@ _LATER = {
     "ack": "fhir_equity.pipeline.ack",
     "audit": "fhir_equity.pipeline.audit",
     "convert": "fhir_equity.pipeline.convert",
+    "doctor": "fhir_equity.pipeline.doctor",
     "explain": "fhir_equity.pipeline.explain",
     "ingest": "fhir_equity.pipeline.ingest",
+    "init": "fhir_equity.pipeline.init",
     "lookup": "fhir_equity.pipeline.codes_lookup",
     "members": "fhir_equity.pipeline.members",
     "quarantine_list": "fhir_equity.pipeline.quarantine",
     "quarantine_retry": "fhir_equity.pipeline.quarantine",
     "quarantine_show": "fhir_equity.pipeline.quarantine",
     "questionnaire": "fhir_equity.pipeline.questionnaire",
+    "resolve": "fhir_equity.pipeline.resolve",
     "retract": "fhir_equity.pipeline.retract",
     "sync_apply": "fhir_equity.pipeline.sync",
     "sync_plan": "fhir_equity.pipeline.sync",

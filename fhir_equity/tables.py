@@ -190,6 +190,10 @@ class Tables:
             self._documents[name] = merged
         return self._documents[name]
 
+    def under(self, name: str, above: dict[str, Any]) -> dict[str, Any]:
+        """A TOML table with one more layer above it."""
+        return _merge(self.document(name), above)
+
     def settled(self, name: str) -> list[tuple[str, Any, str]]:
         """(dotted key, value, file) of a TOML table: which file had the last word on each key."""
         found: dict[str, tuple[Any, str]] = {}

@@ -14,12 +14,15 @@ from fhir_equity.cli.audit import audit
 from fhir_equity.cli.codes import app as codes
 from fhir_equity.cli.convert import convert
 from fhir_equity.cli.demo import demo
+from fhir_equity.cli.doctor import doctor
 from fhir_equity.cli.explain import explain
 from fhir_equity.cli.ingest import ingest
+from fhir_equity.cli.init import init
 from fhir_equity.cli.members import members
 from fhir_equity.cli.options import Options, words
 from fhir_equity.cli.quarantine import app as quarantine
 from fhir_equity.cli.questionnaire import questionnaire
+from fhir_equity.cli.resolve import resolve
 from fhir_equity.cli.retract import retract
 from fhir_equity.cli.sandbox import sandbox
 from fhir_equity.cli.sync import app as sync
@@ -36,7 +39,22 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, ingest, audit, members, worklist, explain, retract, convert, ack, questionnaire, sandbox):
+for command in (
+    demo,
+    init,
+    doctor,
+    ingest,
+    audit,
+    members,
+    worklist,
+    explain,
+    resolve,
+    retract,
+    convert,
+    ack,
+    questionnaire,
+    sandbox,
+):
     app.command()(command)
 app.add_typer(codes, name="codes")
 app.add_typer(quarantine, name="quarantine")

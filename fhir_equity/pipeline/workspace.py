@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from functools import cached_property, partial
@@ -92,6 +93,17 @@ class Workspace:
         """The survivorship policy."""
         return policy_from(self.vocabulary().tables.document("policies/survivorship.toml"))
 
+    def decide_by(self, file: Path) -> None:
+        """Decide by the policy in force with what a file says differently. Raises UsageError, TableError."""
+        try:
+            document = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError):  # of which the message may quote the file
+            raise UsageError(f"{file.name} is not TOML") from None
+        except OSError as error:
+            raise UsageError(f"{file.name} cannot be read: {error.strerror}") from None
+        self.policy = policy_from(self.vocabulary().tables.under("policies/survivorship.toml", document))
+        self._resolved.clear()
+
     @cached_property
     def release(self) -> Release:
         """The release policy."""
@@ -105,7 +117,7 @@ class Workspace:
             from fhir_equity.store import Signature, Store
 
             who = self.settings.trail.who or _user()
-            self._store = Store(self.settings.store.url, Signature(who, self.versions))
+            self._store = Store(self.settings.store.url, Signature(who, self.versions), self.settings.store.key())
         return self._store
 
     def versions(self) -> dict[str, str]:
@@ -146,9 +158,7 @@ class Workspace:
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
         """Keyed hashes with the key where the settings say, else beside the store's file or in the working folder."""
-        file = self.settings.store.file
-        beside = file.parent if file is not None else Path()
-        return Pseudonyms(key_from(self.settings.privacy.key_file or beside / "equity.key"))
+        return Pseudonyms(key_from(self.settings.pseudonym_key))
 
     def context(self, partner: str, format_: str) -> Context:
         """What an adapter is handed: guide and attestation of the partner, date, system URIs."""

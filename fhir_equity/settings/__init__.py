@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from fhir_equity.errors import UsageError
 from fhir_equity.settings.hie import BasicSettings, HieSettings, LimitSettings, SmartSettings, TlsSettings
-from fhir_equity.settings.strict import Strict
+from fhir_equity.settings.strict import Strict, secret
 
 __all__ = [
     "AuditSettings",
@@ -31,13 +31,23 @@ __all__ = [
     "load",
 ]
 
+KEY = "FHIR_EQUITY_STORE_KEY"  # holds the key of an encrypted store where the settings name no other place
 WHO = 200  # characters of a name on the trail
 
 
 class StoreSettings(Strict):
-    """``[store]``: where answers are kept. `url` is a file name or a SQLAlchemy URL of SQLite or PostgreSQL."""
+    """``[store]``: where answers are kept. `url` is a file name or a SQLAlchemy URL of SQLite or PostgreSQL.
+
+    A SQLite file is encrypted where a key is named: `key_file`, or `key_env` for an environment variable.
+    """
 
     url: str = "equity.db"
+    key_file: Path | None = None
+    key_env: str = ""
+
+    def key(self) -> str:
+        """The key of the store; empty where none is named. Raises UsageError when one is named and missing."""
+        return secret("store key", self.key_file, self.key_env)
 
     @property
     def file(self) -> Path | None:
@@ -83,6 +93,12 @@ class Settings(Strict):
     audit: AuditSettings = AuditSettings()
     trail: TrailSettings = TrailSettings()
     hie: dict[str, HieSettings] = Field(default_factory=dict)
+
+    @property
+    def pseudonym_key(self) -> Path:
+        """Where the pseudonym key is: as set, else beside the store's file or in the working folder."""
+        beside = self.store.file.parent if self.store.file is not None else Path()
+        return self.privacy.key_file or beside / "equity.key"
 
     def hie_named(self, name: str) -> HieSettings:
         """The settings of one HIE. Raises UsageError when equity.toml has no ``[hie.NAME]``."""
@@ -132,7 +148,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
         url = str(folder / url)
     return settings.model_copy(
         update={
-            "store": StoreSettings(url=url),
+            "store": settings.store.model_copy(update={"url": url, "key_file": place(settings.store.key_file)}),
             "mappings": MappingSettings(overlay=place(settings.mappings.overlay)),
             "privacy": PrivacySettings(key_file=place(settings.privacy.key_file)),
             "audit": AuditSettings(
@@ -146,6 +162,9 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
 
 
 def _from_environment(settings: Settings, store: str | None) -> Settings:
-    url = store or os.environ.get("FHIR_EQUITY_STORE") or settings.store.url
+    given = {"url": store or os.environ.get("FHIR_EQUITY_STORE") or settings.store.url}
+    if KEY in os.environ and not (settings.store.key_file or settings.store.key_env):
+        given["key_env"] = KEY
     who = os.environ.get("FHIR_EQUITY_WHO") or settings.trail.who
-    return settings.model_copy(update={"store": StoreSettings(url=url), "trail": TrailSettings(who=who[:WHO])})
+    kept = settings.store.model_copy(update=given)
+    return settings.model_copy(update={"store": kept, "trail": TrailSettings(who=who[:WHO])})

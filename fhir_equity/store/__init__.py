@@ -21,6 +21,7 @@ from fhir_equity.store.opt_outs import Kept, OptOuts
 from fhir_equity.store.people import People, Person
 from fhir_equity.store.quarantine import Held, Quarantine, Selection
 from fhir_equity.store.resolutions import Judge
+from fhir_equity.store.resolve import Side, Turned, resolve_again
 from fhir_equity.store.retractions import Ran, Retractions
 from fhir_equity.store.standing import Changed
 from fhir_equity.store.trail import Signature, Trail
@@ -39,8 +40,10 @@ __all__ = [
     "RunWriter",
     "Selection",
     "Sent",
+    "Side",
     "Signature",
     "Store",
+    "Turned",
     "Written",
 ]
 
@@ -49,13 +52,13 @@ _UNSIGNED = Signature()
 
 
 class Store:
-    """One store. `signature` says on the trail who uses it, and with what.
+    """One store. `signature` says on the trail who uses it, and with what; `key` opens an encrypted file.
 
     Raises StoreError, StoreLockedError, StoreVersionError, UsageError on opening.
     """
 
-    def __init__(self, url: str, signature: Signature = _UNSIGNED) -> None:
-        self.engine = open_engine(url)
+    def __init__(self, url: str, signature: Signature = _UNSIGNED, key: str = "") -> None:
+        self.engine = open_engine(url, key)
         self.trail = Trail(self.engine, signature)
         self.disclosures = Disclosures(self.engine)
         self.people = People(self.engine)
@@ -83,6 +86,13 @@ class Store:
         return RunWriter(
             self.engine, partner, as_of, software, pseudonym, inputs, judge, trail=self.trail, action=action
         )
+
+    def resolve(self, judge: Callable[[str], Judge], *, dry_run: bool) -> Iterator[list[Turned]]:
+        """Resolve everybody again, page by page; what turns out otherwise, and unless `dry_run` it is kept.
+
+        `judge` gives who decides about a partner's people. Raises StoreError, StoreLockedError.
+        """
+        return resolve_again(self.engine, self.trail, judge, dry_run=dry_run)
 
     def hie(self, name: str) -> HieMemory:
         """What is remembered about one HIE: links, plans, what we wrote, how far we pulled."""

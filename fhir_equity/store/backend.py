@@ -33,8 +33,8 @@ def refused(error: BaseException) -> Said:
 class Backend(Protocol):
     """One kind of database."""
 
-    def engine(self, url: URL) -> Engine:
-        """An engine for a URL, with whatever every connection needs. Raises UsageError, StoreError."""
+    def engine(self, url: URL, key: str) -> Engine:
+        """An engine for a URL, with whatever every connection needs; `key` encrypts. Raises UsageError, StoreError."""
 
     def begin(self, connection: Connection, *, write: bool) -> None:
         """Begin a transaction: one writer at a time, and one consistent view for a reader."""

@@ -24,14 +24,13 @@ def backend_of(database: Engine | Connection) -> Backend:
     return _BACKENDS[database.dialect.name]
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, key: str = "") -> Engine:
     """The engine of a store, made if it does not exist.
 
-    `url` is a file name or a SQLAlchemy URL of SQLite or PostgreSQL. Raises UsageError, StoreError,
-    StoreLockedError, StoreUnavailableError, StoreVersionError.
+    `url` is a file name or a SQLAlchemy URL of SQLite or PostgreSQL; with a `key` a SQLite file is encrypted.
+    Raises UsageError, StoreError, StoreLockedError, StoreUnavailableError, StoreVersionError.
     """
-    engine = _engine(url if "://" in url else f"sqlite:///{url}")
-    event.listen(engine, "begin", _begin)
+    engine = _engine(url, key)
     try:
         _bring_up_to_date(engine)
     except FhirEquityError:
@@ -40,16 +39,28 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
-def _engine(url: str) -> Engine:
+def layout_of(url: str, key: str = "") -> int:
+    """The layout of a store that exists, 0 where it is empty; nothing is changed. Raises as `open_engine`."""
+    engine = _engine(url, key)
+    try:
+        with reading(engine) as connection:
+            return _layout(connection)
+    finally:
+        engine.dispose()
+
+
+def _engine(url: str, key: str) -> Engine:
     unknown = "the store's URL cannot be understood; give a file name, sqlite:///FILE or postgresql://..."
     try:
-        parts = make_url(url)
+        parts = make_url(url if "://" in url else f"sqlite:///{url}")
         name = parts.get_backend_name()
         if name not in _BACKENDS:
             raise UsageError(f"a store on {name} is not possible; give a file name or postgresql://...")
-        return _BACKENDS[name].engine(parts)
+        engine = _BACKENDS[name].engine(parts, key)
     except (ArgumentError, ValueError, ImportError):  # whose messages quote the URL
         raise UsageError(unknown) from None
+    event.listen(engine, "begin", _begin)
+    return engine
 
 
 def _begin(connection: Connection) -> None:

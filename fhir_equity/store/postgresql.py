@@ -44,8 +44,10 @@ _AWAY: Said = (StoreUnavailableError, "the store's server cannot be reached")
 class Postgresql:
     """PostgreSQL through psycopg 3, as `Backend`."""
 
-    def engine(self, url: URL) -> Engine:
+    def engine(self, url: URL, key: str) -> Engine:
         """The engine of a database that exists; the schema is the first of its search path."""
+        if key:
+            raise UsageError("a store on PostgreSQL takes no key; encrypt the disk of its server")
         if url.drivername not in ("postgresql", "postgresql+psycopg"):
             raise UsageError("a store on PostgreSQL has a URL that starts with postgresql://")
         arguments = {"connect_timeout": CONNECT_SECONDS, **_encryption(url)}

@@ -41,6 +41,17 @@ class Outcome(Struct, frozen=True):
     beaten: tuple[int, ...]
 
 
+class Decided:
+    """An outcome for one member: the first answers of the events that won and lost."""
+
+    __slots__ = ("beaten", "outcome", "winner")
+
+    def __init__(self, outcome: Outcome, answers: Sequence[int]) -> None:
+        self.outcome = outcome
+        self.winner = answers[outcome.winner] if outcome.winner >= 0 else None
+        self.beaten = [answers[place] for place in outcome.beaten]
+
+
 class Resolutions:
     """Keeps the resolutions of the members whose answers a run changes. People who said the same are decided once."""
 
@@ -54,25 +65,35 @@ class Resolutions:
         """The same, remembering nothing."""
         return Resolutions(self._judge)
 
-    def write(self, connection: Connection, stated: Mapping[int, Iterable[Stated]], new: Container[int]) -> None:
-        """Write what wins for members, given everything they stated; who is not `new` may have older resolutions."""
+    def decided(self, connection: Connection, stated: Mapping[int, Iterable[Stated]]) -> dict[int, list[Decided]]:
+        """What wins for members, given everything they stated."""
         if max(len(self._outcomes), len(self._received), len(self._origins)) > MOST:
             self._outcomes, self._received, self._origins = {}, {}, {}
-        touch(connection, [member for member in stated if member not in new])
         shapes = {member: _shape(said) for member, said in stated.items()}
         self._learn(connection, [shape for shape, _ in shapes.values() if shape not in self._outcomes])
-        for some in slices(sorted(member for member in stated if member not in new)):
+        return {
+            member: [Decided(outcome, answers) for outcome in self._outcomes[shape]]
+            for member, (shape, answers) in shapes.items()
+        }
+
+    def write(self, connection: Connection, stated: Mapping[int, Iterable[Stated]], new: Container[int]) -> None:
+        """Write what wins for members, given everything they stated; who is not `new` may have older resolutions."""
+        self.keep(connection, self.decided(connection, stated), new)
+
+    def keep(self, connection: Connection, decided: Mapping[int, Iterable[Decided]], new: Container[int]) -> None:
+        """Write what was decided."""
+        touch(connection, [member for member in decided if member not in new])
+        for some in slices(sorted(member for member in decided if member not in new)):
             for model in (StoredResolution, Beaten):
                 table = core(model)
                 connection.execute(delete(table).where(table.c.member_id.in_(some)))
         won: list[dict[str, Any]] = []
         lost: list[dict[str, Any]] = []
-        for member, (shape, answers) in shapes.items():
-            for outcome in self._outcomes[shape]:
-                whose = {"member_id": member, "matter": outcome.matter}
-                winner = answers[outcome.winner] if outcome.winner >= 0 else None
-                won.append({**whose, **self._row(outcome), "winner": winner})
-                lost += [{**whose, "place": n, "answer_id": answers[i]} for n, i in enumerate(outcome.beaten)]
+        for member, found in decided.items():
+            for each in found:
+                whose = {"member_id": member, "matter": each.outcome.matter}
+                won.append({**whose, **self._row(each.outcome), "winner": each.winner})
+                lost += [{**whose, "place": place, "answer_id": answer} for place, answer in enumerate(each.beaten)]
         insert_new(connection, StoredResolution, won)
         insert_new(connection, Beaten, lost)
 

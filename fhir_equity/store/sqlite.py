@@ -1,10 +1,16 @@
-"""A store in a SQLite file: private, write-ahead log, one writer at a time."""
+"""A store in a SQLite file: private, write-ahead log, one writer at a time; encrypted by SQLCipher where it has a key.
+
+SQLCipher encrypts every page of the file and of its log (https://www.zetetic.net/sqlcipher/design/). A key of
+64 hexadecimal digits is taken as it is, anything else as a passphrase, which costs each connection a moment.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from string import hexdigits
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -15,6 +21,8 @@ from fhir_equity.privacy import private_file
 from fhir_equity.store import backend
 from fhir_equity.store.backend import Said, refused
 
+RAW = 64  # hexadecimal digits of a key that is no passphrase
+_PLAIN = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat2.html#magic_header_string
 MEMORY = ("", ":memory:")
 # What SQLite says (https://www.sqlite.org/rescode.html) and what it is.
 _SAYINGS: tuple[tuple[str, Said], ...] = (
@@ -23,7 +31,7 @@ _SAYINGS: tuple[tuple[str, Said], ...] = (
     ("disk I/O error", (StoreError, "the disk of the store is full or fails; nothing of this step was written")),
     ("readonly", (StoreError, "the store's file cannot be written")),
     ("unable to open", (StoreError, "the store's file cannot be opened")),
-    ("not a database", (StoreError, "the store's file is not a database")),
+    ("not a database", (StoreError, "the store's file is not a database; or it is encrypted and wants its key")),
     ("malformed", (StoreError, "the store's file is damaged")),
 )
 
@@ -31,11 +39,16 @@ _SAYINGS: tuple[tuple[str, Said], ...] = (
 class Sqlite:
     """SQLite, as `Backend`."""
 
-    def engine(self, url: URL) -> Engine:
+    def engine(self, url: URL, key: str) -> Engine:
         """The engine of a file, made private if it does not exist, or of a store in memory."""
-        engine = create_engine(url, connect_args={"timeout": backend.BUSY_SECONDS})
+        given: dict[str, Any] = {"module": _sqlcipher()} if key else {}
+        engine = create_engine(url, connect_args={"timeout": backend.BUSY_SECONDS}, **given)
         if (url.database or "") not in MEMORY:
             _prepare(Path(str(url.database)))
+        if key:
+            if not encrypted(Path(str(url.database)), empty=True):
+                raise UsageError("the store is not encrypted, but a key is named for it")
+            event.listen(engine, "connect", partial(_unlock, key))
         event.listen(engine, "connect", _configure)
         return engine
 
@@ -60,6 +73,39 @@ class Sqlite:
     def upsert(self, table: Any) -> Any:
         """SQLite's own."""
         return sqlite.insert(table)
+
+
+def encrypted(path: Path, *, empty: bool = False) -> bool:
+    """Whether a file is no plain database of SQLite; of one that is empty, `empty`."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_PLAIN))
+    except OSError as error:
+        raise StoreError(f"the store's file cannot be opened: {error.strerror}") from None
+    return start != _PLAIN if start else empty
+
+
+def _sqlcipher() -> Any:
+    try:
+        from sqlcipher3 import dbapi2
+    except ImportError:
+        raise UsageError("an encrypted store needs: pip install 'fhir-equity[encrypted]'") from None
+    return dbapi2
+
+
+def _unlock(key: str, connection: Any, _record: object) -> None:
+    raw = len(key) == RAW and not key.strip(hexdigits)
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA cipher_log_level = NONE")  # it would write to stderr
+    cursor.execute("PRAGMA key = " + (f"\"x'{key}'\"" if raw else "'" + key.replace("'", "''") + "'"))
+    try:
+        cursor.execute("SELECT count(*) FROM sqlite_master")
+    except _sqlcipher().DatabaseError as error:
+        if "not a database" not in str(error):
+            raise
+        raise StoreError("the store's key is wrong, or its file is not a store") from None
+    cursor.execute("PRAGMA temp_store = MEMORY")  # a temporary file would not be encrypted
+    cursor.close()
 
 
 def _insert(verb: str, table: Any, columns: Sequence[str]) -> str:
