@@ -168,6 +168,13 @@ def _said(event: Event, meanings: Sequence[Meaning]) -> frozenset[tuple[str, str
     return frozenset(said)
 
 
+def known_words(event: Event, meaning: Callable[[Received], Meaning]) -> frozenset[tuple[str, str]]:
+    """What an event says, apart from how; empty where it gives no known answer."""
+    meanings = [meaning(received) for received in event.received]
+    answered = any(each.state is State.ANSWERED for each in meanings)
+    return (_said(event, meanings) or frozenset({("", "answered")})) if answered else frozenset()
+
+
 def _digest(event: Event) -> str:
     """A stable order for events that nothing else tells apart, whatever order they arrived in.
 

@@ -37,6 +37,7 @@ class Source:
     `name` is the file name (for a zip ``archive.zip!inner``), never a whole path. Reading
     decompresses; `sha256` and `size` are of the decompressed bytes. `packed` is the size before, -1
     where nothing is packed. `path` is that of a plain file, of which any part can be read alone.
+    `whole` is set by an adapter that has read all of it: whoever it leaves out is gone.
     """
 
     def __init__(self, name: str, opener: Opener, packed: int = -1, path: Path | None = None) -> None:
@@ -44,6 +45,7 @@ class Source:
         self._open = opener
         self._packed = packed
         self.path = path
+        self.whole = False
         self.sha256 = ""
         self.size = 0
 

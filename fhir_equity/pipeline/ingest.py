@@ -15,10 +15,10 @@ from fhir_equity.adapters import Source, adapters
 from fhir_equity.adapters.source import sources
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Frame, Loss, Member, Rejected
+from fhir_equity.pipeline.judging import judge, too_much
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
+from fhir_equity.pipeline.record import record_of
 from fhir_equity.pipeline.workspace import Workspace
-from fhir_equity.quality.people import events_of
-from fhir_equity.quality.rules import findings
 from fhir_equity.store import Record, RunWriter
 
 CHUNK = 2000  # members in one transaction
@@ -35,10 +35,22 @@ class Ingested(Struct):
     newly_quarantined: int = 0
     findings: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    too_much: list[str] = field(default_factory=list)
+    stopped: bool = False
 
 
-def ingest(workspace: Workspace, paths: Sequence[str | Path], *, partner: str = "", format_: str = "") -> Ingested:
+def ingest(
+    workspace: Workspace,
+    paths: Sequence[str | Path],
+    *,
+    partner: str = "",
+    format_: str = "",
+    accept_drop: bool = False,
+) -> Ingested:
     """Read files into the store. The same file twice changes nothing but the sightings.
+
+    Files that drop, flip or erase more of what is known than the settings allow (``[breaker]``) are `stopped`:
+    nothing of them is written, `too_much` says why. `accept_drop` lets them in, on record.
 
     Interrupted at any moment and run again with the same files on the same `as_of`, it ends as if
     nothing had happened. Raises UsageError, StoreError, StoreLockedError, StoreUnavailableError,
@@ -50,8 +62,15 @@ def ingest(workspace: Workspace, paths: Sequence[str | Path], *, partner: str = 
     run: RunWriter | None = None
     counted: Counter[str] = Counter()
     digest = _digest(workspace, found, named, format_)
+    judgement = judge(workspace, found, named, format_, digest)
+    done.too_much = too_much(judgement, workspace.settings.breaker.of(named))
+    judgement.accepted = accept_drop and bool(done.too_much)
+    if done.too_much and not accept_drop:
+        done.stopped = True
+        workspace.store.stopped(judgement)
+        return done
     for read in inputs(workspace, found, named, format_, failures):
-        run = run or workspace.run(named, inputs=digest)
+        run = run or workspace.run(named, inputs=digest, judgement=judgement)
         _one(run, read, _chunks(workspace, read, failures, counted))
         if read.listed:
             done.inputs.append(read.entry())
@@ -131,14 +150,3 @@ class _Chunk(Struct):
     def full(self) -> bool:
         parts = (self.records, self.rejected, self.findings, self.losses, self.frames)
         return any(len(each) >= CHUNK for each in parts)
-
-
-def record_of(workspace: Workspace, member: Member) -> Record:
-    """A member as the store takes it: events by matter, and every finding about it."""
-    meaning = workspace.vocabulary(member.partner).meaning
-    events = events_of(member.answers, workspace.matter_of, workspace.as_of)
-    return Record(
-        member,
-        tuple((workspace.matter_of(event.received[0].topic), event) for event in events),
-        tuple(findings(member, meaning, workspace.as_of)),
-    )

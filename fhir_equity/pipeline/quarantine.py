@@ -13,7 +13,8 @@ from fhir_equity.adapters import adapter_named
 from fhir_equity.adapters.protocol import Context, Read
 from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import Finding, Locator, Loss, Member, Rejected, Severity
-from fhir_equity.pipeline.ingest import CHUNK, record_of
+from fhir_equity.pipeline.ingest import CHUNK
+from fhir_equity.pipeline.record import record_of
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.store import Held, RunWriter, Selection
 

@@ -16,8 +16,9 @@ from fhir_equity.adapters.fhir import Writer
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Collector, Member
-from fhir_equity.pipeline.ingest import CHUNK, record_of
+from fhir_equity.pipeline.ingest import CHUNK
 from fhir_equity.pipeline.patients import context_fhir
+from fhir_equity.pipeline.record import record_of
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.settings import HieSettings
 from fhir_equity.store import Record, RunWriter

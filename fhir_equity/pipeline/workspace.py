@@ -24,7 +24,7 @@ from fhir_equity.tables import Tables, fingerprint
 from fhir_equity.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # the store loads SQLAlchemy, which files alone do not need
-    from fhir_equity.store import Judge, RunWriter, Store
+    from fhir_equity.store import Judge, Judgement, RunWriter, Store
 
 DEFAULT_PARTNER = "local"
 MOST = 50_000  # resolutions remembered before the memory starts afresh
@@ -129,13 +129,20 @@ class Workspace:
             "tables": fingerprint(self.settings.mappings.overlay),
         }
 
-    def run(self, partner: str, as_of: str = "", inputs: str = "", action: str = "ingest") -> RunWriter:
+    def run(
+        self,
+        partner: str,
+        as_of: str = "",
+        inputs: str = "",
+        action: str = "ingest",
+        judgement: Judgement | None = None,
+    ) -> RunWriter:
         """Begin a run of a partner in the store, or go on with an interrupted one of the same `inputs`.
 
-        `action` is what the trail calls it.
+        `action` is what the trail calls it, `judgement` what the circuit breaker found.
         """
         day, judge = as_of or self.as_of, self.judge(partner)
-        return self.store.run(partner, day, software(), self.pseudonyms, inputs, judge, action)
+        return self.store.run(partner, day, software(), self.pseudonyms, inputs, judge, action, judgement)
 
     def judge(self, partner: str) -> Judge:
         """Who decides about the people of a partner: the policy, with the partner's tables."""

@@ -19,8 +19,10 @@ from fhir_equity.settings.strict import Strict, secret
 __all__ = [
     "AuditSettings",
     "BasicSettings",
+    "BreakerSettings",
     "HieSettings",
     "LimitSettings",
+    "LimitsSettings",
     "MappingSettings",
     "PrivacySettings",
     "Settings",
@@ -77,6 +79,29 @@ class AuditSettings(Strict):
     programs: tuple[str, ...] = ("base",)
 
 
+class LimitsSettings(Strict):
+    """How much of a partner's one ingest may drop, flip or erase, as shares, before it is stopped.
+
+    Fewer than `at_least` of a kind never stop it: a small partner's few changes are no accident.
+    """
+
+    members_dropped: float = Field(default=0.2, ge=0, le=1)
+    statements_dropped: float = Field(default=0.2, ge=0, le=1)
+    flipped: float = Field(default=0.1, ge=0, le=1)
+    erased: float = Field(default=0.1, ge=0, le=1)
+    at_least: int = Field(default=20, ge=1)
+
+
+class BreakerSettings(LimitsSettings):
+    """``[breaker]``: the limits of the circuit breaker; ``[breaker.partner.NAME]`` those of one partner."""
+
+    partner: dict[str, LimitsSettings] = Field(default_factory=dict)
+
+    def of(self, partner: str) -> LimitsSettings:
+        """The limits of a partner."""
+        return self.partner.get(partner, self)
+
+
 class TrailSettings(Strict):
     """``[trail]``: who acts, where the user of the operating system does not say it (a service, a container)."""
 
@@ -92,6 +117,7 @@ class Settings(Strict):
     privacy: PrivacySettings = PrivacySettings()
     audit: AuditSettings = AuditSettings()
     trail: TrailSettings = TrailSettings()
+    breaker: BreakerSettings = Field(default_factory=BreakerSettings)
     hie: dict[str, HieSettings] = Field(default_factory=dict)
 
     @property

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from fhir_equity.store.answers import Record
-from fhir_equity.store.connection import open_engine
+from fhir_equity.store.breaker import Breaker, Judgement, Meant
+from fhir_equity.store.connection import open_engine, reading, writing
 from fhir_equity.store.control_numbers import control_numbers
 from fhir_equity.store.disclosures import Disclosure, Disclosures
 from fhir_equity.store.endpoint import EndpointMemory
@@ -19,12 +20,13 @@ from fhir_equity.store.history import Found, History, Place, Sent
 from fhir_equity.store.ingest import RunWriter, Written
 from fhir_equity.store.opt_outs import Kept, OptOuts
 from fhir_equity.store.people import People, Person
+from fhir_equity.store.progress import unfinished
 from fhir_equity.store.quarantine import Held, Quarantine, Selection
 from fhir_equity.store.resolutions import Judge
 from fhir_equity.store.resolve import Side, Turned, resolve_again
 from fhir_equity.store.retractions import Ran, Retractions
 from fhir_equity.store.standing import Changed
-from fhir_equity.store.trail import Signature, Trail
+from fhir_equity.store.trail import FAILED, Signature, Trail
 
 __all__ = [
     "Changed",
@@ -32,6 +34,7 @@ __all__ = [
     "Found",
     "Held",
     "Judge",
+    "Judgement",
     "Kept",
     "Person",
     "Place",
@@ -76,16 +79,46 @@ class Store:
         inputs: str = "",
         judge: Judge | None = None,
         action: str = "ingest",
+        judgement: Judgement | None = None,
     ) -> RunWriter:
         """Begin a run of one partner, or go on with one that was interrupted.
 
         `as_of` is the ISO date that new answers are first seen on. `inputs` is the digest of what will be
         read, and how: an unfinished run of the same goes on. Without it every run is a new one. `judge`
         decides which answers win; without one that is not kept. `action` is what the trail calls it.
+        `judgement` is what the circuit breaker found, kept with a new run.
         """
         return RunWriter(
-            self.engine, partner, as_of, software, pseudonym, inputs, judge, trail=self.trail, action=action
+            self.engine,
+            partner,
+            as_of,
+            software,
+            pseudonym,
+            inputs,
+            judge,
+            trail=self.trail,
+            action=action,
+            judgement=judgement,
         )
+
+    def breaker(self, partner: str, meant: Meant) -> Breaker:
+        """What judges an ingest before anything is written; `meant` says what an event says, apart from how."""
+        return Breaker(self.engine, partner, meant)
+
+    def stopped(self, judgement: Judgement) -> None:
+        """Put on record that an ingest was stopped."""
+        with writing(self.engine) as connection:
+            judgement.keep(connection, None)
+            names = ("members_dropped", "statements_dropped", "flipped", "erased")
+            counts = {name: getattr(judgement, name) for name in names}
+            about = {"partner": judgement.partner}
+            self.trail.record("ingest", connection=connection, outcome=FAILED, about=about, counts=counts)
+
+    def goes_on(self, partner: str, as_of: str, software: str, inputs: str) -> bool:
+        """Whether a run of these inputs was interrupted and would be gone on with."""
+        with reading(self.engine) as connection:
+            who = {"partner": partner, "as_of": as_of, "software": software, "inputs": inputs}
+            return bool(unfinished(connection, who))
 
     def resolve(self, judge: Callable[[str], Judge], *, dry_run: bool) -> Iterator[list[Turned]]:
         """Resolve everybody again, page by page; what turns out otherwise, and unless `dry_run` it is kept.

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, select, update
 from fhir_equity.model import Finding, Frame, Loss, Rejected
 from fhir_equity.store.answers import Changed, Interned, Record, write_answers
 from fhir_equity.store.backend import UnstorableError
+from fhir_equity.store.breaker import Judgement
 from fhir_equity.store.connection import writing
 from fhir_equity.store.members import recall, settle
 from fhir_equity.store.progress import Progress, move_on, take_up, unfinished
@@ -81,6 +82,7 @@ class RunWriter:
         *,
         trail: Trail,
         action: str = "ingest",
+        judgement: Judgement | None = None,
     ) -> None:
         self._engine = engine
         self._trail = trail
@@ -100,6 +102,10 @@ class RunWriter:
             if not self.id:
                 self.id = insert_one(connection, Run, started=now(), **who)
                 self._record(connection, BEGUN, {})
+                if judgement is not None:
+                    judgement.keep(connection, self.id)
+                    if judgement.accepted:
+                        trail.record("ingest accept-drop", connection=connection, about={"run": self.id})
 
     def artefact(self, name: str, format_: str, *, families: bool = False) -> int:
         """Begin an input; returns its id for `add` and `close`. `families`: it has its dependents' subscribers."""

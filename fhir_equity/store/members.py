@@ -67,12 +67,17 @@ def settle(
 
 def recall(connection: Connection, partner: str, members: Sequence[Member]) -> list[int]:
     """The ids of members, in order, who were settled before. Raises StoreError for one who was not."""
-    known = _known(connection, partner, sorted({member.key for member in members}))
-    rows = [_find(known.get(member.key, ()), identity(member)) for member in members]
-    found = [row.id for row in rows if row is not None]
-    if len(found) < len(rows):
+    found = find(connection, partner, members)
+    if not all(found):
         raise StoreError("the store lacks people of a run that it says it has read; ingest with another --as-of")
     return found
+
+
+def find(connection: Connection, partner: str, members: Sequence[Member]) -> list[int]:
+    """The ids of members, in order; 0 for those who are not known."""
+    known = _known(connection, partner, sorted({member.key for member in members}))
+    rows = [_find(known.get(member.key, ()), identity(member)) for member in members]
+    return [0 if row is None else row.id for row in rows]
 
 
 def _known(connection: Connection, partner: str, keys: Sequence[str]) -> dict[str, list[_Row]]:

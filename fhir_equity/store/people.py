@@ -114,6 +114,22 @@ class People:
             events = _events(iter(told), values, _origins(connection))
         return Person(rows[0]["id"], rows[0]["pseudonym"], _member(rows[0]), events)
 
+    def events(self, members: Sequence[int]) -> dict[int, tuple[tuple[str, Event], ...]]:
+        """The events of some members, in order of their ids; who said nothing is left out."""
+        table = core(StoredAnswer)
+        with reading(self._engine) as connection:
+            query = select(table).where(answer_stands(table)).order_by(table.c.member_id, table.c.id)
+            rows = [
+                row for some in slices(members) for row in connection.execute(query.where(table.c.member_id.in_(some)))
+            ]
+            values = {
+                n: v
+                for some in slices(sorted({row.received_id for row in rows}))
+                for n, v in _values(connection, some).items()
+            }
+            origins = _origins(connection)
+        return {member: _events(said, values, origins) for member, said in groupby(rows, key=lambda row: row.member_id)}
+
     def inputs(self, partners: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """What was read so far: every name and partner as of the latest run that read it."""
         table = core(Artefact)

@@ -131,6 +131,7 @@ CALLS: list[list[str]] = [
     ["audit", *FILES, "--program", "rdm-style", "--require", "tmsis", "--as-of", "2026-01-31"],
     ["audit", *FILES, "--program", "own.toml", "--program", "CANARYWORD"],
     ["ingest", *FILES, "text.txt"],
+    ["ingest", "good.834", "survey.csv", "--accept-drop"],
     ["audit", "--by", "relationship"],
     ["members", "--cell", "state/race_ethnicity/answered", "--sample", "2", "--out", "behind.csv", "--show-values"],
     ["members", "--cell", "stratum/county/CANARYWORD", "--cell", "CANARYNAME/x", "--out", "behind.csv"],

@@ -11,6 +11,7 @@ import pytest
 from fhir_equity.model import Answer, Coding, Member, Origin, Received
 from fhir_equity.pipeline import ingest as module
 from fhir_equity.pipeline.ingest import ingest
+from fhir_equity.pipeline.record import record_of
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import PrivacySettings, Settings, StoreSettings
 from fhir_equity.store import RunWriter, resolutions
@@ -130,7 +131,7 @@ def interrupt(*_: object) -> None:
 def said(workspace: Workspace, key: str, code: str) -> Any:
     codings = (Coding("cdcrec", code),) if code else ()
     answer = Answer(Received("race_ethnicity", "test.race", codings, "", code), Origin("plan", "survey.csv"))
-    return module.record_of(workspace, Member("plan", key, "k", answers=(answer,)))
+    return record_of(workspace, Member("plan", key, "k", answers=(answer,)))
 
 
 def test_what_is_remembered_has_a_bound(

@@ -16,6 +16,9 @@ _MOST = 100_000  # control numbers remembered; no file has so many interchanges
 _TOTALS = {"TO": "total_differs", "DT": "dependents_differ", "ET": "subscribers_differ"}
 
 
+FULL = "4"  # BGN08: verify, as full files say
+
+
 class Control:
     """Follows ISA, GS, ST, SE, GE and IEA of one source.
 
@@ -41,6 +44,7 @@ class Control:
         self._control = {"ISA": "", "GS": "", "ST": ""}
         self._count = {"GS": 0, "ST": 0}
         self._set = Locator(name)  # where it starts
+        self.whole: bool | None = None  # whether every set so far is a full file (BGN08 = 4)
         self._missing: dict[str, str] = {}  # parties that the set has not named
         self.members = self.dependents = 0
         self._before = (0, 0)  # members and dependents before the set
@@ -112,6 +116,7 @@ class Control:
         """BGN01 and BGN08, by the code lists of the guide. Raises UnreadableError for a BGN08 that it refuses."""
         if self._kinds and bgn[1] not in self._kinds:
             yield Finding("x12.bgn01.not_in_code_list", Severity.WARNING, place)
+        self.whole = bgn[8] == FULL and self.whole is not False
         purpose = self._purposes.get(bgn[8])
         if purpose is None and self._purposes:
             shifted = bgn[7] in self._purposes and not bgn[8]

@@ -29,16 +29,19 @@ def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
     envelope = Envelope(source, part)
     control = Recorder(source.name, context) if part.start else Control(source.name, context)
     reader = _Reader(source.name, envelope, context, control)
-    for interchange in envelope.interchanges():
-        yield from reader.interchange(interchange)
-    if part.stop < 0:
-        yield from reader.end()
-    else:
-        yield from reader.edge()
-    if part == Range():
-        yield from told_encoding(source.name, [envelope.encoding.name])
-    else:
-        yield Seam(Edges(part, envelope.marks, envelope.next, control, envelope.encoding.name))
+    try:
+        for interchange in envelope.interchanges():
+            yield from reader.interchange(interchange)
+        if part.stop < 0:
+            yield from reader.end()
+        else:
+            yield from reader.edge()
+        if part == Range():
+            yield from told_encoding(source.name, [envelope.encoding.name])
+        else:
+            yield Seam(Edges(part, envelope.marks, envelope.next, control, envelope.encoding.name))
+    finally:  # also for who stops reading after the first member
+        source.whole = part == Range() and bool(control.whole)
 
 
 class _Reader:

@@ -15,9 +15,24 @@ def upgrade(op: Operations) -> None:
     """Make what layout 3 lacks."""
     _trail(op)
     _retractions(op)
+    _judgements(op)
     _hie(op)
     _endpoints(op)
     op.execute("UPDATE store_version SET version = 4")
+
+
+def _judgements(op: Operations) -> None:
+    """What the circuit breaker found of each ingest."""
+    counts = ("members", "members_dropped", "statements", "statements_dropped", "known", "flipped", "erased")
+    op.create_table(
+        "judgement",
+        _id(),
+        Column("run_id", Integer, ForeignKey("run.id"), nullable=True),
+        *_texts("partner", "at"),
+        *(Column(name, Boolean, nullable=False) for name in ("whole", "accepted")),
+        *(Column(name, Integer, nullable=False) for name in counts),
+    )
+    op.create_index("ix_judgement_run_id", "judgement", ["run_id"])
 
 
 def _retractions(op: Operations) -> None:

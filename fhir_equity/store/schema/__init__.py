@@ -28,6 +28,7 @@ from fhir_equity.store.schema.hie import (
     SyncRun,
     Written,
 )
+from fhir_equity.store.schema.judgements import StoredJudgement
 from fhir_equity.store.schema.members import MemberIdentifier, StoredMember
 from fhir_equity.store.schema.retractions import Retraction, Saying, SayingPart, WithdrawnAnswer, WithdrawnMember
 from fhir_equity.store.schema.runs import Artefact, Run, Sighting, StoreVersion
@@ -62,6 +63,7 @@ __all__ = [
     "StoredDisclosure",
     "StoredFinding",
     "StoredFrame",
+    "StoredJudgement",
     "StoredLoss",
     "StoredMember",
     "StoredOrigin",
