@@ -6,7 +6,7 @@ COUNT ?= 300
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint bench bench-peers soak soak-kills clean
+.PHONY: help demo test lint bench bench-peers soak soak-kills soak-sync clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +39,9 @@ bench-peers: $(VENV)/dev.done ## Measure reading beside linuxforhealth-x12 and p
 
 soak-kills: $(VENV)/dev.done ## Kill an ingest COUNT (300) times on SQLite and on PostgreSQL, which must be installed
 	$(BIN)/python -m tests.faults.kills $(COUNT)
+
+soak-sync: $(VENV)/dev.done ## Kill a sync apply COUNT (300) times with each server of others, which are fetched
+	$(BIN)/python -m tests.servers.kills $(COUNT)
 
 soak: $(VENV)/fuzz.done ## Fuzz the 834 reader for SECONDS (3600)
 	$(BIN)/python -m tests.fuzz.soak $(SECONDS)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import missing
+from tests.servers.hies import KINDS, Hie, Started
+from tests.servers.programs import ProgramError, lacking
 from tests.servers.renderer import PROGRAMS, RendererError, browser, fetched
 from tests.servers.validator import BuildError, Validator, built
 
@@ -40,3 +42,24 @@ def renderer() -> Path:
     except RendererError as error:
         missing(f"the renderer cannot be fetched here: {error}")
         raise
+
+
+@pytest.fixture(scope="session")
+def started() -> Iterator[Started]:
+    """The HIEs and the fault proxy before them, started together."""
+    try:
+        running = Started()
+    except ProgramError as error:
+        missing(f"the servers of others cannot be built here: {error}")
+        raise
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def hie(request: pytest.FixtureRequest, started: Started) -> Hie:
+    """One of the HIEs, by name."""
+    kind = next(kind for kind in KINDS if kind.name == request.param)
+    if absent := lacking(*kind.programs):
+        missing(f"{absent} is not on this machine, which {kind.title} needs")
+    return started[kind.name]
