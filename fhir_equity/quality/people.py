@@ -46,6 +46,7 @@ class Profiles:
         self._keys: list[_Key] = []  # all that is kept: a profile is made when it is asked for
         self._saids: dict[Said | Events, int] = {}
         self._said: list[Said | Events] = []  # of records of an input values with origins, else events
+        self._shared: dict[Any, Any] = {}  # equal parts of profiles are one object
         self._one: dict[tuple[Received, Origin], tuple[tuple[str, Origin], Event]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -63,9 +64,9 @@ class Profiles:
 
     def number(self, said: int, stratum: tuple[str, ...] = (), source: int = 0) -> int:
         """The number of the profile that what is `said` in an input and this stratum make."""
-        key = (source, stratum, said)
-        found = self._numbers.get(key)
+        found = self._numbers.get((source, stratum, said))
         if found is None:
+            key = (source, self._shared.setdefault(stratum, stratum), said)
             found = self._numbers[key] = len(self._keys)
             self._keys.append(key)
         return found
@@ -100,8 +101,9 @@ class Profiles:
         return self._new(said) if found is None else found
 
     def _new(self, said: Said | Events) -> int:
-        number = self._saids[said] = len(self._said)
-        self._said.append(said)
+        shared: Any = tuple([self._shared.setdefault(each, each) for each in said])
+        number = self._saids[shared] = len(self._said)
+        self._said.append(shared)
         return number
 
     def _events(self, said: Said | Events) -> Events:

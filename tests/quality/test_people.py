@@ -163,6 +163,16 @@ def test_profiles_are_numbered_once() -> None:
     assert len(profiles) == 4
 
 
+def test_equal_parts_of_profiles_are_one_object() -> None:
+    profiles = Profiles(matter_of, "2026-01-01")
+    one = profiles.said((Answer(WHITE, ORIGIN), Answer(ENGLISH, ORIGIN)))
+    two = profiles.said((Answer(ENGLISH, ORIGIN), Answer(WHITE, ORIGIN)))
+    assert one != two
+    assert profiles.pairs(one)[0] is profiles.pairs(two)[1]
+    found = [profiles[profiles.number(said, tuple("C"))].stratum for said in (one, two)]
+    assert found[0] is found[1]
+
+
 def test_profiles_of_stored_events_leave_the_rows_out() -> None:
     profiles = Profiles(matter_of, "2026-01-01")
     one, same = Event((WHITE,), ORIGIN, "2025-01-01", (1,)), Event((WHITE,), ORIGIN, "2025-01-01", (2,))
