@@ -26,6 +26,7 @@ from fhir_equity.cli.resolve import resolve
 from fhir_equity.cli.retract import retract
 from fhir_equity.cli.sandbox import sandbox
 from fhir_equity.cli.sync import app as sync
+from fhir_equity.cli.verify import verify
 from fhir_equity.cli.worklist import worklist
 from fhir_equity.errors import FhirEquityError
 from fhir_equity.pipeline.workspace import software
@@ -45,6 +46,7 @@ for command in (
     doctor,
     ingest,
     audit,
+    verify,
     members,
     worklist,
     explain,

@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from fhir_equity.cli.options import options, say, show, unreadable, workspace, write_json
-from fhir_equity.errors import UsageError
+from fhir_equity.cli.deliver import Places, deliver
+from fhir_equity.cli.options import say, unreadable, workspace
 from fhir_equity.model import Severity
-from fhir_equity.pipeline.audit import Audit
 from fhir_equity.pipeline.audit import audit as verb
+from fhir_equity.pipeline.publish import publish as published
+from fhir_equity.quality.publish.document import Internal
 from fhir_equity.quality.strata import STRATA
-from fhir_equity.reports.html import write_html
-from fhir_equity.reports.text import summary
 
 
 def audit(
@@ -38,6 +37,14 @@ def audit(
     as_of: Annotated[str, typer.Option(help="The day that decides who is enrolled and how old (default today).")] = "",
     json: Annotated[str, typer.Option(metavar="FILE|-", help="The audit document.")] = "",
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="One self-contained page.")] = None,
+    xlsx: Annotated[Path | None, typer.Option(metavar="FILE", help="A spreadsheet, one sheet for each table.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="DIR", help="Tidy tables, one CSV file each.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Evidence that `verify` checks: page, document, tables, digests.")
+    ] = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="For everybody: small counts hidden; end with 1 when that does not hold.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes that count a large file together.")] = 1,
     population: Annotated[
         Path | None,
@@ -60,23 +67,12 @@ def audit(
             workers=workers,
             population=population,
         )
-    _deliver(context, done, json, html)
+        report = published(opened, done, partner) if publish else Internal(done.document)
+    if not done.failures or done.document["run"]["inputs"]:
+        deliver(context, report, Places(json, html, xlsx, csv, bundle))
     unreadable(done.failures)
     unmet = done.unmet(required)
     for name in unmet:
         say(context, f"Not met, or it cannot be told: {name}")
     if unmet or (fail_on is not None and done.reaches(fail_on)):
         raise typer.Exit(1)
-
-
-def _deliver(context: typer.Context, done: Audit, json: str, html: Path | None) -> None:
-    if html is not None and not html.parent.is_dir():
-        raise UsageError(f"the folder {html.parent} does not exist")
-    if json:
-        write_json(done.document, json)
-    if html is not None:
-        write_html(done.document, html)
-    if options(context).quiet or (done.failures and not done.document["run"]["inputs"]):
-        return
-    for section in summary(done.document):
-        show(context, section.title, section.columns, section.rows, section.words)

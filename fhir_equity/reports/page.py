@@ -30,7 +30,7 @@ PUBLISHED = "Published: small counts are suppressed"
 def page(document: Document) -> dict[str, Any]:
     """The parts of the page by name."""
     return {
-        "notice": INTERNAL if document.get("audience", "internal") == "internal" else PUBLISHED,
+        "notice": notice(document),
         "generated": _moment(document.get("generated", "")),
         "software": document.get("software", ""),
         "summary": _summary(document),
@@ -46,10 +46,16 @@ def page(document: Document) -> dict[str, Any]:
         "strata": sections.strata(document),
         "findings": sections.findings(document),
         "losses": sections.losses(document),
+        "release": sections.release(document),
         "editions": sections.editions(document),
         "states": [(look.label, look.colour, look.meaning) for look in LOOKS]
         + [(REST_LABEL, REST_COLOUR, REST_MEANING)],
     }
+
+
+def notice(document: Document) -> str:
+    """Who may see a report, as every page and sheet of it says."""
+    return INTERNAL if document.get("audience", "internal") == "internal" else PUBLISHED
 
 
 def _moment(generated: str) -> str:
@@ -83,8 +89,10 @@ def _plural(number: int, one: str, many: str) -> str:
 def _cards(document: Document) -> list[tuple[str, str, str]]:
     """The headline figures: (label, figure, what it is made of)."""
     inputs = document.get("run", {}).get("inputs", [])
-    rejected = total(given.get("rejected", 0) for given in inputs)
-    read = f"{_plural(len(inputs), 'input', 'inputs')}, {_plural(rejected, 'record', 'records')} rejected"
+    read = _plural(len(inputs), "input", "inputs")
+    if all(given.get("rejected", 0) is not None for given in inputs):
+        rejected = total(given.get("rejected", 0) for given in inputs)
+        read += f", {_plural(rejected, 'record', 'records')} rejected"
     wanted = (
         ("Race and ethnicity answered", RACE_ETHNICITY, State.ANSWERED),
         ("Race and ethnicity declined", RACE_ETHNICITY, State.DECLINED),

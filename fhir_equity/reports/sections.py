@@ -20,6 +20,16 @@ OMB2024_PEOPLE = (
 )
 MOST_LANGUAGES = 15
 READ = ("members", "rejected")
+RELEASE = (
+    ("floor", "Least count but 0 that is shown"),
+    ("sensitive_floor", "The same for sexual orientation and gender"),
+    ("hidden_small", "Counts hidden for being small, or in a small group"),
+    ("hidden_to_protect", "Counts hidden to protect those"),
+    ("attacked", "Hidden counts attacked, those included that nobody prints"),
+    ("width", "Apart that each of them can be at least, as far as a reader knows"),
+    ("found", "Found out"),
+    ("earlier", "Earlier publications compared"),
+)
 SEVERITIES = tuple(reversed(Severity))
 
 
@@ -39,10 +49,18 @@ def inputs(document: Document) -> Section:
         (i["name"], i.get("format", ""), i.get("sha256", "")[:12], *(count(i.get(what, 0)) for what in READ))
         for i in given
     ]
-    if len(rows) > 1:
+    if len(rows) > 1 and all(i.get(what, 0) is not None for i in given for what in READ):
         sums = (count(total(i.get(what, 0) for i in given)) for what in READ)
         rows.append((f"All {count(len(given))} inputs", "", "", *sums))
     return Section("Inputs", ("Input", "Format", "SHA-256", "Members", "Rejected"), tuple(rows), words=3)
+
+
+def release(document: Document) -> Section:
+    """How a published document was made fit to publish, and what the attack on it found."""
+    given = document.get("release", {})
+    rows = [(words, count(given[name])) for name, words in RELEASE if name in given]
+    rows += [("Left out", name) for name in given.get("left_out", ())]
+    return Section("Suppression, and the attack on it", ("", "Result"), tuple(rows))
 
 
 def topics_filled(document: Document) -> list[Filled]:

@@ -29,7 +29,7 @@ def summary(document: Document) -> list[Section]:
 
 def _tables(document: Document) -> list[Section]:
     counts = [sections.completeness(document), sections.omb2024(document)]
-    return [*counts, *programs.rates(document), *programs.tables(document)]
+    return [*counts, *programs.rates(document), *programs.tables(document), sections.release(document)]
 
 
 def _few_inputs(inputs: Section) -> tuple[tuple[str, ...], ...]:

@@ -25,6 +25,7 @@ __all__ = [
     "LimitsSettings",
     "MappingSettings",
     "PrivacySettings",
+    "PublishSettings",
     "Settings",
     "SmartSettings",
     "StoreSettings",
@@ -102,6 +103,18 @@ class BreakerSettings(LimitsSettings):
         return self.partner.get(partner, self)
 
 
+class PublishSettings(Strict):
+    """``[publish]``: what `audit --publish` may tell; every limit may only be stricter than it is.
+
+    Counts of 1 to `floor` - 1 are hidden, of `sensitive_floor` - 1 for SOGI; what a reader can find out of a hidden
+    count is `width` apart at least.
+    """
+
+    floor: int = Field(default=11, ge=11)
+    sensitive_floor: int = Field(default=20, ge=20)
+    width: int = Field(default=5, ge=5, le=9)
+
+
 class TrailSettings(Strict):
     """``[trail]``: who acts, where the user of the operating system does not say it (a service, a container)."""
 
@@ -116,6 +129,7 @@ class Settings(Strict):
     mappings: MappingSettings = MappingSettings()
     privacy: PrivacySettings = PrivacySettings()
     audit: AuditSettings = AuditSettings()
+    publish: PublishSettings = PublishSettings()
     trail: TrailSettings = TrailSettings()
     breaker: BreakerSettings = Field(default_factory=BreakerSettings)
     hie: dict[str, HieSettings] = Field(default_factory=dict)

@@ -2,7 +2,8 @@
 
 A `Store` is opened by URL or file name; `run` writes, `people` reads back what decisions are made
 from, `history` the past of one member, `retractions` takes runs back, `quarantine` what could not be read,
-`hie` holds what synchronising needs to remember, `disclosures` who was told what, `trail` who did what.
+`hie` holds what synchronising needs to remember, `disclosures` who was told what, `trail` who did what,
+`publications` what readers were told.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fhir_equity.store.ingest import RunWriter, Written
 from fhir_equity.store.opt_outs import Kept, OptOuts
 from fhir_equity.store.people import People, Person
 from fhir_equity.store.progress import unfinished
+from fhir_equity.store.publications import Publications
 from fhir_equity.store.quarantine import Held, Quarantine, Selection
 from fhir_equity.store.resolutions import Judge
 from fhir_equity.store.resolve import Side, Turned, resolve_again
@@ -69,6 +71,7 @@ class Store:
         self.history = History(self.engine)
         self.retractions = Retractions(self.engine, self.trail)
         self.opt_outs = OptOuts(self.engine)
+        self.publications = Publications(self.engine)
 
     def run(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic.operations import Operations
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, String, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, LargeBinary, String, UniqueConstraint
 
 revision = "4"
 down_revision = "3"
@@ -18,6 +18,7 @@ def upgrade(op: Operations) -> None:
     _judgements(op)
     _hie(op)
     _endpoints(op)
+    op.create_table("publication", _id(), *_texts("at"), Column("content", LargeBinary, nullable=False))
     op.execute("UPDATE store_version SET version = 4")
 
 

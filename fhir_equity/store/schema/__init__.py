@@ -30,6 +30,7 @@ from fhir_equity.store.schema.hie import (
 )
 from fhir_equity.store.schema.judgements import StoredJudgement
 from fhir_equity.store.schema.members import MemberIdentifier, StoredMember
+from fhir_equity.store.schema.publications import StoredPublication
 from fhir_equity.store.schema.retractions import Retraction, Saying, SayingPart, WithdrawnAnswer, WithdrawnMember
 from fhir_equity.store.schema.runs import Artefact, Run, Sighting, StoreVersion
 from fhir_equity.store.schema.trail import StoredDisclosure, TrailEntry, TrailHead
@@ -69,6 +70,7 @@ __all__ = [
     "StoredOrigin",
     "StoredPlan",
     "StoredProfile",
+    "StoredPublication",
     "StoredResolution",
     "SyncRun",
     "TrailEntry",

@@ -1,0 +1,211 @@
+"""An audit document -> the one that may be published, with how that was tested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from fhir_equity.quality.publish.body import ANSWERED, Body
+from fhir_equity.quality.publish.cells import FLOOR, Key
+from fhir_equity.quality.publish.counts import Counts, Path
+from fhir_equity.quality.publish.earlier import Publication, compare, remembered
+from fhir_equity.quality.publish.programs import take_programs
+from fhir_equity.quality.publish.protect import WIDTH, Protection, protect
+from fhir_equity.quality.publish.strata import take_strata
+
+SENSITIVE_FLOOR = 20
+SMALL_AREAS = frozenset({"county", "zip"})
+# What is taken over without counts. All else is left out unless it is a count that was taken in.
+ABOUT = ("schema", "generated", "software", "languages", "groups", "editions")
+LIMITS = ("threshold", "at_least", "at_most")
+DROPPED = object()
+
+
+class Rule(Struct, frozen=True):
+    """What may be told: counts of 0, or of `floor` at least; of `sensitive` topics `sensitive_floor`.
+
+    `width`: what a reader can find out of a hidden count is no narrower. `matters`: what each topic that may
+    be told is decided together with.
+    """
+
+    matters: Mapping[str, str]
+    sensitive: frozenset[str] = frozenset()
+    floor: int = FLOOR
+    sensitive_floor: int = SENSITIVE_FLOOR
+    width: int = WIDTH
+
+    def least(self, topic: str) -> int:
+        """The least count but 0 that may be told of a topic."""
+        return max(self.floor, self.sensitive_floor) if topic in self.sensitive else self.floor
+
+
+class Internal(Struct):
+    """A document that is not suppressed, and says so. Raises ValueError for one that does not."""
+
+    document: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.document.get("audience") != "internal":
+            raise ValueError("an internal report needs a document of audience internal")
+
+
+class Published(Struct):
+    """A document of audience ``public``, whether it may go out, and what is remembered of it when it does.
+
+    `found` names the cells that the attacker found out, without their values.
+    """
+
+    document: dict[str, Any]
+    found: list[str]
+    publication: Publication
+
+    @property
+    def held(self) -> bool:
+        """Whether the attacker found nothing."""
+        return not self.found
+
+
+def publish(
+    document: Mapping[str, Any], rule: Rule, earlier: Iterable[Publication] = (), partner: str = ""
+) -> Published:
+    """Hide what must not be told in an audit document, and attack the result.
+
+    `earlier` are the publications that readers have; `partner` is the one that was audited, if it was one.
+    Raises UsageError without scipy (the extra ``reports``).
+    """
+    counts = Counts(rule.least)
+    left_out: list[str] = []
+    document = _without(document, rule, left_out)
+    body = Body(counts, (), (), document, [*document["topics"]])
+    matters = [*body.states]
+    programs = {name: _told(program, rule, matters) for name, program in document.get("programs", {}).items()}
+    take_programs(counts, programs, body, rule.matters)
+    take_strata(counts, document["strata"])
+    data = _data(document)
+    scope: Key = ("strata", f"partner={partner}") if partner else ()
+    compared = compare(counts.cells, scope, earlier, data)
+    protection = protect(counts.cells, rule.width)
+    public = _Public(counts).of({**document, "programs": programs}, left_out)
+    public["release"] = _release(rule, protection, left_out, compared)
+    found = sorted("/".join(key) for key in protection.attack.found)
+    return Published(public, found, remembered(counts.cells, scope, data, document["generated"]))
+
+
+def _data(document: Mapping[str, Any]) -> str:
+    """What the numbers were counted from: the same digest means the same data."""
+    run = document["run"]
+    return " ".join(sorted(str(given.get("sha256", "")) for given in run["inputs"])) + f" {run['as_of']}"
+
+
+def _without(document: Mapping[str, Any], rule: Rule, left_out: list[str]) -> dict[str, Any]:
+    """The document without the topics that may not be told, of all people or of a stratum."""
+    bodies = [document, *document.get("strata", ())]
+    whole, *strata = (
+        {**body, "topics": {name: body["topics"][name] for name in _topics(body, rule, left_out)}} for body in bodies
+    )
+    return {**whole, "strata": strata}
+
+
+def _topics(body: Mapping[str, Any], rule: Rule, left_out: list[str]) -> list[str]:
+    """The topics that may be told there: none of all people alike, and nothing sensitive of a small area."""
+    small = bool(SMALL_AREAS & set(body.get("by", {})))
+    found = []
+    for topic, given in body["topics"].items():
+        if topic in rule.sensitive and (small or _all_alike(body, given)):
+            where = ", ".join(f"{name}={value}" for name, value in body.get("by", {}).items())
+            left_out.append(f"{topic}{' of ' + where if where else ''}: {'small area' if small else 'all alike'}")
+        else:
+            found.append(topic)
+    return found
+
+
+def _all_alike(body: Mapping[str, Any], topic: Mapping[str, Any]) -> bool:
+    """Whether everybody who answered gave one answer, which each of them could be told by."""
+    answered = topic["states"].get(ANSWERED, 0)
+    return bool(answered) and (answered in topic.get("values", {}).values() or answered == body["population"])
+
+
+def _told(program: Mapping[str, Any], rule: Rule, matters: list[str]) -> dict[str, Any]:
+    """A program without the rows and tables of what may not be told."""
+    kept = {
+        part: [entry for entry in program[part] if _may(entry["topic"], rule, matters)] for part in ("rows", "tables")
+    }
+    return {**program, **kept}
+
+
+def _may(topic: str, rule: Rule, matters: list[str]) -> bool:
+    return topic not in rule.sensitive or rule.matters.get(topic, topic) in matters
+
+
+class _Public:
+    """Copies what may be told: words, limits, and counts that are not hidden."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+
+    def of(self, document: Mapping[str, Any], left_out: list[str]) -> dict[str, Any]:
+        public = {name: document[name] for name in ABOUT if name in document}
+        public |= {"audience": "public", "run": _run(document["run"])}
+        for part in ("population", "topics", "views", "strata", "programs"):
+            public[part] = self._copy((part,), document.get(part, {}))
+        for program in public["programs"].values():
+            _judge(program)
+        told = public["views"].get("detailed", {})
+        if "groups" in public:
+            public["groups"] = {
+                code: public["groups"][code] for code in told if told[code] and code in public["groups"]
+            }
+        left_out += sorted(set(document) - set(public) - {"audience"})
+        return dict(sorted(public.items(), key=lambda item: [*document].index(item[0])))
+
+    def _copy(self, path: Path, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            copies = {name: self._copy((*path, name), inner) for name, inner in value.items()}
+            return {name: copy for name, copy in copies.items() if copy is not DROPPED}
+        if isinstance(value, list):
+            copies_ = (self._copy((*path, place), inner) for place, inner in enumerate(value))
+            return [copy for copy in copies_ if copy is not DROPPED and copy != {}]
+        if path in self._counts.places:
+            cell = self._counts.cells.cells[self._counts.places[path]]
+            return None if cell.hidden else cell.value
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return DROPPED if number and path[-1] not in (*LIMITS, "rate", "more") else value
+
+
+def _run(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The day and the digests of what was read; sizes and counts of records are nobody's business."""
+    inputs = [
+        {name: given[name] for name in ("name", "sha256", "format") if name in given}
+        | {"members": None, "rejected": None}
+        for given in run["inputs"]
+    ]
+    return {"as_of": run["as_of"], "inputs": inputs}
+
+
+def _judge(program: dict[str, Any]) -> None:
+    """Take away what tells a hidden count: rates, limits met, how many more are asked for."""
+    for row in program["rows"]:
+        told = [row["denominator"], *row.get("values", {}).values()]
+        told += [] if "values" in row else [row["numerator"]]
+        if None in told:
+            row |= {"rate": None, "met": None, "compliant": None, "more": None}
+    if any(row["decides"] and row["met"] is None for row in program["rows"]):
+        program["met"] = None
+
+
+def _release(rule: Rule, protection: Protection, left_out: list[str], compared: int) -> dict[str, Any]:
+    """How the document was made fit to publish, and how that was tested."""
+    return {
+        "floor": rule.floor,
+        "sensitive_floor": max(rule.floor, rule.sensitive_floor),
+        "width": rule.width,
+        "hidden_small": protection.primary,
+        "hidden_to_protect": protection.secondary,
+        "attacked": protection.attack.attacked,
+        "found": len(protection.attack.found),
+        "rounds": protection.rounds,
+        "earlier": compared,
+        "left_out": left_out,
+    }

@@ -1,0 +1,49 @@
+"""Strata as cells: the sum of a breakdown is the whole, and a breakdown of two kinds adds up to that of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fhir_equity.quality.publish.body import Body
+from fhir_equity.quality.publish.cells import Key
+from fhir_equity.quality.publish.counts import Counts
+
+Place = frozenset[tuple[str, str]]
+
+
+def take_strata(counts: Counts, strata: list[Mapping[str, Any]]) -> None:
+    """Take in every stratum."""
+    keys: dict[Place, Key] = {frozenset(): ()}
+    for number, stratum in enumerate(strata):
+        place = frozenset(stratum["by"].items())
+        keys[place] = ("strata", *(f"{name}={value}" for name, value in sorted(place)))
+        Body(counts, keys[place], ("strata", number), stratum, [*stratum["topics"]], whole=False)
+    for whole, parts in _breakdowns(keys):
+        _add_up(counts, keys[whole], [keys[part] for part in parts])
+
+
+def _breakdowns(keys: Mapping[Place, Key]) -> Iterator[tuple[Place, list[Place]]]:
+    """Each place with those that break it down; one of two kinds breaks down both of one, or else everybody."""
+    found: dict[tuple[Place, frozenset[str]], list[Place]] = {}
+    for place in keys:
+        above: list[Place] = [place - {pair} for pair in place if place - {pair} in keys]
+        if place and not above:
+            above = [frozenset()]
+        for whole in above:
+            found.setdefault((whole, frozenset(name for name, _ in place)), []).append(place)
+    for (whole, _), parts in found.items():
+        yield whole, parts
+
+
+def _add_up(counts: Counts, whole: Key, parts: list[Key]) -> None:
+    """Every count of the whole is the sum of those of its parts; a part that lacks one has nobody there."""
+    cells = counts.cells
+    size = len(parts[0])
+    below: dict[Key, list[Key]] = {}
+    printed = [key for key in set(counts.places.values()) if key[:size] in parts]
+    for key in sorted(printed):
+        below.setdefault(key[size:], []).append(key)
+    for name, found in below.items():
+        if (*whole, *name) in cells.cells:
+            cells.adds_up((*whole, *name), found)

@@ -1,0 +1,120 @@
+"""The audit as tidy tables: one row for each count, real numbers, for spreadsheets, CSV and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from fhir_equity.reports.figures import Document
+
+Value = str | int | float | bool | None
+Row = tuple[Value, ...]
+
+
+class Tidy(Struct, frozen=True):
+    """A table by name. A count or rate that is withheld is None, and `hidden` of its row is True."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def tidy(document: Document) -> list[Tidy]:
+    """Every count of the document. Each `count` has its `whole`; where that is given, the counts of one kind that it
+    has add up to it unless people can be in several (values, sources, categories in combination).
+    """
+    counts = [row for by, body in _bodies(document) for row in _body(by, body)]
+    tables = [
+        Tidy("about", ("name", "value"), tuple(_about(document))),
+        Tidy("inputs", _INPUT, tuple(tuple(given.get(name) for name in _INPUT) for given in document["run"]["inputs"])),
+        Tidy("counts", ("stratum", "part", "topic", "source", "name", "count", "whole", "hidden"), tuple(counts)),
+        Tidy("rates", ("program", *_RATE, "hidden"), tuple(_rates(document))),
+        Tidy("tables", ("program", *_CELL, "hidden"), tuple(_cells(document))),
+        Tidy("findings", _FINDING, tuple(_listed(document.get("findings", ()), _FINDING))),
+        Tidy("losses", _LOSS, tuple(_listed(document.get("losses", ()), _LOSS))),
+    ]
+    return [table for table in tables if table.rows]
+
+
+_INPUT = ("name", "format", "sha256", "bytes", "members", "rejected")
+_RATE = ("measure", "topic", "line", "numerator", "denominator", "rate", "threshold", "met", "source", "sure")
+_CELL = ("table", "topic", "line", "row", "column", "count", "whole")
+_FINDING = ("code", "severity", "count", "message")
+_LOSS = ("rule", "relationship", "count")
+
+
+def _about(document: Document) -> Iterator[Row]:
+    for name in ("schema", "audience", "generated", "software", "population"):
+        yield name, document.get(name)
+    yield "as_of", document["run"]["as_of"]
+    for name, value in document.get("release", {}).items():
+        yield f"release {name}", ", ".join(value) if isinstance(value, list) else value
+    for name, edition in document.get("editions", {}).items():
+        yield f"edition of {name}", edition
+
+
+def _bodies(document: Document) -> Iterator[tuple[str, Document]]:
+    yield "", document
+    for stratum in document.get("strata", ()):
+        yield ", ".join(f"{name}={value}" for name, value in stratum["by"].items()), stratum
+
+
+def _body(by: str, body: Document) -> Iterator[Row]:
+    people = body["population"]
+    yield _count(by, "population", "", "", "people", people, None)
+    for topic, given in body.get("topics", {}).items():
+        answered = given["states"].get("answered", 0)
+        for part, whole in (("states", people), ("methods", None), ("ages", None), ("values", answered)):
+            for name, count in given.get(part, {}).items():
+                yield _count(by, part, topic, "", name, count, whole)
+        for name in ("detailed", "unmapped", "provisional", "undated"):
+            if name in given:
+                yield _count(by, name, topic, "", name, given[name], answered)
+        for source in given.get("sources", ()):
+            for name, count in source["states"].items():
+                yield _count(by, "source", topic, source["source"], name, count, source["population"])
+    yield from _views(by, body.get("views", {}))
+
+
+def _views(by: str, views: Mapping[str, Any]) -> Iterator[Row]:
+    new, old = views.get("omb2024", {}), views.get("omb1997", {})
+    for name, given in new.get("categories", {}).items():
+        for way in ("any", "alone"):
+            yield _count(by, f"omb2024 {way}", "race_ethnicity", "", name, given[way], new["answered"])
+    for name in ("multiracial_or_multiethnic", "without_category"):
+        if name in new:
+            yield _count(by, "omb2024 alone", "race_ethnicity", "", name, new[name], new["answered"])
+    for given in new.get("combinations", ()):
+        name, several = " + ".join(given["categories"]), new["multiracial_or_multiethnic"]
+        yield _count(by, "omb2024 combination", "race_ethnicity", "", name, given["count"], several)
+    for part, given in old.items():
+        for name, count in (given if isinstance(given, Mapping) else {part: given}).items():
+            yield _count(by, f"omb1997 {part}", "race_ethnicity", "", name, count, new.get("answered"))
+    for name, count in views.get("detailed", {}).items():
+        yield _count(by, "detailed group", "race_ethnicity", "", name, count, new.get("answered"))
+
+
+def _count(by: str, part: str, topic: str, source: str, name: str, count: int | None, whole: int | None) -> Row:
+    return by, part, topic, source, name, count, whole, count is None
+
+
+def _rates(document: Document) -> Iterator[Row]:
+    for program, given in sorted(document.get("programs", {}).items()):
+        for row in given["rows"]:
+            hidden = row.get("denominator") is None or (row.get("numerator") is None and "values" not in row)
+            yield program, *(row.get(name) for name in _RATE), hidden
+
+
+def _cells(document: Document) -> Iterator[Row]:
+    for program, given in sorted(document.get("programs", {}).items()):
+        for table in given["tables"]:
+            about = (program, table["table"], table["topic"], table["line"])
+            for row in table["rows"]:
+                for column, count in row["counts"].items():
+                    yield *about, row["row"], column, count, table["population"], count is None
+
+
+def _listed(entries: Any, names: tuple[str, ...]) -> Iterator[Row]:
+    return (tuple(entry.get(name) for name in names) for entry in entries)

@@ -1,0 +1,149 @@
+"""An audit document as everybody may see it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fhir_equity.quality.publish.document import Internal, Published, Rule, publish
+from tests.quality.publish.audits import RULE, document, program, row, stratum, topic
+
+
+def public(given: dict[str, Any], rule: Rule = RULE) -> dict[str, Any]:
+    done = publish(given, rule)
+    assert done.held
+    return done.document
+
+
+def test_what_is_large_is_told_and_what_is_internal_is_not() -> None:
+    told = public(document(500, {"race_ethnicity": topic({"answered": 400, "unknown": 100})}))
+    assert (told["audience"], told["population"]) == ("public", 500)
+    assert told["topics"]["race_ethnicity"]["states"] == {"answered": 400, "unknown": 100}
+    assert "findings" not in told
+    assert "losses" not in told
+    assert told["release"]["left_out"] == ["findings", "losses"]
+    assert told["run"]["inputs"] == [{"name": "a.834", "sha256": "0a", "members": None, "rejected": None}]
+    assert (told["release"]["found"], told["release"]["attacked"]) == (0, 0)
+
+
+def test_counts_that_nobody_knows_here_are_left_out() -> None:
+    given = document(500, {"race_ethnicity": topic({"answered": 400, "unknown": 100}, secret=3, worse={"deep": 4})})
+    told = public(given | {"census": {"of": 5}})
+    assert "secret" not in told["topics"]["race_ethnicity"]
+    assert told["topics"]["race_ethnicity"]["worse"] == {}
+    assert "census" in told["release"]["left_out"]
+
+
+def test_a_rate_of_45_of_50_tells_of_five_and_is_not_told() -> None:
+    states = {"answered": 45, "unknown": 5}
+    rows = [row("known", 45, 50)]
+    told = public(document(50, {"race_ethnicity": topic(states)}, programs={"base": program(rows, [], 50)}))
+    assert set(told["topics"]["race_ethnicity"]["states"].values()) == {None}
+    (known,) = told["programs"]["base"]["rows"]
+    assert [known[name] for name in ("numerator", "rate", "met", "more")] == [None] * 4
+    assert told["programs"]["base"]["met"] is None
+    assert known["threshold"] == 0.2
+
+
+def test_two_rates_that_differ_by_three_are_not_both_told() -> None:
+    """Known 300, responded 303: three declined."""
+    rows = [row("known", 300, 500), row("responded", 303, 500)]
+    given = document(500, {"race_ethnicity": topic({"answered": 300, "unknown": 200})})
+    told = public(given | {"programs": {"base": program(rows, [], 500)}})
+    numerators = [each["numerator"] for each in told["programs"]["base"]["rows"]]
+    assert numerators.count(None) >= 1
+    assert told["population"] == 500
+
+
+def test_strata_add_up_to_the_whole() -> None:
+    """A county of 4 who did not answer follows from the other one and the whole."""
+    strata = [
+        stratum({"county": "A"}, 300, {"race_ethnicity": topic({"answered": 296, "unknown": 4})}),
+        stratum({"county": "B"}, 200, {"race_ethnicity": topic({"answered": 104, "unknown": 96})}),
+    ]
+    told = public(document(500, {"race_ethnicity": topic({"answered": 400, "unknown": 100})}, strata=strata))
+    one, other = (each["topics"]["race_ethnicity"]["states"] for each in told["strata"])
+    assert one == {"answered": None, "unknown": None}
+    assert None in other.values()
+    assert [each["population"] for each in told["strata"]] == [300, 200]
+
+
+def test_a_breakdown_of_two_kinds_adds_up_to_that_of_one() -> None:
+    def body(answered: int, unknown: int) -> dict[str, Any]:
+        return {"race_ethnicity": topic({"answered": answered, "unknown": unknown})}
+
+    strata = [
+        stratum({"age": "1"}, 300, body(200, 100)),
+        stratum({"age": "2"}, 200, body(150, 50)),
+        stratum({"age": "1", "state": "X"}, 100, body(96, 4)),
+        stratum({"age": "1", "state": "Y"}, 200, body(104, 96)),
+        stratum({"age": "2", "state": "X"}, 100, body(75, 25)),
+        stratum({"age": "2", "state": "Y"}, 100, body(75, 25)),
+    ]
+    told = public(document(500, body(350, 150), strata=strata))
+    assert told["strata"][2]["topics"]["race_ethnicity"]["states"] == {"answered": None, "unknown": None}
+    assert told["strata"][3]["topics"]["race_ethnicity"]["states"]["unknown"] is None
+
+
+def test_sogi_has_a_floor_of_its_own_and_no_small_areas() -> None:
+    sogi = topic({"answered": 300, "declined": 15, "unknown": 185}, values={"a": 200, "b": 100}, unmapped=0)
+    strata = [
+        stratum({"county": "A"}, 300, {"gender_identity": topic({"answered": 200, "unknown": 100})}),
+        stratum({"county": "B"}, 200, {"gender_identity": topic({"answered": 100, "unknown": 100})}),
+    ]
+    told = public(document(500, {"gender_identity": sogi}, strata=strata))
+    assert told["topics"]["gender_identity"]["states"]["declined"] is None
+    assert [each["topics"] for each in told["strata"]] == [{}, {}]
+    assert "gender_identity of county=A: small area" in told["release"]["left_out"]
+
+
+def test_of_sogi_nothing_is_told_where_all_answers_are_one() -> None:
+    sogi = topic({"answered": 300, "unknown": 200}, values={"a": 300}, unmapped=0)
+    rows = [row("orientation", 300, 500, "gender_identity"), row("known", 300, 500)]
+    given = document(500, {"gender_identity": sogi, "race_ethnicity": topic({"answered": 300, "unknown": 200})})
+    told = public(given | {"programs": {"base": program(rows, [], 500)}})
+    assert "gender_identity" not in told["topics"]
+    assert [each["measure"] for each in told["programs"]["base"]["rows"]] == ["known"]
+    assert "gender_identity: all alike" in told["release"]["left_out"]
+
+
+def test_an_earlier_publication_of_the_same_data_is_known() -> None:
+    """First by age, then by state, each of which holds by itself."""
+    whole = {"race_ethnicity": topic({"answered": 350, "unknown": 150})}
+    first = publish(document(500, whole), RULE)
+    again = publish(document(500, whole), RULE, [first.publication])
+    assert again.held
+    assert again.document["release"]["earlier"] == 1
+    assert again.document["topics"] == first.document["topics"]
+
+
+def test_three_more_people_than_last_month_are_not_told() -> None:
+    first = publish(document(500, {"race_ethnicity": topic({"answered": 350, "unknown": 150})}), RULE)
+    later = document(503, {"race_ethnicity": topic({"answered": 353, "unknown": 150})})
+    later["run"]["inputs"][0]["sha256"] = "0b"
+    told = publish(later, RULE, [first.publication])
+    assert told.held
+    assert told.document["population"] is None
+    assert told.document["topics"]["race_ethnicity"]["states"]["answered"] is None
+    elsewhere = publish(later, RULE, [first.publication], partner="another")
+    assert elsewhere.document["population"] == 503
+
+
+def test_what_was_given_away_before_does_not_go_out_again() -> None:
+    """Somebody told answered and the whole; now the four who declined are what is left."""
+    body = {"race_ethnicity": topic({"answered": 400, "declined": 4, "unknown": 96})}
+    first = publish(document(500, body), RULE)
+    for _, cell in first.publication.cells:
+        cell.hidden = cell.small
+    done = publish(document(500, body), RULE, [first.publication])
+    assert not done.held
+    assert done.found == ["topics/race_ethnicity/states/declined"]
+
+
+def test_an_internal_report_says_that_it_is() -> None:
+    given = document(5, {})
+    assert Internal(given).document is given
+    with pytest.raises(ValueError, match="audience internal"):
+        Internal(given | {"audience": "public"})
+    assert not Published({}, ["a"], publish(document(50, {}), RULE).publication).held
