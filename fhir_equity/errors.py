@@ -9,6 +9,7 @@ FhirEquityError
 ├── RetriableError            safe to run again as it is                    (exit 4)
 │   ├── StoreLockedError      another process holds the store               (exit 4)
 │   ├── StoreUnavailableError the store's server is away, or the line is    (exit 4)
+│   ├── EngineError           a cluster gave up on a task                   (exit 4)
 │   └── RemoteError           the other side is unavailable or refuses      (exit 4)
 │       └── RemoteContentError it answered something that is not FHIR       (exit 4)
 └── SkippableError            this input is lost, the others go on          (exit 3)
@@ -65,6 +66,10 @@ class StoreLockedError(RetriableError):
 
 class StoreUnavailableError(RetriableError):
     """The server of the store cannot be reached, has no room, or the connection was lost."""
+
+
+class EngineError(RetriableError):
+    """A task failed on the executors of a cluster, more often than the cluster tries it."""
 
 
 class RemoteError(RetriableError):

@@ -55,8 +55,9 @@ FENCES = {
     "rich": ("cli/",),
     "click": ("cli/",),
     "scipy": ("quality/publish",),
-    "pyspark": ("engine/spark.py",),
-    "pyarrow": ("engine/spark.py",),
+    "pyspark": ("engine/spark/",),
+    "py4j": ("engine/spark/",),
+    "pyarrow": ("engine/spark/", "adapters/lake/"),
     "importlib.resources": ("tables.py", "reports/"),
 }
 HEAVY = (

@@ -25,6 +25,20 @@ class Range(Struct, frozen=True):
     before: int = 0
 
 
+class Cut(Struct, frozen=True):
+    """Where a source may be cut by somebody who only looks for bytes and knows nothing of the format.
+
+    It is cut wherever `mark` stands, before the last `keep` bytes of it. `unit` is what is counted before a
+    range. Each piece must match `every` (a regular expression of RE2 over its bytes), else the source stays
+    whole; empty for any.
+    """
+
+    mark: bytes
+    keep: int
+    unit: bytes
+    every: str = ""
+
+
 class Seam(Struct):
     """What a range leaves open at its edges, for `Adapter.join`; `state` is the adapter's own and can be pickled."""
 
@@ -73,6 +87,9 @@ class Adapter(Protocol):
 
     def split(self, source: Source, pieces: int) -> list[Range]:
         """Cut a source into at most `pieces` ranges that can be read one by one, in order."""
+
+    def cut(self, head: bytes) -> Cut | None:
+        """Where a source with this head (up to 64 KiB) may be cut; None where it must stay whole."""
 
     def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
         """Read a range in constant memory.

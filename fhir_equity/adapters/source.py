@@ -97,6 +97,19 @@ class Source:
             yield block
 
 
+class Passing(Source):
+    """A range of a source, or all of it, that comes by once; its `head` is known beside it."""
+
+    def __init__(self, name: str, head: bytes, blocks: Iterable[bytes]) -> None:
+        super().__init__(name, lambda: io.BytesIO(head))
+        self._passing = iter(blocks)
+
+    def part(self, start: int, stop: int, size: int = BLOCK) -> Iterator[bytes]:
+        """The bytes of the range, whatever its edges; the second time there is nothing left."""
+        for block in self._passing:
+            yield from (block[at : at + size] for at in range(0, len(block), size))
+
+
 def sources(paths: Iterable[str | Path | Source]) -> list[Source]:
     """Turn paths into sources: a file, every file below a folder, a .gz, each entry of a .zip, ``-``.
 

@@ -19,7 +19,7 @@ from fhir_equity.quality.strata import STRATA
 def audit(
     context: typer.Context,
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PATH...]", help="Files to audit; without any, the store.")
+        list[str] | None, typer.Argument(metavar="[PATH...]", help="Files to audit; without any, the store.")
     ] = None,
     partner: Annotated[str, typer.Option(help="Whose data this is.")] = "",
     format_: Annotated[str, typer.Option("--format", help="Do not recognise the format, take this one.")] = "",
@@ -50,6 +50,7 @@ def audit(
         Path | None,
         typer.Option(metavar="FILE", help="Compare with this table of county, category and people (CSV)."),
     ] = None,
+    engine: Annotated[str, typer.Option(help="local, or spark: PATHs are URLs that Spark can reach.")] = "local",
     fail_on: Annotated[Severity | None, typer.Option(help="End with 1 when a finding is at least this bad.")] = None,
 ) -> None:
     """How complete and how good are race, ethnicity, language and SOGI, in files or in the store?"""
@@ -66,6 +67,7 @@ def audit(
             programs=programs,
             workers=workers,
             population=population,
+            engine=engine,
         )
         report = published(opened, done, partner) if publish else Internal(done.document)
     if not done.failures or done.document["run"]["inputs"]:

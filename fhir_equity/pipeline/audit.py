@@ -12,9 +12,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from fhir_equity.errors import UsageError
 from fhir_equity.model import Event, Meaning, Member, Received, Severity
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
-from fhir_equity.pipeline.workers import Job, count_together
+from fhir_equity.pipeline.workers import Count, Job, count_together, put_together
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.benchmark import Benchmark, population_from
@@ -24,6 +25,8 @@ from fhir_equity.quality.inspection import Inspection, Person, kept
 from fhir_equity.quality.programs import Program, programs_from
 from fhir_equity.quality.strata import Strata, Stratum
 from fhir_equity.quality.tally import RACE, Counting, Tally
+
+ENGINES = ("local", "spark")
 
 
 class Audit(Struct):
@@ -58,14 +61,18 @@ def audit(
     programs: Sequence[str] = (),
     workers: int = 1,
     population: Path | None = None,
+    engine: str = "local",
 ) -> Audit:
     """Audit files, or the store when no path is given.
 
     `by` names strata (`STRATA`), several at once with commas between them; `programs` says what is counted
     under: names or files (``*.toml``), those of the settings where there are none. Large plain files are
-    counted by `workers` processes; the result is the same. `population` is a table to compare with (see
-    `benchmark`). Raises UsageError.
+    counted by `workers` processes; the result is the same. With the engine ``spark`` the paths are files and
+    folders that Spark can reach, and its executors count them, with the same result. `population` is a table to
+    compare with (see `benchmark`). Raises UsageError, and EngineError where Spark gives up.
     """
+    if engine not in ENGINES or (engine != "local" and not paths):
+        raise UsageError(f"--engine is for files, one of {', '.join(ENGINES)}")
     named = tuple(programs) or workspace.settings.audit.programs
     chosen = programs_from(workspace.vocabulary().tables, named)
     schema = workspace.vocabulary().schema
@@ -73,7 +80,10 @@ def audit(
     count = _Count(workspace, by, chosen, workers, benchmark=benchmark, history=not paths)
     failures = Failures()
     whose = workspace.partner(partner)
-    entries = count.files(paths, whose, format_, failures) if paths else count.stored(partner)
+    if engine == "spark":
+        entries = count.on_cluster([str(path) for path in paths], whose, format_, failures)
+    else:
+        entries = count.files(paths, whose, format_, failures) if paths else count.stored(partner)
     return Audit(count.document(entries), failures.messages)
 
 
@@ -121,37 +131,54 @@ class _Count:
 
     def _dependents(self, inputs_: Iterable[Input]) -> None:
         """Look once more for the subscribers of dependents who did not come soon after theirs."""
-        if not self._census.families.waiting:
-            return
-        again = (
+        self._alone(
             item
             for read in inputs_
             for item in items(self._workspace, Input(read.source, read.adapter, read.context), Failures())
         )
+
+    def _alone(self, again: Iterable[object]) -> None:
+        if not self._census.families.waiting:
+            return
         subscribers = (self._census.subscriber(item) for item in again if isinstance(item, Member))
         if alone := self._census.families.alone(subscribers):
             self._census.found("x12.member.subscriber_unknown", Severity.WARNING.value, alone)
+
+    def on_cluster(
+        self, urls: Sequence[str], partner: str, format_: str, failures: Failures
+    ) -> list[dict[str, str | int]]:
+        from fhir_equity.pipeline.cluster import Cluster  # loads what only a cluster needs
+
+        cluster = Cluster(self._workspace, self.how(partner), format_, urls)
+        entries, families = [], []
+        for result in cluster.counted():
+            if result.failure or result.adapter is None:
+                failures.messages.append(result.failure)
+                continue
+            self._census.begin(result.file.number, result.adapter.name, families=result.adapter.families)
+            read = Input(result.source, result.adapter, self._workspace.context(partner, result.adapter.name))
+            if not put_together(result.counted, read, self._census, failures):
+                cluster.here(result)
+                put_together(result.counted, read, self._census, failures)
+            if read.listed:
+                entries.append(read.entry())
+            if result.adapter.families:
+                families.append((result.file, result.adapter))
+        self._alone(item for file, adapter in families for item in cluster.members(file, adapter))
+        return entries
 
     def _together(self, number: int, read: Input, failures: Failures) -> bool:
         """Let the workers count an input; False where it is not cut, and nothing was counted."""
         if self._workers < 2 or read.source.path is None:
             return False
         parts = read.adapter.split(read.source, self._workers)
-        workspace, partner = self._workspace, read.context.partner
-        path, format_ = read.source.path, read.adapter.name
-        job = Job(
-            settings=workspace.settings,
-            as_of=workspace.as_of,
-            by=self._by,
-            besides=self._besides,
-            key=self._key,
-            path=path,
-            number=number,
-            format_=format_,
-            partner=partner,
-            programs=self._programs,
-        )
+        workspace, how = self._workspace, self.how(read.context.partner)
+        job = Job(workspace.settings, workspace.as_of, how, read.source.path, number, read.adapter.name)
         return len(parts) > 1 and count_together(job, parts, read, self._census, failures)
+
+    def how(self, partner: str) -> Count:
+        """How others count for this audit."""
+        return Count(partner, self._by, self._besides, self._key, self._programs)
 
     def stored(self, partner: str) -> list[dict[str, Any]]:
         people, partners = self._workspace.store.people, [partner] if partner else None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
 
-from fhir_equity.adapters import adapter_named
+from fhir_equity.adapters import Adapter, Source, adapter_named
 from fhir_equity.adapters.protocol import Range, Seam
 from fhir_equity.adapters.source import sources
+from fhir_equity.engine.local import in_order
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Frame, Member, Rejected
 from fhir_equity.pipeline.reading import Failures, Input
@@ -24,19 +24,25 @@ from fhir_equity.quality.strata import Strata
 from fhir_equity.settings import Settings
 
 
-class Job(Struct):
-    """What a worker must know to count a range as this process would; `key` is that of the run's pseudonyms."""
+class Count(Struct, frozen=True):
+    """How ranges are counted, wherever that is; `key` is that of the run's pseudonyms."""
 
-    settings: Settings
-    as_of: str
+    partner: str
     by: tuple[str, ...]
     besides: tuple[str, ...]
     key: bytes
+    programs: tuple[Program, ...] = ()
+
+
+class Job(Struct, frozen=True):
+    """What a worker must know to count a range of a file as this process would."""
+
+    settings: Settings
+    as_of: str
+    how: Count
     path: Path
     number: int  # of the input, from 1
     format_: str
-    partner: str
-    programs: tuple[Program, ...] = ()
 
 
 class Counted(Struct):
@@ -54,34 +60,42 @@ def count(job: Job, part: Range) -> Counted:
     """Read and count one range, in a process of its own."""
     with Workspace(job.settings, job.as_of) as workspace:
         (source,) = sources([job.path])
-        adapter, context = adapter_named(job.format_), workspace.context(job.partner, job.format_)
-        vocabulary = workspace.vocabulary()
-        strata = Strata(job.by, vocabulary.tables, job.as_of, job.besides)
-        words = kept(strata, Inspection(job.programs, vocabulary, job.as_of))
-        counted = Counted(Census(Pseudonyms(job.key), workspace.matter_of, job.as_of, words))
-        counted.census.begin(job.number, job.format_, families=adapter.families)
-        try:
-            for item in adapter.read(source, part, context):
-                if isinstance(item, Seam):
-                    counted.seam = item
-                    continue
-                counted.found += not isinstance(item, Frame)
-                counted.members += isinstance(item, Member)
-                counted.rejected += isinstance(item, Rejected)
-                counted.census.add(item)
-        except UnreadableError as error:
-            counted.failure = str(error)
-        return counted
+        return count_range(workspace, job.how, job.number, source, adapter_named(job.format_), part)
+
+
+def count_range(
+    workspace: Workspace, how: Count, number: int, source: Source, adapter: Adapter, part: Range
+) -> Counted:
+    """Read and count one range of the input of this number."""
+    vocabulary = workspace.vocabulary()
+    strata = Strata(how.by, vocabulary.tables, workspace.as_of, how.besides)
+    words = kept(strata, Inspection(how.programs, vocabulary, workspace.as_of))
+    counted = Counted(Census(Pseudonyms(how.key), workspace.matter_of, workspace.as_of, words))
+    counted.census.begin(number, adapter.name, families=adapter.families)
+    try:
+        for item in adapter.read(source, part, workspace.context(how.partner, adapter.name)):
+            if isinstance(item, Seam):
+                counted.seam = item
+                continue
+            counted.found += not isinstance(item, Frame)
+            counted.members += isinstance(item, Member)
+            counted.rejected += isinstance(item, Rejected)
+            counted.census.add(item)
+    except UnreadableError as error:
+        counted.failure = str(error)
+    return counted
 
 
 def count_together(job: Job, parts: Sequence[Range], read: Input, census: Census, failures: Failures) -> bool:
-    """Count the ranges of an input in as many processes; False, and nothing counted, where they do not fit together.
+    """Count the ranges of an input in as many processes; False, and nothing counted, where they do not fit together."""
+    return put_together([*in_order(partial(count, job), parts, len(parts))], read, census, failures)
+
+
+def put_together(counted: list[Counted], read: Input, census: Census, failures: Failures) -> bool:
+    """What the ranges of an input hold together; False, and nothing counted, where they do not fit.
 
     What follows a range that broke off is left out, as it is where one process reads it all.
     """
-    # A fresh interpreter for each: a copy of this process would take over its threads and open files.
-    with ProcessPoolExecutor(len(parts), multiprocessing.get_context("spawn")) as pool:
-        counted = [*pool.map(count, [job] * len(parts), parts)]
     broken = next((number for number, each in enumerate(counted, start=1) if each.failure), len(counted))
     counted = counted[:broken]
     try:

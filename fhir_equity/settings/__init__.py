@@ -133,6 +133,7 @@ class Settings(Strict):
     trail: TrailSettings = TrailSettings()
     breaker: BreakerSettings = Field(default_factory=BreakerSettings)
     hie: dict[str, HieSettings] = Field(default_factory=dict)
+    spark: dict[str, str] = Field(default_factory=dict)  # of `--engine spark`: settings by Spark's own names
 
     @property
     def pseudonym_key(self) -> Path:

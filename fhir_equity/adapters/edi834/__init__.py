@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
 from fhir_equity.adapters.edi834.again import read_again
-from fhir_equity.adapters.edi834.ranges import join, split
+from fhir_equity.adapters.edi834.ranges import cut, join, split
 from fhir_equity.adapters.edi834.read import read
 from fhir_equity.adapters.edi834.write import write
-from fhir_equity.adapters.protocol import Context, Range, Read, Seam
+from fhir_equity.adapters.protocol import Context, Cut, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Loss, Outgoing, Rejected
 
@@ -30,6 +30,10 @@ class Edi834:
     def split(self, source: Source, pieces: int) -> list[Range]:
         """See `fhir_equity.adapters.edi834.ranges`."""
         return split(source, pieces)
+
+    def cut(self, head: bytes) -> Cut | None:
+        """See `fhir_equity.adapters.edi834.ranges`."""
+        return cut(head)
 
     def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
         """See `fhir_equity.adapters.edi834.read`."""

@@ -198,8 +198,12 @@ class Envelope:
 
 def isa_of(source: Source) -> str:
     """The first characters of a source from its ISA on, enough to read its delimiters. Raises UnreadableError."""
-    clean = source.head()[: 4 * ISA_LENGTH].decode("latin-1").lstrip(BLANK + _BOM)
-    return clean[: 2 * ISA_LENGTH]
+    return isa_in(source.head())
+
+
+def isa_in(head: bytes) -> str:
+    """The same of the first bytes of a source."""
+    return head[: 4 * ISA_LENGTH].decode("latin-1").lstrip(BLANK + _BOM)[: 2 * ISA_LENGTH]
 
 
 def _is_other_isa(rest: str, marks: Delimiters) -> bool:

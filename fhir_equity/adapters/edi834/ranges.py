@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from fhir_equity.adapters.edi834.control import Control, Recorder, replay
 from fhir_equity.adapters.edi834.delimiters import BLANK, Delimiters, delimiters
-from fhir_equity.adapters.edi834.envelope import isa_of
-from fhir_equity.adapters.protocol import Range, Read, Seam
+from fhir_equity.adapters.edi834.envelope import isa_in, isa_of
+from fhir_equity.adapters.protocol import Cut, Range, Read, Seam
 from fhir_equity.adapters.source import BLOCK, Source
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Locator, Severity
@@ -53,6 +53,20 @@ def split(source: Source, pieces: int) -> list[Range]:
     starts = [0, *sorted(cuts - {-1})]
     before = _segments_before(source, starts, marks)
     return [Range(start, stop, before[start]) for start, stop in pairwise([*starts, -1])]
+
+
+def cut(head: bytes) -> Cut | None:
+    """At a subscriber, so that dependents stay with theirs; at any member where the head has no subscriber."""
+    try:
+        marks = delimiters(isa_in(head), "")
+    except UnreadableError:
+        return None
+    before = f"{marks.segment}{marks.line_end}".encode("latin-1")
+    for member in (f"INS{marks.element}Y{marks.element}", f"INS{marks.element}"):
+        mark = before + member.encode("latin-1")
+        if mark in head:
+            return Cut(mark, len(mark) - 1, mark[:1])
+    return None
 
 
 def _next_member(source: Source, after: int, marks: Delimiters) -> int:

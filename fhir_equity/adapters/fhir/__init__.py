@@ -18,7 +18,7 @@ from fhir_equity.adapters.fhir.read import read, read_again
 from fhir_equity.adapters.fhir.validate import validate
 from fhir_equity.adapters.fhir.write import Writer, patient_from, resources_from
 from fhir_equity.adapters.manifest import MOST, is_manifest, manifest_in
-from fhir_equity.adapters.protocol import Adapter, Context, Range, Read, Seam
+from fhir_equity.adapters.protocol import Adapter, Context, Cut, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Loss, Outgoing, Rejected
 
@@ -50,7 +50,11 @@ class _Fhir:
 
     def split(self, source: Source, pieces: int) -> list[Range]:
         """Cut NDJSON at line starts; a document stays whole."""
-        return layout.cut(source, pieces)
+        return layout.split(source, pieces)
+
+    def cut(self, head: bytes) -> Cut | None:
+        """Lines of Patients at line starts; a document, and a file with other resources, stays whole."""
+        return layout.cut(head)
 
     def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
         """Read a range: see `fhir_equity.adapters.fhir.read`; of a manifest, its export."""

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from fhir_equity.adapters.fhir.shape import parse
-from fhir_equity.adapters.protocol import Range
+from fhir_equity.adapters.protocol import Cut, Range
 from fhir_equity.adapters.source import HEAD, Source
 
 # Lines are taken for a layout when more than this share of the head is resources.
@@ -22,6 +22,7 @@ _TYPED = re.compile(rb'"resourceType"\s*:\s*"')
 _OTHER = re.compile(rb'resourceType"\s*:\s*"(?!Patient")[A-Za-z]+"')
 _SEAM = 64
 _PATIENT_FIRST = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"Patient"')
+_PATIENT_OR_BLANK = r'^\s*(?:$|\{\s*"resourceType"\s*:\s*"Patient")'
 
 
 class Line(Struct, frozen=True, gc=False):
@@ -62,17 +63,11 @@ def is_resource(value: object) -> bool:
 def lines(source: Source, part: Range) -> Iterator[Line]:
     """The lines of a range in constant memory, numbered as in the whole file.
 
-    A range starts and stops at line starts, as `cut` makes them.
+    A range starts and stops at line starts, as `split` makes them.
     """
-    number = offset = 0
+    number, offset = part.before, part.start
     rest: list[bytes] = []
-    for whole in source.blocks():
-        block = whole
-        if offset < part.start:
-            skipped = min(len(block), part.start - offset)
-            number += block.count(b"\n", 0, skipped)
-            offset += skipped
-            block = block[skipped:]
+    for block in source.blocks() if part == Range() else source.part(part.start, part.stop):
         *whole_lines, last = block.split(b"\n")
         if whole_lines:
             whole_lines[0] = b"".join((*rest, whole_lines[0]))
@@ -81,8 +76,6 @@ def lines(source: Source, part: Range) -> Iterator[Line]:
             number += 1
             yield Line(number, offset, raw)
             offset += len(raw) + 1
-            if 0 <= part.stop <= offset:
-                return
         rest.append(last)
     if raw := b"".join(rest):
         yield Line(number + 1, offset, raw)
@@ -120,33 +113,41 @@ def share_of_lines(source: Source) -> float:
     return good / seen if seen > 1 else 0.0
 
 
-def cut(source: Source, pieces: int) -> list[Range]:
+def cut(head: bytes) -> Cut | None:
+    """At line starts, where the first line is a Patient and so is every other that is not blank."""
+    first, _, rest = head.removeprefix(_BOM).lstrip().partition(b"\n")
+    value = _object(first) if rest.strip() else None
+    return Cut(b"\n", 0, b"\n", _PATIENT_OR_BLANK) if value and value.get("resourceType") == "Patient" else None
+
+
+def split(source: Source, pieces: int) -> list[Range]:
     """Cut lines of Patients into at most `pieces` ranges; anything else stays whole.
 
     A file with other resources is not cut because their numbers are told once, at its end.
     """
     if pieces == 1 or share_of_lines(source) <= MOSTLY:
         return [Range()]
-    starts = [0]
-    size = 0
+    starts = {0: 0}  # offsets of lines, with how many lines come before
+    latest = size = 0
     for line in lines(source, Range()):
         if not _PATIENT_FIRST.match(line.raw) and line.raw.strip():
             value = _object(line.raw)
             if value is not None and value.get("resourceType") != "Patient":
                 return [Range()]
-        if line.offset >= starts[-1] + GRAIN:
-            starts.append(line.offset)
+        if line.offset >= latest + GRAIN:
+            latest = line.offset
+            starts[latest] = line.number - 1
         size = line.offset + len(line.raw)
     return _ranges(starts, size, pieces)
 
 
-def _ranges(starts: list[int], size: int, pieces: int) -> list[Range]:
+def _ranges(starts: dict[int, int], size: int, pieces: int) -> list[Range]:
     edges = [0]
     for piece in range(1, pieces):
         edge = next((start for start in starts if start >= size * piece // pieces), size)
         if edges[-1] < edge < size:
             edges.append(edge)
-    return [Range(start, stop) for start, stop in zip(edges, [*edges[1:], -1], strict=True)]
+    return [Range(start, stop, starts[start]) for start, stop in zip(edges, [*edges[1:], -1], strict=True)]
 
 
 def _object(raw: bytes) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import IO
 
-from fhir_equity.adapters.protocol import Adapter, Context, Range, Read, Seam
+from fhir_equity.adapters.protocol import Adapter, Context, Cut, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.adapters.survey.columns import header_of
 from fhir_equity.adapters.survey.guide import Guide, guide_from
@@ -52,6 +52,10 @@ class SurveyAdapter:
     def split(self, source: Source, pieces: int) -> list[Range]:
         """Always one range: a line break may stand inside quotes, so no cut in the middle is safe."""
         return [Range()]
+
+    def cut(self, head: bytes) -> Cut | None:
+        """Nowhere, for the same reason."""
+        return None
 
     def read(self, source: Source, part: Range, context: Context) -> Iterator[Read]:
         """Read a survey row by row. Raises UnreadableError without a header or a member key column."""

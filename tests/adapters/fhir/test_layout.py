@@ -74,7 +74,7 @@ def test_lines_are_numbered_and_located_in_the_whole_file() -> None:
 
 
 def test_a_range_keeps_the_numbers_of_the_whole_file() -> None:
-    found = list(layout.lines(source(b"a\nbb\nccc\nd\n"), Range(2, 9)))
+    found = list(layout.lines(source(b"a\nbb\nccc\nd\n"), Range(2, 9, 1)))
     assert [(line.number, line.offset, line.raw) for line in found] == [(2, 2, b"bb"), (3, 5, b"ccc")]
 
 
