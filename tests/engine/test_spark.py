@@ -55,28 +55,32 @@ def files(tmp_path: Path) -> list[Path]:
     packed = folder / "packed.834.gz"
     packed.write_bytes(gzip.compress(generated.read_bytes()))
     stray = folder / "stray.834"
-    stray.write_bytes(join(sets(90, 1)).replace(b"ST*834*0001", b"ST*820*0001").replace(b"SE*", b"XX*", 15))
+    whole = join(sets(90, 1))
+    stray.write_bytes(whole[:15_000] + whole[15_000:].replace(b"ST*834", b"ST*820"))
     (folder / "no.834").write_bytes(b"nothing of ours")
     (folder / "empty.csv").write_bytes(b"")
     return [generated, folder]
 
 
 def test_spark_changes_nothing(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    brought = []
+    brought: list[str] = []
     bring = cluster.Cluster.here
-    monkeypatch.setattr(
-        cluster.Cluster, "here", lambda self, result: (brought.append(result.file.name), bring(self, result))
-    )
+
+    def here(self: cluster.Cluster, result: cluster.Result) -> None:
+        brought.append(result.file.name)
+        bring(self, result)
+
+    monkeypatch.setattr(cluster.Cluster, "here", here)
     paths = files(tmp_path)
     alone, together = counted(paths, "local"), counted(paths, "spark")
     assert together[0]["run"] == alone[0]["run"]
     assert together == alone
     assert [each["members"] for each in alone[0]["run"]["inputs"]].count(600) == 5
-    assert "stray.834" in brought
+    assert brought == ["stray.834"]
     assert len(alone[1]) == 2
     found = {finding["code"] for finding in alone[0]["findings"]}
     assert {"x12.se01.count_differs", "member.duplicate", "x12.member.subscriber_unknown"} <= found
-    assert {"x12.encoding.latin1", "fhir.observation.no_patient"} & found
+    assert "x12.encoding.latin1" in found
 
 
 def test_the_users_own_tables_travel(spark: SparkSession, tmp_path: Path) -> None:
