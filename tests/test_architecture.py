@@ -20,7 +20,7 @@ LAYERS = {
     **dict.fromkeys(("errors", "lists"), 0),
     **dict.fromkeys(("model", "settings", "privacy", "tables"), 1),
     "vocabulary": 2,
-    **dict.fromkeys(("adapters", "quality", "survivorship", "release", "store", "engine"), 3),
+    **dict.fromkeys(("adapters", "quality", "survivorship", "release", "store", "engine", "parquet"), 3),
     **dict.fromkeys(("sync", "reports", "sandbox"), 4),
     "pipeline": 5,
     "cli": 6,
@@ -57,7 +57,7 @@ FENCES = {
     "scipy": ("quality/publish",),
     "pyspark": ("engine/spark/",),
     "py4j": ("engine/spark/",),
-    "pyarrow": ("engine/spark/", "adapters/lake/"),
+    "pyarrow": ("engine/spark/", "parquet.py"),
     "importlib.resources": ("tables.py", "reports/"),
 }
 HEAVY = (

@@ -16,6 +16,7 @@ from fhir_equity.cli.convert import convert
 from fhir_equity.cli.demo import demo
 from fhir_equity.cli.doctor import doctor
 from fhir_equity.cli.explain import explain
+from fhir_equity.cli.export import export
 from fhir_equity.cli.ingest import ingest
 from fhir_equity.cli.init import init
 from fhir_equity.cli.members import members
@@ -56,6 +57,7 @@ for command in (
     ack,
     questionnaire,
     sandbox,
+    export,
 ):
     app.command()(command)
 app.add_typer(codes, name="codes")

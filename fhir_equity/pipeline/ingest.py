@@ -16,6 +16,7 @@ from fhir_equity.adapters.source import sources
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Frame, Loss, Member, Rejected
 from fhir_equity.pipeline.judging import judge, too_much
+from fhir_equity.pipeline.lake import cover_of, is_lake, load
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
 from fhir_equity.pipeline.record import record_of
 from fhir_equity.pipeline.workspace import Workspace
@@ -56,9 +57,15 @@ def ingest(
     nothing had happened. Raises UsageError, StoreError, StoreLockedError, StoreUnavailableError,
     StoreVersionError; inputs that cannot be read are listed in `failures`, the others are done.
     """
+    done, failures = Ingested(), Failures()
+    lakes = [Path(path) for path in paths if is_lake(path)]
+    for folder in lakes:
+        _lake(workspace, folder, done)
+    paths = [path for path in paths if not is_lake(path)]
+    if lakes and not paths:
+        return done
     named = workspace.partner(partner)
     found = sources(paths)
-    done, failures = Ingested(), Failures()
     run: RunWriter | None = None
     counted: Counter[str] = Counter()
     digest = _digest(workspace, found, named, format_)
@@ -78,11 +85,21 @@ def ingest(
         done.rejected += read.rejected
     if run is not None:
         written = run.finish()
-        done.new_members, done.new_answers = written.members, written.answers
+        done.new_members, done.new_answers = done.new_members + written.members, done.new_answers + written.answers
         done.newly_quarantined = written.quarantined
         counted.update(written.findings)
     done.findings, done.failures = dict(counted.most_common()), failures.messages
     return done
+
+
+def _lake(workspace: Workspace, folder: Path, done: Ingested) -> None:
+    """A folder that `export` wrote."""
+    for run in load(workspace, folder):
+        done.new_members += run.written.members
+        done.new_answers += run.written.answers
+    members = cover_of(folder)["rows"]["members"]
+    done.inputs.append({"name": folder.name, "format": "lake", "members": members, "rejected": 0})
+    done.members += members
 
 
 def _digest(workspace: Workspace, found: Sequence[Source], partner: str, format_: str) -> str:

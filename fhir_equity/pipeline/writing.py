@@ -59,7 +59,13 @@ def written_folder(dst: str | Path) -> Iterator[Callable[[str], IO[bytes]]]:
     part.mkdir(mode=0o700)
     try:
         with ExitStack() as files:
-            yield lambda name: files.enter_context(private_file(part / name))
+
+            def opened(name: str) -> IO[bytes]:
+                place = part / name
+                place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                return files.enter_context(private_file(place))
+
+            yield opened
         part.replace(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)

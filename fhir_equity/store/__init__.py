@@ -19,6 +19,7 @@ from fhir_equity.store.endpoint import EndpointMemory
 from fhir_equity.store.hie import HieMemory
 from fhir_equity.store.history import Found, History, Place, Sent
 from fhir_equity.store.ingest import RunWriter, Written
+from fhir_equity.store.lake import Lake
 from fhir_equity.store.opt_outs import Kept, OptOuts
 from fhir_equity.store.people import People, Person
 from fhir_equity.store.progress import unfinished
@@ -69,6 +70,7 @@ class Store:
         self.people = People(self.engine)
         self.quarantine = Quarantine(self.engine)
         self.history = History(self.engine)
+        self.lake = Lake(self.engine)
         self.retractions = Retractions(self.engine, self.trail)
         self.opt_outs = OptOuts(self.engine)
         self.publications = Publications(self.engine)

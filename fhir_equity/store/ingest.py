@@ -107,14 +107,17 @@ class RunWriter:
                     if judgement.accepted:
                         trail.record("ingest accept-drop", connection=connection, about={"run": self.id})
 
-    def artefact(self, name: str, format_: str, *, families: bool = False) -> int:
-        """Begin an input; returns its id for `add` and `close`. `families`: it has its dependents' subscribers."""
+    def artefact(self, name: str, format_: str, *, families: bool = False, watched: bool = True) -> int:
+        """Begin an input; returns its id for `add` and `close`. `families`: it has its dependents' subscribers.
+
+        What is not `watched` brings its own findings about people met twice, and is never closed.
+        """
         what: dict[str, str | int] = {"run_id": self.id, "name": escaped(name), "format": format_}
         with writing(self._engine) as connection:
             made, self._progress[made] = take_up(connection, what, self._progress)
-        self._watches[made] = Watch(
-            self._partner, made, self._repeats.setdefault(format_, Repeats()), families=families
-        )
+        if watched:
+            repeats = self._repeats.setdefault(format_, Repeats())
+            self._watches[made] = Watch(self._partner, made, repeats, families=families)
         return made
 
     def close(self, artefact: int, *, sha256: str, size: int, members: int, rejected: int) -> None:
@@ -181,12 +184,13 @@ class RunWriter:
 
     def _pass_over(self, chunk: _Chunk) -> None:
         """Remember what a chunk says that an earlier try of this run has written."""
-        watch = self._watches[chunk.artefact]
+        watch, noticed = self._watches.get(chunk.artefact), Noticed()
         with writing(self._engine) as connection:
             ids = recall(connection, self._partner, [record.member for record in chunk.records])
             self._interned.learn(connection, chunk.records)
-            said = zip(ids, chunk.records, strict=True)
-            noticed = watch.notice(connection, [Met(i, r.member, self._interned.said(r)) for i, r in said])
+            if watch is not None:
+                said = zip(ids, chunk.records, strict=True)
+                noticed = watch.notice(connection, [Met(i, r.member, self._interned.said(r)) for i, r in said])
         self._learn(chunk, noticed)
 
     def _learn(self, chunk: _Chunk, noticed: Noticed) -> None:

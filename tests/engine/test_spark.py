@@ -56,7 +56,7 @@ def files(tmp_path: Path) -> list[Path]:
     packed.write_bytes(gzip.compress(generated.read_bytes()))
     stray = folder / "stray.834"
     whole = join(sets(90, 1))
-    stray.write_bytes(whole[:15_000] + whole[15_000:].replace(b"ST*834", b"ST*820"))
+    stray.write_bytes(whole[:5_000] + whole[5_000:].replace(b"ST*834", b"ST*820"))
     (folder / "no.834").write_bytes(b"nothing of ours")
     (folder / "empty.csv").write_bytes(b"")
     return [generated, folder]

@@ -1,0 +1,154 @@
+"""What of a store is exported for analysis: people with what they said and where it stood, findings, losses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Engine, select
+
+from fhir_equity.store.connection import reading
+from fhir_equity.store.people import People, Person
+from fhir_equity.store.schema import (
+    Artefact,
+    Beaten,
+    Run,
+    StoredAnswer,
+    StoredFinding,
+    StoredLoss,
+    StoredMember,
+    StoredResolution,
+    core,
+)
+from fhir_equity.store.withdrawn import answer_stands, run_stands
+
+
+class Told(Struct, frozen=True):
+    """Where one stored answer stood: the name and format of its artefact, and the position in it."""
+
+    artefact: str
+    format: str
+    unit: str
+    number: int
+    offset: int
+    path: str
+
+
+class Settled(Struct, frozen=True):
+    """A stored resolution: the first answer of the event that wins, and of those that lost in order."""
+
+    matter: str
+    state: str
+    winner: int | None
+    beaten: tuple[int, ...]
+    rule: str
+    policy: str
+    provisional: bool
+    refused: bool
+
+
+class Whole(Struct, frozen=True):
+    """A person as the store holds them: `told` and the events' identities are by answer id."""
+
+    person: Person
+    twin: int
+    told: dict[int, Told]
+    settled: tuple[Settled, ...]
+
+
+class Lake:
+    """A store read out in whole, in constant memory."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._people = People(engine)
+
+    def people(self) -> Iterator[Whole]:
+        """Everybody, in the order of their ids."""
+        with reading(self._engine) as connection:
+            told = _by_member(connection.execute(_positions().execution_options(yield_per=5000)))
+            settled = _by_member(connection.execute(_settled().execution_options(yield_per=5000)))
+            beaten = _by_member(connection.execute(_beaten().execution_options(yield_per=5000)))
+            twins = dict(connection.execute(_twins()).all())
+            for person in self._people:
+                at = {row.id: Told(*row[2:]) for row in told(person.id)}
+                lost: dict[str, list[int]] = {}
+                for row in beaten(person.id):
+                    lost.setdefault(row.matter, []).append(row.answer_id)
+                found = tuple(
+                    Settled(
+                        matter=row.matter,
+                        state=row.state,
+                        winner=row.winner,
+                        beaten=tuple(lost.get(row.matter, ())),
+                        rule=row.rule,
+                        policy=row.policy,
+                        provisional=bool(row.provisional),
+                        refused=bool(row.refused),
+                    )
+                    for row in settled(person.id)
+                )
+                yield Whole(person, twins.get(person.id, 0), at, found)
+
+    def findings(self) -> Iterator[dict[str, Any]]:
+        """Every finding of a run that stands, with partner and artefact."""
+        return self._logged(core(StoredFinding))
+
+    def losses(self) -> Iterator[dict[str, Any]]:
+        """Every loss of a run that stands, with partner and artefact."""
+        return self._logged(core(StoredLoss))
+
+    def _logged(self, table: Any) -> Iterator[dict[str, Any]]:
+        artefacts, runs = core(Artefact), core(Run)
+        columns = [column for column in table.c if column.name not in ("id", "artefact_id")]
+        query = select(runs.c.partner, runs.c.as_of, artefacts.c.name.label("artefact"), artefacts.c.format, *columns)
+        joined = table.join(artefacts, artefacts.c.id == table.c.artefact_id).join(
+            runs, runs.c.id == artefacts.c.run_id
+        )
+        query = query.select_from(joined).where(run_stands(runs)).order_by(table.c.id)
+        with reading(self._engine) as connection:
+            for row in connection.execute(query.execution_options(yield_per=5000)).mappings():
+                yield dict(row)
+
+
+def _positions() -> Any:
+    answers, artefacts = core(StoredAnswer), core(Artefact)
+    places = (answers.c.unit, answers.c.number, answers.c.offset, answers.c.path)
+    query = select(answers.c.member_id, answers.c.id, artefacts.c.name, artefacts.c.format, *places)
+    query = query.join(artefacts, artefacts.c.id == answers.c.artefact_id).where(answer_stands(answers))
+    return query.order_by(answers.c.member_id, answers.c.id)
+
+
+def _settled() -> Any:
+    table = core(StoredResolution)
+    return select(table).order_by(table.c.member_id, table.c.matter)
+
+
+def _beaten() -> Any:
+    table = core(Beaten)
+    return select(table).order_by(table.c.member_id, table.c.matter, table.c.place)
+
+
+def _twins() -> Any:
+    table = core(StoredMember)
+    return select(table.c.id, table.c.twin).where(table.c.twin > 0)
+
+
+def _by_member(rows: Any) -> Any:
+    """The rows of one member after the other, asked for in the order of their ids."""
+    groups = groupby(rows, key=lambda row: row.member_id)
+    held: list[Any] = [next(groups, None)]
+
+    def of(member: int) -> list[Any]:
+        while held[0] is not None and held[0][0] < member:
+            list(held[0][1])
+            held[0] = next(groups, None)
+        if held[0] is None or held[0][0] != member:
+            return []
+        found = list(held[0][1])
+        held[0] = next(groups, None)
+        return found
+
+    return of
