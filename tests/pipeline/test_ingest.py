@@ -53,12 +53,14 @@ def settings(folder: Path) -> Settings:
 
 @pytest.fixture
 def load(tmp_path: Path) -> Callable[..., Ingested]:
-    """`load(path, ..., as_of="2026-01-01", into="folder", partner="plan")`."""
+    """`load(path, ..., as_of="2026-01-01", into="folder", partner="plan", accept_drop=False)`."""
 
-    def run(*paths: Path, as_of: str = "2026-01-01", into: str = "store", partner: str = "plan") -> Ingested:
+    def run(
+        *paths: Path, as_of: str = "2026-01-01", into: str = "store", partner: str = "plan", accept_drop: bool = False
+    ) -> Ingested:
         (tmp_path / into).mkdir(exist_ok=True)
         with Workspace(settings(tmp_path / into), as_of) as workspace:
-            return ingest(workspace, paths, partner=partner)
+            return ingest(workspace, paths, partner=partner, accept_drop=accept_drop)
 
     return run
 
@@ -284,7 +286,8 @@ def test_a_termination_without_demographics_erases_nothing(
     ]
     path = file(tmp_path / "ended.834", ended)
     path.write_text(path.read_text().replace("000000001", "000000002").replace("****4~", "****2~"))
-    done = load(path, as_of="2026-02-01")
+    assert load(path, as_of="2026-02-01").too_much == ["members dropped: 60 of 60 (at most 20%)"]
+    done = load(path, as_of="2026-02-01", accept_drop=True)
     assert (done.members, done.new_members, done.new_answers, done.findings) == (60, 0, 0, {})
     assert rows(tmp_path / "store", kept) == people
     assert rows(tmp_path / "store", "SELECT * FROM answer ORDER BY id") == answers
