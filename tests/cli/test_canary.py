@@ -176,8 +176,6 @@ CALLS: list[list[str]] = [
     ["init"],
     ["init", "new"],
     ["doctor", "--json", "-"],
-    ["--store", "good.834", "doctor"],
-    ["--config", "own.toml", "doctor"],
     ["explain", "CANARYID77"],
     ["explain", "CANARYID77", "--partner", "demo-plan", "--topic", "race", "--json", "-"],
     ["explain", "999887766", "--json", "explained.json", "--as-of", "2030-01-01"],
