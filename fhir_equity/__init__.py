@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from fhir_equity.pipeline.questionnaire import questionnaire
     from fhir_equity.pipeline.resolve import resolve
     from fhir_equity.pipeline.retract import retract
+    from fhir_equity.pipeline.review import review_decide, review_list, review_undo
+    from fhir_equity.pipeline.review_sheet import review_export, review_import
     from fhir_equity.pipeline.sync import sync_apply, sync_plan, sync_pull
+    from fhir_equity.pipeline.trail import disclosures, trail_export, trail_list, trail_verify
     from fhir_equity.pipeline.worklist import worklist
     from fhir_equity.pipeline.workspace import Workspace
     from fhir_equity.vocabulary import Vocabulary
@@ -55,6 +58,7 @@ __all__ = [
     "ack",
     "audit",
     "convert",
+    "disclosures",
     "doctor",
     "explain",
     "ingest",
@@ -67,10 +71,18 @@ __all__ = [
     "questionnaire",
     "resolve",
     "retract",
+    "review_decide",
+    "review_export",
+    "review_import",
+    "review_list",
+    "review_undo",
     "sync_apply",
     "sync_plan",
     "sync_probe",
     "sync_pull",
+    "trail_export",
+    "trail_list",
+    "trail_verify",
     "translate",
     "view",
     "worklist",
@@ -94,10 +106,19 @@ _LATER = {
     "questionnaire": "fhir_equity.pipeline.questionnaire",
     "resolve": "fhir_equity.pipeline.resolve",
     "retract": "fhir_equity.pipeline.retract",
+    "review_decide": "fhir_equity.pipeline.review",
+    "review_export": "fhir_equity.pipeline.review_sheet",
+    "review_import": "fhir_equity.pipeline.review_sheet",
+    "review_list": "fhir_equity.pipeline.review",
+    "review_undo": "fhir_equity.pipeline.review",
     "sync_apply": "fhir_equity.pipeline.sync",
     "sync_plan": "fhir_equity.pipeline.sync",
     "sync_probe": "fhir_equity.pipeline.probe",
     "sync_pull": "fhir_equity.pipeline.sync",
+    "disclosures": "fhir_equity.pipeline.trail",
+    "trail_export": "fhir_equity.pipeline.trail",
+    "trail_list": "fhir_equity.pipeline.trail",
+    "trail_verify": "fhir_equity.pipeline.trail",
     "translate": "fhir_equity.pipeline.codes_lookup",
     "view": "fhir_equity.pipeline.codes_lookup",
     "worklist": "fhir_equity.pipeline.worklist",

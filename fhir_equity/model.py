@@ -272,17 +272,22 @@ class Meaning(Struct, frozen=True, gc=False):
     problems: tuple[tuple[str, Severity], ...] = ()
 
 
+CHOSEN, KNOWN = "chosen", "known"
+
+
 class Event(Struct, frozen=True, gc=False, cache_hash=True):
     """The answers of one source about one matter on one occasion.
 
     A 1997 event carries race and ethnicity together. `first_seen` is an ISO date, the earliest on
     which this very statement was seen; `identity` refers to stored answers where there is a store.
+    `decided` is `CHOSEN` where somebody decided for it, `KNOWN` where they decided in its knowledge.
     """
 
     received: tuple[Received, ...]
     origin: Origin
     first_seen: str = ""
     identity: tuple[int, ...] = ()
+    decided: str = ""
 
 
 class Resolution(Struct, frozen=True, gc=False):
@@ -300,6 +305,33 @@ class Resolution(Struct, frozen=True, gc=False):
     rule: str = ""
     provisional: bool = False
     refused: bool = False
+
+
+class Side(Struct, frozen=True, gc=False):
+    """Who says what in a case: a partner's collector by a method, and codes (system, code) or words (``text``)."""
+
+    partner: str
+    collector: str
+    method: str
+    said: tuple[tuple[str, str], ...]
+
+    def __repr__(self) -> str:
+        return f"Side({self.partner}, {self.collector}, {self.method})"
+
+
+class Contention(Struct, frozen=True, gc=False):
+    """What somebody should decide about one matter of one person: the sides, and which events are theirs.
+
+    `places` count in the events that were looked at. `state` is ``open``, ``decided`` or ``reopened``;
+    `since` the ISO date of what was seen last of it.
+    """
+
+    kind: str
+    matter: str
+    sides: tuple[Side, ...]
+    places: tuple[tuple[int, ...], ...]
+    state: str
+    since: str
 
 
 class Expressed(Struct, frozen=True, gc=False, cache_hash=True):

@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from fhir_equity.errors import TableError
-from fhir_equity.model import Event, Meaning, Method, Received, Resolution, State
+from fhir_equity.model import CHOSEN, Event, Meaning, Method, Received, Resolution, State
 
 
 class Policy(Struct, frozen=True):
@@ -51,11 +51,16 @@ def policy_from(document: dict[str, Any]) -> Policy:
 def resolve(matter: str, events: Iterable[Event], meaning: Callable[[Received], Meaning], policy: Policy) -> Resolution:
     """Choose the winning event of one matter of one person; no event at all resolves to unknown.
 
+    An event that somebody decided for wins over every rule.
+
     Raises TableError for an origin whose method the policy does not rank (a broken attestation).
     """
     weighed = [_Weighed(event, meaning, policy) for event in dict.fromkeys(events)]
     if not weighed:
         return Resolution(matter, State.UNKNOWN, (), None, rule="no_answer")
+    chosen = next((w for w in weighed if w.event.decided == CHOSEN), None)
+    if chosen is not None:
+        return _decided(matter, weighed, chosen)
     answered = [w for w in weighed if w.state is State.ANSWERED]
     if not answered:
         return _least_unknown(matter, weighed, policy)
@@ -92,12 +97,27 @@ class _Weighed:
         self.rank = policy.methods[event.origin.method]
         self.one_only = any(words in event.origin.question for words in policy.one_only)
         self.date = _date(event)
-        self.said = _said(event, self.meanings)
+        self.said = what_is_said(event, self.meanings)
 
     def order(self) -> tuple[str, str, str, str, tuple[int, ...]]:
         """Earliest first, and a fixed order among those of one day."""
         event = self.event
         return self.date, event.first_seen, _digest(event), event.origin.artefact, event.identity
+
+
+def _decided(matter: str, weighed: list[_Weighed], chosen: _Weighed) -> Resolution:
+    """Somebody decided; what was said since and says otherwise asks them again, and until then nothing is sent."""
+    stands = all(w.event.decided or w.state is not State.ANSWERED or w.said == chosen.said for w in weighed)
+    return Resolution(
+        matter=matter,
+        state=chosen.state,
+        meanings=chosen.meanings,
+        winner=chosen.event,
+        beaten=_others(weighed, chosen),
+        rule="decided" if stands else "decided_before",
+        provisional=not stands,
+        refused=any(w.state is State.DECLINED and w.date > chosen.date for w in weighed),
+    )
 
 
 def _date(event: Event) -> str:
@@ -156,7 +176,7 @@ def _reason(
     return "only_answer" if len(weighed) == 1 else "same_answer"
 
 
-def _said(event: Event, meanings: Sequence[Meaning]) -> frozenset[tuple[str, str]]:
+def what_is_said(event: Event, meanings: Sequence[Meaning]) -> frozenset[tuple[str, str]]:
     """What an event says, apart from how: canonical codes and unmapped words, else what was received."""
     said: set[tuple[str, str]] = set()
     for received, meaning in zip(event.received, meanings, strict=True):

@@ -25,8 +25,11 @@ from fhir_equity.cli.quarantine import app as quarantine
 from fhir_equity.cli.questionnaire import questionnaire
 from fhir_equity.cli.resolve import resolve
 from fhir_equity.cli.retract import retract
+from fhir_equity.cli.review import app as review
 from fhir_equity.cli.sandbox import sandbox
 from fhir_equity.cli.sync import app as sync
+from fhir_equity.cli.trail import app as trail
+from fhir_equity.cli.trail import disclosures
 from fhir_equity.cli.verify import verify
 from fhir_equity.cli.worklist import worklist
 from fhir_equity.errors import FhirEquityError
@@ -51,6 +54,7 @@ for command in (
     members,
     worklist,
     explain,
+    disclosures,
     resolve,
     retract,
     convert,
@@ -62,6 +66,8 @@ for command in (
     app.command()(command)
 app.add_typer(codes, name="codes")
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(review, name="review")
+app.add_typer(trail, name="trail")
 app.add_typer(sync, name="sync")
 
 LEVELS = ("debug", "info", "warning", "error")

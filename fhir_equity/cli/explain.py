@@ -45,6 +45,11 @@ def _tell(context: typer.Context, document: dict[str, Any]) -> None:
             show(context, "What was said", VALUES, _said(matter), left=len(VALUES))
         if matter["why"]:
             say(context, matter["why"])
+        for decision in matter["decisions"]:
+            taken_back = f", undone at {decision['undone_at']}" if decision["undone_at"] else ""
+            why = f": {decision['reason']}" if "reason" in decision else ""
+            told = f"{decision['id']} by {decision['author']} at {decision['at']}{taken_back}{why}"
+            say(context, f"  decision {told}")
         for entry in matter["sent"]:
             at = entry["done_at"] or entry["planned_at"]
             say(context, f"  {entry['hie']}: {entry['action']} {entry['status']} at {at} (plan {entry['plan']})")

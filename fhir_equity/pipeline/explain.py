@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Event, Meaning, Received, Resolution, State
 from fhir_equity.pipeline.workspace import Workspace
-from fhir_equity.store import Found, Sent
+from fhir_equity.store import Decision, Found, Sent
 
 SCHEMA = "fhir-equity/explain/1"
 Document = dict[str, Any]
@@ -28,11 +27,13 @@ def explain(
     what it means is left out without `show_values`. Raises UsageError for nobody or several people.
     """
     workspace.require_store()
-    found = _one(workspace.store.history.find(member, partner))
+    found = one_member(workspace, member, partner)
     return _Explanation(workspace, found, show_values=show_values).document(_matter(workspace, topic))
 
 
-def _one(found: Sequence[Found]) -> Found:
+def one_member(workspace: Workspace, name: str, partner: str = "") -> Found:
+    """The member with a pseudonym, key or identifier. Raises UsageError for nobody or several people."""
+    found = workspace.store.history.find(name, partner)
     if not found:
         raise UsageError("there is no member with this pseudonym, key or identifier")
     if len(found) > 1:
@@ -67,6 +68,7 @@ class _Explanation:
         self._places = history.places(found.id)
         self._events = self._known(withdrawn=False)
         self._withdrawn = self._known(withdrawn=True)
+        self._decisions = workspace.store.cases.decisions_about(found.id)
         self._resolutions = workspace.resolutions(found.partner, [event for _, event in self._events])
 
     def _known(self, *, withdrawn: bool) -> list[tuple[str, Event]]:
@@ -101,10 +103,16 @@ class _Explanation:
             "withdrawn": [self._stated(event, None) for about, event in self._withdrawn if about == matter],
             "sent": [_sent(entry) for entry in self._sent if matter in entry.matters],
             "held": {hie: at for (hie, held), at in sorted(self._held.items()) if held == matter},
+            "decisions": [self._decided(each) for about, each in self._decisions if about == matter],
         }
         if self._show_values:
             document |= {"state": resolution.state.value, "refused": resolution.refused}
         return document
+
+    def _decided(self, decision: Decision) -> Document:
+        reason = ("reason",) if self._show_values else ()
+        names = ("id", "pattern", "at", "author", "undone_at", "undone_by", *reason)
+        return {name: getattr(decision, name) for name in names}
 
     def _stated(self, event: Event, place: int | None) -> Document:
         """What was said together; `place` 0 won, the others lost in this order, None said the same as another."""

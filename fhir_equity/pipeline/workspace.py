@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -13,9 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from fhir_equity.adapters.protocol import Context
+from fhir_equity.contention import contentions
 from fhir_equity.errors import TableError, UsageError
-from fhir_equity.model import Collector, Event, Method, Resolution, State
+from fhir_equity.model import Collector, Contention, Event, Method, Resolution, State
 from fhir_equity.privacy import Pseudonyms, key_from
 from fhir_equity.release import Release
 from fhir_equity.settings import Settings, StoreSettings
@@ -116,9 +119,14 @@ class Workspace:
         if self._store is None:
             from fhir_equity.store import Signature, Store
 
-            who = self.settings.trail.who or _user()
-            self._store = Store(self.settings.store.url, Signature(who, self.versions), self.settings.store.key())
+            key = self.settings.store.key()
+            self._store = Store(self.settings.store.url, Signature(self.who, self.versions), key)
         return self._store
+
+    @property
+    def who(self) -> str:
+        """Who acts, for the record."""
+        return self.settings.trail.who or _user()
 
     def versions(self) -> dict[str, str]:
         """What decides what is done: this program, its policies, and the digest of all its tables."""
@@ -148,7 +156,16 @@ class Workspace:
         """Who decides about the people of a partner: the policy, with the partner's tables."""
         from fhir_equity.store import Judge
 
-        return Judge(self.policy.version, partial(self.resolutions, partner))
+        return Judge(self.policy.version, partial(self.resolutions, partner), partial(self.contentions, partner))
+
+    def contentions(
+        self, partner: str, events: Sequence[Event], decided: Mapping[str, Resolution]
+    ) -> tuple[Contention, ...]:
+        """What somebody should decide about the events of one person, given how they are resolved."""
+        undecided = decided
+        if any(event.decided for event in events):
+            undecided = self.resolutions(partner, [msgspec.structs.replace(event, decided="") for event in events])
+        return contentions(events, decided, undecided, self.matter_of, self.vocabulary(partner).meaning)
 
     @property
     def has_store(self) -> bool:

@@ -2,8 +2,8 @@
 
 A `Store` is opened by URL or file name; `run` writes, `people` reads back what decisions are made
 from, `history` the past of one member, `retractions` takes runs back, `quarantine` what could not be read,
-`hie` holds what synchronising needs to remember, `disclosures` who was told what, `trail` who did what,
-`publications` what readers were told.
+`hie` holds what synchronising needs to remember, `cases` what people have to decide, `disclosures` who was
+told what, `trail` who did what, `publications` what readers were told.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from fhir_equity.store.answers import Record
 from fhir_equity.store.breaker import Breaker, Judgement, Meant
+from fhir_equity.store.cases import Case, Cases, Decision, Group, Opening
 from fhir_equity.store.connection import open_engine, reading, writing
 from fhir_equity.store.control_numbers import control_numbers
 from fhir_equity.store.disclosures import Disclosure, Disclosures
@@ -29,16 +30,22 @@ from fhir_equity.store.resolutions import Judge
 from fhir_equity.store.resolve import Side, Turned, resolve_again
 from fhir_equity.store.retractions import Ran, Retractions
 from fhir_equity.store.standing import Changed
-from fhir_equity.store.trail import FAILED, Signature, Trail
+from fhir_equity.store.trail import FAILED, Entry, Head, Signature, Trail, Verified
 
 __all__ = [
+    "Case",
     "Changed",
+    "Decision",
     "Disclosure",
+    "Entry",
     "Found",
+    "Group",
+    "Head",
     "Held",
     "Judge",
     "Judgement",
     "Kept",
+    "Opening",
     "Person",
     "Place",
     "Ran",
@@ -50,6 +57,7 @@ __all__ = [
     "Signature",
     "Store",
     "Turned",
+    "Verified",
     "Written",
 ]
 
@@ -67,6 +75,7 @@ class Store:
         self.engine = open_engine(url, key)
         self.trail = Trail(self.engine, signature)
         self.disclosures = Disclosures(self.engine)
+        self.cases = Cases(self.engine, self.trail)
         self.people = People(self.engine)
         self.quarantine = Quarantine(self.engine)
         self.history = History(self.engine)

@@ -26,6 +26,7 @@ from fhir_equity.store.schema import (
     StoredOrigin,
     core,
 )
+from fhir_equity.store.settlements import Marked, Marks, marks_of
 from fhir_equity.store.withdrawn import answer_stands, member_stands, run_stands
 
 _received = msgspec.json.Decoder(Received).decode
@@ -55,7 +56,7 @@ class People:
         """The people of some partners, or of all."""
         members, answers = core(StoredMember), core(StoredAnswer)
         with reading(self._engine) as connection:
-            values, origins = _values(connection), _origins(connection)
+            values, origins, marked = _values(connection), _origins(connection), Marked(connection)
             columns = (answers.c.member_id, answers.c.matter, answers.c.event, answers.c.received_id)
             said = select(*columns, answers.c.origin_id, answers.c.first_seen, answers.c.id)
             said = said.where(answer_stands(answers)).order_by(answers.c.member_id, answers.c.id)
@@ -68,7 +69,7 @@ class People:
                 while waiting is not None and waiting[0] < row["id"]:
                     waiting = next(rows, None)
                 if waiting is not None and waiting[0] == row["id"]:
-                    events = _events(waiting[1], values, origins)
+                    events = _events(waiting[1], values, origins, marked.of(row["id"]))
                     waiting = next(rows, None)
                 if partners is None or row["partner"] in partners:
                     yield Person(row["id"], row["pseudonym"], _member(row), events)
@@ -94,10 +95,10 @@ class People:
                 said = select(answers).where(answers.c.member_id.in_(ids), answer_stands(answers))
                 told = connection.execute(said.order_by(answers.c.member_id, answers.c.id)).all()
                 values = _values(connection, sorted({row.received_id for row in told}))
-                origins = _origins(connection)
+                origins, marks = _origins(connection), marks_of(connection, ids)
             by_member = {member: list(found) for member, found in groupby(told, key=lambda row: row.member_id)}
             for row in rows:
-                events = _events(iter(by_member.get(row["id"], ())), values, origins)
+                events = _events(iter(by_member.get(row["id"], ())), values, origins, marks.get(row["id"], {}))
                 yield Person(row["id"], row["pseudonym"], _member(row), events)
 
     def _only(self, found: Select[Any], *, withdrawn: bool = False) -> Person | None:
@@ -111,7 +112,8 @@ class People:
             said = said.order_by(answers.c.id)
             told = connection.execute(said).all()
             values = _values(connection, sorted({row.received_id for row in told}))
-            events = _events(iter(told), values, _origins(connection))
+            marks = marks_of(connection, [rows[0]["id"]]).get(rows[0]["id"], {})
+            events = _events(iter(told), values, _origins(connection), marks)
         return Person(rows[0]["id"], rows[0]["pseudonym"], _member(rows[0]), events)
 
     def events(self, members: Sequence[int]) -> dict[int, tuple[tuple[str, Event], ...]]:
@@ -195,7 +197,7 @@ def _latest(partners: Sequence[str] | None, elsewhere: str = "") -> Select[int]:
 
 
 def _events(
-    rows: Iterator[Any], values: dict[int, Received], origins: dict[int, Origin]
+    rows: Iterator[Any], values: dict[int, Received], origins: dict[int, Origin], marks: Marks
 ) -> tuple[tuple[str, Event], ...]:
     grouped: dict[tuple[str, int, int], list[Any]] = {}
     for row in rows:
@@ -208,6 +210,7 @@ def _events(
                 origins[origin_id],
                 min(row.first_seen for row in said),
                 tuple(row.id for row in said),
+                marks.get(said[0].id, ""),
             ),
         )
         for (matter, _, origin_id), said in grouped.items()

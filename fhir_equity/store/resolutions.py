@@ -10,23 +10,32 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, delete, select
 
-from fhir_equity.model import Event, Origin, Received, Resolution
+from fhir_equity.model import Contention, Event, Origin, Received, Resolution, Side
 from fhir_equity.store.changed import touch
+from fhir_equity.store.patterns import forget_cases, pattern_id
 from fhir_equity.store.rows import among, insert_new, slices
-from fhir_equity.store.schema import Beaten, ReceivedValue, StoredOrigin, StoredResolution, core
+from fhir_equity.store.schema import Beaten, ReceivedValue, StoredCase, StoredOrigin, StoredResolution, core
+from fhir_equity.store.settlements import marks_of
 
 MOST = 50_000  # what is remembered within a run before it starts afresh
 Stated = tuple[str, int, int, int, str, int]  # matter, event, origin id, received id, first seen, answer id
-Shape = tuple[tuple[str, int, int, tuple[int, ...], str], ...]  # events as ids, without whose they are
+Shape = tuple[tuple[str, int, int, tuple[int, ...], str, str], ...]  # events as ids and what was decided, not whose
 
 _decode = msgspec.json.Decoder(Received).decode
 
 
+def _nothing_to_decide(_: Sequence[Event], __: Mapping[str, Resolution]) -> Sequence[Contention]:
+    return ()
+
+
 class Judge(Struct, frozen=True):
-    """Who decides: the version of a policy, and what it says about the events of one person, by matter."""
+    """Who decides: the version of a policy, what it says about the events of one person by matter, and what
+    it leaves to people.
+    """
 
     policy: str
     decide: Callable[[Sequence[Event]], Mapping[str, Resolution]]
+    contend: Callable[[Sequence[Event], Mapping[str, Resolution]], Sequence[Contention]] = _nothing_to_decide
 
 
 class Outcome(Struct, frozen=True):
@@ -58,6 +67,9 @@ class Resolutions:
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
         self._outcomes: dict[Shape, tuple[Outcome, ...]] = {}
+        self._contended: dict[Shape, tuple[Contention, ...]] = {}
+        self._patterns: dict[tuple[str, str, tuple[Side, ...]], int] = {}
+        self._looked_at: dict[int, tuple[Shape, list[int]]] = {}
         self._received: dict[int, Received] = {}
         self._origins: dict[int, Origin] = {}
 
@@ -68,12 +80,11 @@ class Resolutions:
     def decided(self, connection: Connection, stated: Mapping[int, Iterable[Stated]]) -> dict[int, list[Decided]]:
         """What wins for members, given everything they stated."""
         if max(len(self._outcomes), len(self._received), len(self._origins)) > MOST:
-            self._outcomes, self._received, self._origins = {}, {}, {}
-        shapes = {member: _shape(said) for member, said in stated.items()}
-        self._learn(connection, [shape for shape, _ in shapes.values() if shape not in self._outcomes])
+            self._outcomes, self._contended, self._received, self._origins, self._patterns = {}, {}, {}, {}, {}
+        self._looked_at = self._shapes(connection, stated)
         return {
             member: [Decided(outcome, answers) for outcome in self._outcomes[shape]]
-            for member, (shape, answers) in shapes.items()
+            for member, (shape, answers) in self._looked_at.items()
         }
 
     def write(self, connection: Connection, stated: Mapping[int, Iterable[Stated]], new: Container[int]) -> None:
@@ -81,7 +92,7 @@ class Resolutions:
         self.keep(connection, self.decided(connection, stated), new)
 
     def keep(self, connection: Connection, decided: Mapping[int, Iterable[Decided]], new: Container[int]) -> None:
-        """Write what was decided."""
+        """Write what was decided of some that were looked at last, and their cases."""
         touch(connection, [member for member in decided if member not in new])
         for some in slices(sorted(member for member in decided if member not in new)):
             for model in (StoredResolution, Beaten):
@@ -96,6 +107,51 @@ class Resolutions:
                 lost += [{**whose, "place": place, "answer_id": answer} for place, answer in enumerate(each.beaten)]
         insert_new(connection, StoredResolution, won)
         insert_new(connection, Beaten, lost)
+        self.keep_cases(connection, decided, new)
+
+    def chosen(
+        self, connection: Connection, stated: Mapping[int, Iterable[Stated]], pattern: int, side: int
+    ) -> dict[int, tuple[int, str, list[int]]]:
+        """Of members to whom a pattern applies: the answer that one side is, the matter, and all answers on it."""
+        found: dict[int, tuple[int, str, list[int]]] = {}
+        for member, (shape, answers) in self._shapes(connection, stated).items():
+            for each in self._contended[shape]:
+                if self._pattern(connection, each) == pattern:
+                    on_it = [number for event, number in zip(shape, answers, strict=True) if event[0] == each.matter]
+                    found[member] = (answers[each.places[side][0]], each.matter, on_it)
+        return found
+
+    def _shapes(
+        self, connection: Connection, stated: Mapping[int, Iterable[Stated]]
+    ) -> dict[int, tuple[Shape, list[int]]]:
+        marks = marks_of(connection, list(stated))
+        shapes = {member: _shape(said, marks.get(member, {})) for member, said in stated.items()}
+        self._learn(connection, [shape for shape, _ in shapes.values() if shape not in self._outcomes])
+        return shapes
+
+    def keep_cases(self, connection: Connection, members: Iterable[int], new: Container[int] = ()) -> None:
+        """Write the cases of some members that were looked at last, also where nobody else wins."""
+        whose = list(members)
+        for some in slices([member for member in whose if member not in new]):
+            forget_cases(connection, some)
+        rows = [
+            {
+                "member_id": member,
+                "pattern_id": self._pattern(connection, each),
+                "source": "",
+                "state": each.state,
+                "since": each.since,
+            }
+            for member in whose
+            for each in self._contended[self._looked_at[member][0]]
+        ]
+        insert_new(connection, StoredCase, rows)
+
+    def _pattern(self, connection: Connection, each: Contention) -> int:
+        key = (each.kind, each.matter, each.sides)
+        if key not in self._patterns:
+            self._patterns[key] = pattern_id(connection, *key)
+        return self._patterns[key]
 
     def _row(self, outcome: Outcome) -> dict[str, Any]:
         names = ("state", "rule", "provisional", "refused")
@@ -103,7 +159,7 @@ class Resolutions:
 
     def _learn(self, connection: Connection, shapes: Iterable[Shape]) -> None:
         new = dict.fromkeys(shapes)
-        said = {number for shape in new for *_, received, _ in shape for number in received} - self._received.keys()
+        said = {number for shape in new for *_, received, _, _ in shape for number in received} - self._received.keys()
         values = core(ReceivedValue)
         query = select(values.c.id, values.c.value)
         rows = among(connection, query, values.c.id, sorted(said))
@@ -114,15 +170,17 @@ class Resolutions:
         query = select(origins.c.id, *(origins.c[name] for name in names))
         for number, *parts in among(connection, query, origins.c.id, sorted(missing)):
             self._origins[number] = Origin(**dict(zip(names, parts, strict=True)))
-        self._outcomes.update((shape, self._decide(shape)) for shape in new)
+        for shape in new:
+            self._outcomes[shape], self._contended[shape] = self._decide(shape)
 
-    def _decide(self, shape: Shape) -> tuple[Outcome, ...]:
+    def _decide(self, shape: Shape) -> tuple[tuple[Outcome, ...], tuple[Contention, ...]]:
         events = [
-            Event(tuple(self._received[number] for number in received), self._origins[origin], first_seen)
-            for _, _, origin, received, first_seen in shape
+            Event(tuple(self._received[n] for n in received), self._origins[origin], first_seen, (), decided)
+            for _, _, origin, received, first_seen, decided in shape
         ]
         places = {event: place for place, event in enumerate(events)}
-        return tuple(
+        decided = self._judge.decide(events)
+        outcomes = tuple(
             Outcome(
                 matter=matter,
                 state=str(found.state),
@@ -132,17 +190,18 @@ class Resolutions:
                 winner=-1 if found.winner is None else places[found.winner],
                 beaten=tuple(places[event] for event in found.beaten),
             )
-            for matter, found in sorted(self._judge.decide(events).items())
+            for matter, found in sorted(decided.items())
         )
+        return outcomes, tuple(self._judge.contend(events, decided))
 
 
-def _shape(said: Iterable[Stated]) -> tuple[Shape, list[int]]:
+def _shape(said: Iterable[Stated], marks: Mapping[int, str]) -> tuple[Shape, list[int]]:
     """The events of a member without whose they are, and the first answer of each."""
     events: dict[tuple[str, int, int], list[Stated]] = {}
     for stated in sorted(said, key=itemgetter(5)):
         events.setdefault(stated[:3], []).append(stated)
     shape = tuple(
-        (*event, tuple(stated[3] for stated in parts), min(stated[4] for stated in parts))
+        (*event, tuple(s[3] for s in parts), min(s[4] for s in parts), marks.get(parts[0][5], ""))
         for event, parts in events.items()
     )
     return shape, [parts[0][5] for parts in events.values()]

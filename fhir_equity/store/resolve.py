@@ -84,6 +84,7 @@ def _one_page(
             otherwise += _apart(member, kept.get(member, {}), found)
         if not dry_run:
             resolutions[partner].keep(connection, changed, ())
+            resolutions[partner].keep_cases(connection, theirs.keys() - changed.keys())
     return _told(connection, otherwise)
 
 

@@ -214,6 +214,22 @@ CALLS: list[list[str]] = [
     ["sync", "pull", "--hie", "up", "--bulk", "CANARYWORD"],
     ["sync", "pull", "--hie", "down", "--bulk", "patient"],
     *(["sync", verb, "--hie", "down"] for verb in ("probe", "plan", "apply", "pull")),
+    ["review", "list", "--all", "--json", "review.json"],
+    ["review", "list", "1"],
+    ["review", "list", "CANARYWORD"],
+    ["review", "decide", "1", "--choose", "1", "--reason", "CANARYWORD"],
+    ["review", "decide", "1/CANARYID77", "--choose", "CANARYRACE", "--reason", "CANARYWORD"],
+    ["review", "undo", "1"],
+    ["review", "export", "review.csv"],
+    ["review", "export", "review.xlsx", "--show-values"],
+    ["review", "import", "review.csv"],
+    ["review", "import", "survey.csv"],
+    ["trail", "list", "--json", "trail.json"],
+    ["trail", "verify"],
+    ["trail", "verify", "--expect", "CANARYWORD"],
+    ["trail", "export", "--out", "trail.ndjson"],
+    ["disclosures", "CANARYID77", "--json", "-"],
+    ["disclosures", "CANARYNAME"],
     ["sandbox", "--port", "0", "--file", "good.834"],
     ["demo", "--dir", "."],
 ]
@@ -230,7 +246,10 @@ STORES = [
 
 
 def test_every_command_is_called() -> None:
-    called = {" ".join(call[:2]) if call[0] in ("codes", "quarantine", "sync") else call[0] for call in CALLS}
+    called = {
+        " ".join(call[:2]) if call[0] in ("codes", "quarantine", "review", "sync", "trail") else call[0]
+        for call in CALLS
+    }
     assert called == set(commands())
 
 
@@ -259,6 +278,10 @@ def test_no_output_carries_a_value_of_a_record(run: Run, folder: Path) -> None:
     assert not [mark for mark in MARKS if mark in (folder / "unmapped.json").read_text()]
     assert "CANARYRACE" in (folder / "rows.csv").read_text()  # asked for by name, in a file of one's own
     assert "CANARYNAME" in (folder / "raw.txt").read_text()
+    for name in ("review.json", "review.csv", "trail.json", "trail.ndjson"):
+        content = (folder / name).read_text()
+        assert len(content) > 60
+        assert not [mark for mark in MARKS if mark in content], name
     explained = (folder / "explained.json").read_text()
     assert '"statements"' in explained
     assert not [mark for mark in MARKS if mark in explained]

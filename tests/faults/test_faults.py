@@ -45,6 +45,7 @@ def test_what_nothing_happened_to(whole: tuple[Rows, int], new_url: Callable[[],
         *("beaten", "resolution", "loss", "disclosure"),
         *("retraction", "withdrawn_answer", "withdrawn_member"),
         *("observed", "sync_run", "standing", "opt_out", "planned_through", "standing_count"),
+        *("decision", "settlement", "case", "pattern"),
     }
     url = new_url()
     load(url, folder)

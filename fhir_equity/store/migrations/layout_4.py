@@ -19,6 +19,7 @@ def upgrade(op: Operations) -> None:
     _hie(op)
     _endpoints(op)
     op.create_table("publication", _id(), *_texts("at"), Column("content", LargeBinary, nullable=False))
+    _review(op)
     op.execute("UPDATE store_version SET version = 4")
 
 
@@ -80,6 +81,29 @@ def _trail(op: Operations) -> None:
         op.execute(statement)
 
 
+def _review(op: Operations) -> None:
+    """Cases with their patterns, and the decisions that settle them."""
+    sides = Column("sides", LargeBinary, nullable=False)
+    unique = Column("digest", String, nullable=False, unique=True)
+    op.create_table("pattern", _id(), unique, *_texts("kind", "matter"), sides)
+    keys = (_of("member", primary_key=True), _of("pattern", primary_key=True))
+    op.create_table("case", *keys, *_texts("source", "state", "since"))
+    op.create_index("ix_case_pattern_id", "case", ["pattern_id", "state"])
+    whole = [Column(name, Integer, nullable=False) for name in ("side", "members")]
+    op.create_table(
+        "decision", _id(), _of("pattern"), *whole, *_texts("author", "reason", "at", "undone_at", "undone_by")
+    )
+    op.create_index("ix_decision_pattern_id", "decision", ["pattern_id"])
+    keys = (_of("member", primary_key=True), _of("decision", primary_key=True))
+    answer = Column("answer_id", Integer, nullable=False)
+    op.create_table("settlement", *keys, answer, *_texts("matter", "known"))
+    op.create_index("ix_settlement_decision_id", "settlement", ["decision_id"])
+
+
+def _of(table: str, *, primary_key: bool = False) -> Column[int]:
+    return Column(f"{table}_id", Integer, ForeignKey(f"{table}.id"), nullable=False, primary_key=primary_key)
+
+
 _FUNCTION = """CREATE FUNCTION trail_sealed() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'append only'; END $$"""
 _TRIGGER = """CREATE TRIGGER trail_sealed BEFORE UPDATE OR DELETE OR TRUNCATE ON trail
@@ -91,10 +115,6 @@ _SEALS = {
     ],
     "postgresql": [_FUNCTION, _TRIGGER],
 }
-
-
-def _of(table: str, *, primary_key: bool = False) -> Column[int]:
-    return Column(f"{table}_id", Integer, ForeignKey(f"{table}.id"), nullable=False, primary_key=primary_key)
 
 
 def _hie(op: Operations) -> None:

@@ -32,6 +32,7 @@ from fhir_equity.store.schema.judgements import StoredJudgement
 from fhir_equity.store.schema.members import MemberIdentifier, StoredMember
 from fhir_equity.store.schema.publications import StoredPublication
 from fhir_equity.store.schema.retractions import Retraction, Saying, SayingPart, WithdrawnAnswer, WithdrawnMember
+from fhir_equity.store.schema.review import Pattern, Settlement, StoredCase, StoredDecision
 from fhir_equity.store.schema.runs import Artefact, Run, Sighting, StoreVersion
 from fhir_equity.store.schema.trail import StoredDisclosure, TrailEntry, TrailHead
 
@@ -48,6 +49,7 @@ __all__ = [
     "MemberIdentifier",
     "Observed",
     "OptOut",
+    "Pattern",
     "PlannedThrough",
     "Quarantined",
     "ReceivedValue",
@@ -56,11 +58,14 @@ __all__ = [
     "Saying",
     "SayingPart",
     "Settled",
+    "Settlement",
     "Sighting",
     "Standing",
     "StandingCount",
     "StoreVersion",
     "StoredAnswer",
+    "StoredCase",
+    "StoredDecision",
     "StoredDisclosure",
     "StoredFinding",
     "StoredFrame",

@@ -1,0 +1,144 @@
+"""review export and import: patterns as a sheet for people without the tool, and their decisions back from it."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from fhir_equity.errors import UsageError
+from fhir_equity.model import Side
+from fhir_equity.pipeline.review import side_of
+from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.privacy import private_file
+from fhir_equity.store import Decision, Group
+
+TOLD = ("pattern", "kind", "matter", "waiting", "sides")
+HEADER = (*TOLD, "choose", "reason", "check")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # what a spreadsheet would take for more than text
+Row = dict[str, str]
+
+
+class Imported(Struct):
+    """What came of an import: decisions, or (row, problem) for what stopped all of it."""
+
+    decisions: list[Decision]
+    stale: int
+    problems: list[tuple[int, str]]
+
+
+def review_export(workspace: Workspace, file: Path, *, show_values: bool = False) -> int:
+    """Write the patterns that wait, one a row, as CSV or XLSX by the file's name; returns how many.
+
+    The file is private. Without `show_values` a side is told by its source only. Raises UsageError, StoreError.
+    """
+    workspace.require_store()
+    groups = workspace.store.cases.groups()
+    rows = [[_plain(cell) for cell in _cells(group, show_values=show_values)] for group in groups]
+    _kind(file)
+    with private_file(file) as out:
+        if file.suffix.lower() == ".xlsx":
+            from fhir_equity.reports.worksheet import write_worksheet
+
+            write_worksheet(out, "review", HEADER, rows)
+        else:
+            text = io.StringIO(newline="")
+            csv.writer(text).writerows([HEADER, *rows])
+            out.write(text.getvalue().encode("utf-8-sig", "backslashreplace"))
+    return len(rows)
+
+
+def review_import(workspace: Workspace, file: Path) -> Imported:
+    """Take the decisions of a sheet that `review_export` wrote: all of them, or none where any row does not fit.
+
+    A row that somebody changed in what it told, or whose pattern has changed since, is a problem. Rows without
+    a choice are passed over. Raises UsageError, StoreError, StoreLockedError.
+    """
+    workspace.require_store()
+    groups = {group.pattern: group for group in workspace.store.cases.groups(every=True)}
+    wanted: list[tuple[int, int, str, str]] = []
+    problems: list[tuple[int, str]] = []
+    for number, row in enumerate(_rows(file), start=2):
+        if not row["choose"].strip():
+            continue
+        try:
+            wanted.append(_wanted(row, groups))
+        except UsageError as error:
+            problems.append((number, str(error)))
+    named = [pattern for pattern, *_ in wanted]
+    problems += [(0, f"pattern {each} is decided twice") for each in sorted(set(named)) if named.count(each) > 1]
+    if problems or not wanted:
+        return Imported([], 0, problems)
+    decisions, stale = workspace.store.cases.decide(wanted, workspace.judge, workspace.who)
+    return Imported(decisions, stale, [])
+
+
+def _wanted(row: Row, groups: dict[int, Group]) -> tuple[int, int, str, str]:
+    if row["check"] != _check([row[name] for name in TOLD]):
+        raise UsageError("somebody changed what this row told; export again")
+    group = groups.get(int(row["pattern"]))
+    if group is None or str(group.waiting) != row["waiting"]:
+        raise UsageError("the cases of this row have changed since it was exported; export again")
+    if not row["reason"].strip():
+        raise UsageError("a decision needs a reason")
+    return group.pattern, side_of(group, row["choose"].strip()), "", row["reason"].strip()
+
+
+def _cells(group: Group, *, show_values: bool) -> list[str]:
+    sides = "; ".join(f"{n}: {_side(side, show_values)}" for n, side in enumerate(group.sides, start=1))
+    told = [str(group.pattern), group.kind, group.matter, str(group.waiting), " ".join(sides.split())]
+    return [*told, "", "", _check(told)]
+
+
+def _side(side: Side, show_values: bool) -> str:  # noqa: FBT001 - private
+    who = f"{side.partner}, {side.collector}, {side.method}"
+    return who + (" says " + ", ".join(f"{system} {code}" for system, code in side.said) if show_values else "")
+
+
+def _check(told: Sequence[str]) -> str:
+    return hashlib.sha256("\x1f".join(told).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
+
+def _plain(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula: https://owasp.org/www-community/attacks/CSV_Injection"""
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
+
+
+def _read(cell: str) -> str:
+    """The cell as it was before; what somebody wrote that looks like a formula stays text."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+
+
+def _rows(file: Path) -> list[Row]:
+    cells = _worksheet(file) if _kind(file) == ".xlsx" else _csv(file)
+    header = [cell.strip() for cell in cells[0]] if cells else []
+    if missing := set(HEADER) - set(header):
+        raise UsageError(f"the sheet misses the columns {', '.join(sorted(missing))}")
+    rows = [dict.fromkeys(header, "") | dict(zip(header, map(_read, row), strict=False)) for row in cells[1:]]
+    return [row for row in rows if any(row.values())]
+
+
+def _csv(file: Path) -> list[list[str]]:
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+        sheet = csv.Sniffer().sniff(text.partition("\n")[0], delimiters=",;\t")
+        return list(csv.reader(io.StringIO(text, newline=""), sheet))
+    except (UnicodeDecodeError, csv.Error):  # of which the message may quote the file
+        raise UsageError(f"{file.name} cannot be read as CSV in UTF-8") from None
+
+
+def _worksheet(file: Path) -> list[list[str]]:
+    from fhir_equity.reports.worksheet import read_worksheet
+
+    return read_worksheet(file)
+
+
+def _kind(file: Path) -> str:
+    kind = file.suffix.lower()
+    if kind not in (".csv", ".xlsx"):
+        raise UsageError("a sheet is a file that ends in .csv or .xlsx")
+    return kind
