@@ -192,7 +192,7 @@ def known_words(event: Event, meaning: Callable[[Received], Meaning]) -> frozens
     """What an event says, apart from how; empty where it gives no known answer."""
     meanings = [meaning(received) for received in event.received]
     answered = any(each.state is State.ANSWERED for each in meanings)
-    return (_said(event, meanings) or frozenset({("", "answered")})) if answered else frozenset()
+    return (what_is_said(event, meanings) or frozenset({("", "answered")})) if answered else frozenset()
 
 
 def _digest(event: Event) -> str:

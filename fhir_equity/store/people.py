@@ -129,8 +129,11 @@ class People:
                 for some in slices(sorted({row.received_id for row in rows}))
                 for n, v in _values(connection, some).items()
             }
-            origins = _origins(connection)
-        return {member: _events(said, values, origins) for member, said in groupby(rows, key=lambda row: row.member_id)}
+            origins, marks = _origins(connection), marks_of(connection, members)
+        return {
+            member: _events(said, values, origins, marks.get(member, {}))
+            for member, said in groupby(rows, key=lambda row: row.member_id)
+        }
 
     def inputs(self, partners: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """What was read so far: every name and partner as of the latest run that read it."""

@@ -268,7 +268,7 @@ def test_no_output_carries_a_value_of_a_record(run: Run, folder: Path) -> None:
         done = run("--log-level", "debug", *call)
         assert done.returncode in (0, 1, 2, 3, 4), (call, done.stderr)
         said = (done.stdout + done.stderr).decode()
-        if call[1] == "CANARYNAME.834":  # the user's own word is repeated to them, and that is all
+        if "CANARYNAME.834" in call:  # the user's own word is repeated to them, and that is all
             said = said.replace("CANARYNAME.834", "")
         told += [(call, mark) for mark in MARKS if mark.casefold() in said.casefold()]
     assert told == []

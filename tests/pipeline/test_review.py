@@ -16,7 +16,7 @@ from openpyxl import load_workbook
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Answer, Coding, Member, Origin, Received, Side
 from fhir_equity.pipeline.explain import explain
-from fhir_equity.pipeline.ingest import record_of
+from fhir_equity.pipeline.record import record_of
 from fhir_equity.pipeline.review import review_decide, review_list, review_undo
 from fhir_equity.pipeline.review_sheet import HEADER, review_export, review_import
 from fhir_equity.pipeline.workspace import Workspace
