@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Who stands on which layer. A part imports layers below its own, and its own only where noted.
 LAYERS = {
-    **dict.fromkeys(("errors", "lists"), 0),
+    **dict.fromkeys(("errors", "lists", "person"), 0),
     **dict.fromkeys(("model", "settings", "privacy", "tables"), 1),
     "vocabulary": 2,
     **dict.fromkeys(("adapters", "quality", "survivorship", "release", "store", "engine", "parquet"), 3),
