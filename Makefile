@@ -6,7 +6,7 @@ COUNT ?= 300
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint bench bench-peers soak soak-kills soak-sync clean
+.PHONY: help demo test lint bench bench-peers soak soak-kills soak-sync clean soak-apply
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -32,6 +32,7 @@ bench: $(VENV)/dev.done ## Measure auditing, writing and ingesting an 834, readi
 	$(BIN)/python -m tests.benchmarks.bench_fhir_write
 	$(BIN)/python -m tests.benchmarks.bench_vocabulary
 	$(BIN)/python -m tests.benchmarks.bench_ingest
+	$(BIN)/python -m tests.benchmarks.bench_sync
 
 bench-peers: $(VENV)/dev.done ## Measure reading beside linuxforhealth-x12 and pyx12, and the memory of a million members (minutes)
 	$(BIN)/python -m tests.benchmarks.bench_peers
@@ -42,6 +43,9 @@ soak-kills: $(VENV)/dev.done ## Kill an ingest COUNT (300) times on SQLite and o
 
 soak-sync: $(VENV)/dev.done ## Kill a sync apply COUNT (300) times with each server of others, which are fetched
 	$(BIN)/python -m tests.servers.kills $(COUNT)
+
+soak-apply: $(VENV)/dev.done ## Kill a sync apply COUNT (300) times on SQLite and on PostgreSQL, which must be installed
+	$(BIN)/python -m tests.faults.sync_kills $(COUNT)
 
 soak: $(VENV)/fuzz.done ## Fuzz the 834 reader for SECONDS (3600)
 	$(BIN)/python -m tests.fuzz.soak $(SECONDS)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fhir_equity.cli.options import counted, say, workspace, write_json
+from fhir_equity.cli.options import counted, say, show, workspace, write_json
 from fhir_equity.cli.plan import document, tell
 from fhir_equity.cli.sync_probe import probe
 
@@ -67,6 +67,40 @@ def apply(
         say(context, f"Not as sent when read back, and sent once more: {done.repaired:,}.")
     if done.left:
         raise typer.Exit(1)
+
+
+@app.command()
+def recall(context: typer.Context, hie: Hie, dry_run: DryRun = False) -> None:
+    """Withdraw what the HIE holds from us and may not have any more, and look whether it is gone."""
+    from fhir_equity.pipeline.sync import sync_recall
+
+    with workspace(context) as opened:
+        done = sync_recall(opened, hie, dry=dry_run)
+    say(context, f"To be withdrawn: {sum(done.found.values()):,} answers.")
+    rows = [(topic, reason, n) for (topic, reason), n in sorted(done.found.items())]
+    if rows:
+        show(context, "Why", ("topic", "reason", "members"), rows, left=2)
+    counted(context, "Outcome", done.applied.statuses)
+    if done.applied.left:
+        raise typer.Exit(1)
+
+
+@app.command("opt-out")
+def opt_out(
+    context: typer.Context,
+    member: Annotated[str, typer.Argument(help="A pseudonym, key or identifier.")],
+    topic: Annotated[str, typer.Option(metavar="TOPIC", help="What is kept back (default: everything).")] = "",
+    recipient: Annotated[str, typer.Option(metavar="NAME", help="From whom (default: everybody).")] = "",
+    since: Annotated[str, typer.Option("--from", metavar="DATE", help="The first day (default: today).")] = "",
+    until: Annotated[str, typer.Option("--to", metavar="DATE", help="The last day (default: open).")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="The member takes it back.")] = False,
+) -> None:
+    """Record what a member keeps back: it wins over every release rule."""
+    from fhir_equity.pipeline.opt_out import opt_out as verb
+
+    with workspace(context) as opened:
+        done = verb(opened, member, topic, recipient, since, until, undo=undo)
+    say(context, "Taken back." if undo else "Recorded." if done else "Nothing was recorded.")
 
 
 @app.command()

@@ -33,6 +33,7 @@ from fhir_equity.sync.plan import Plan
 from fhir_equity.sync.planning import plan
 from fhir_equity.sync.profile import stored_profile
 from fhir_equity.sync.pull import Ours, Pulled, pull
+from fhir_equity.sync.recall import WITHDRAW, counted, recalls
 
 
 class PullResult(Struct):
@@ -107,6 +108,35 @@ def sync_apply(workspace: Workspace, hie: str, how: How = NEWEST) -> Applied:
             about = {"hie": hie, "plan": done.plan, "recipient": exchange.settings.recipient}
             workspace.store.trail.record("sync apply", about=about, counts=done.statuses)
         return done
+
+
+class Recalled(Struct):
+    """What had to be withdrawn, by matter and reason, and what became of it."""
+
+    found: Counter[tuple[str, str]]
+    applied: Applied
+
+
+def sync_recall(workspace: Workspace, hie: str, *, dry: bool = False) -> Recalled:
+    """Find what the HIE holds from us and may not have any more, withdraw it, and look whether it is gone.
+
+    With `dry` nothing is withdrawn and nobody is asked. Raises UsageError, RemoteError, StoreError, TableError.
+    """
+    with _exchange(workspace, hie) as exchange:
+        exchange.check_sending()
+        found = list(recalls(exchange))
+        counts = counted(found)
+        if dry or not found:
+            return Recalled(counts, Applied())
+        for sent in exchange.memory.sent():
+            if sent.action == WITHDRAW:
+                exchange.memory.settle(sent, "superseded")
+        changes = [each.change for each in found]
+        name = exchange.memory.begin_plan(changes, exchange.release.version, {})
+        done = apply(exchange, workspace.progress, How(name))
+        about = {"hie": hie, "plan": name, "recipient": exchange.settings.recipient}
+        workspace.store.trail.record("sync recall", about=about, counts=done.statuses)
+    return Recalled(counts, done)
 
 
 def sync_pull(workspace: Workspace, hie: str, bulk: str = "") -> PullResult:

@@ -86,7 +86,8 @@ class HieSettings(Strict):
 
     `recipient` names the rule set of ``policies/release.toml``. `identifier_systems` are tried in
     order to find a person; `match` lets ``$match`` be asked where none of them finds anybody. `us_core`
-    is the version that Patients are written in, or ``none``. `mode`: ``read-only`` never writes;
+    is the version that Patients are written in, or ``none``. `accept_lost_update`: write although a
+    probe found that the server overwrites what others wrote meanwhile. `mode`: ``read-only`` never writes;
     ``contributor`` keeps our own Patients there; ``editor`` updates theirs. `unmatched` says what to do
     with a person the HIE does not know. `sandbox` says that it is a test endpoint without real people.
     `overlap` is how many seconds before the last pull's end the next one begins.
@@ -100,6 +101,7 @@ class HieSettings(Strict):
     us_core: str = "6.1.0"
     omb: Literal["faithful", "rollup-1997"] = "faithful"
     mode: Literal["read-only", "contributor", "editor"] = "read-only"
+    accept_lost_update: bool = False
     unmatched: Literal["create", "skip", "review"] = "skip"
     sandbox: bool = False
     token_env: str = ""

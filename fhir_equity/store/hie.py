@@ -241,6 +241,46 @@ class HieMemory:
             connection.execute(update(journal).where(journal.c.id == change.id).values(status=SENT))
             self._disclosures.intend(disclosed, connection=connection)
 
+    def held(self) -> dict[int, list[Planned]]:
+        """member id -> what the HIE was last seen to hold from us, as changes that would withdraw it, by matter.
+
+        Of what is in a Patient `resource_id` says which; of Observations it is empty.
+        """
+        journal = core(JournalEntry)
+        done = and_(journal.c.hie == self._name, journal.c.status.in_((VERIFIED, QUARANTINED)))
+        last: dict[tuple[int, str, str], Planned | None] = {}
+        with reading(self._engine) as connection:
+            for each in _planned(connection, select(journal).where(done).order_by(journal.c.id)):
+                resource = "" if each.action == "observe" else each.resource_id
+                for matter, said in each.said.items():
+                    change = Planned(0, each.member_id, (matter,), "withdraw", resource, "", {matter: said})
+                    last[each.member_id, resource, matter] = None if each.action == "withdraw" else change
+        found: dict[int, list[Planned]] = {}
+        for (member, *_), held in last.items():
+            if held is not None:
+                found.setdefault(member, []).append(held)
+        return found
+
+    def withdrawn(self, change: Planned, status: str, pseudonym: str) -> None:
+        """Record what became of withdrawing something, in the account of disclosures too."""
+        journal, ours = core(JournalEntry), core(WrittenRow)
+        with writing(self._engine) as connection:
+            done = {"status": status, "done_at": now()}
+            connection.execute(update(journal).where(journal.c.id == change.id).values(**done))
+            touch(connection, {change.member_id})
+            if status == VERIFIED:
+                mine = and_(ours.c.hie == self._name, ours.c.member_id == change.member_id)
+                connection.execute(delete(ours).where(mine, ours.c.matter.in_(change.matters)))
+        if status == VERIFIED:
+            self._account(pseudonym, set(change.matters))
+
+    def _account(self, pseudonym: str, withdrawn: set[str]) -> None:
+        """Say of every disclosure to this HIE of nothing but what is withdrawn now that it was recalled."""
+        for each in self._disclosures.of(pseudonym):
+            mine = each.transmission.startswith(f"{self._name}/")
+            if mine and set(each.topics) <= withdrawn and each.state != disclosures.RECALLED:
+                self._disclosures.settle(each.transmission, disclosures.RECALLED, [pseudonym])
+
     def transmission(self, change: Planned) -> str:
         """The name under which the account of disclosures has a change."""
         return f"{self._name}/{change.id}"

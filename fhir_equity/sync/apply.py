@@ -15,6 +15,7 @@ from fhir_equity.sync import write_observations, write_patient
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.exchange import Exchange, Ours, id_of
 from fhir_equity.sync.looking import PORTION
+from fhir_equity.sync.recall import WITHDRAW, withdraw
 
 READY = "ready"  # what a rehearsal would send
 
@@ -58,7 +59,8 @@ def apply(exchange: Exchange, told: Callable[[str, int], None], how: How = NEWES
     Raises UsageError for an HIE whose settings do not let anything be sent and for a plan that is not the newest,
     StoreError, also where the journal is not what was planned.
     """
-    exchange.check_sending()
+    check = exchange.check_sending if how.dry else exchange.check_writing
+    check()
     name, changes = exchange.memory.latest_plan()
     if how.plan not in ("", name):
         raise UsageError(f"that is not the newest plan for {exchange.name}, which is {name or 'none'}")
@@ -96,10 +98,21 @@ class _Applying:
 
     def _carry_out(self, change: Planned, person: Person | None) -> str:
         exchange = self._exchange
+        if change.action == WITHDRAW:
+            return self._withdraw(change, person)
         ours = None if person is None else exchange.ours(person, exchange.kept_back(person.id))
         if ours is None or any(ours.said.get(matter) != said for matter, said in change.said.items()):
             return self._without_writing(change, "stale")
         return self._observe(change, ours) if change.action == "observe" else self._patient(change, ours)
+
+    def _withdraw(self, change: Planned, person: Person | None) -> str:
+        known = self._memory.known([change.member_id])[change.member_id]
+        if self._how.dry:
+            return READY
+        self._memory.sending(change)
+        status = withdraw(self._exchange, change, known)
+        self._memory.withdrawn(change, status, person.pseudonym if person else "")
+        return status
 
     def _disclosed(self, change: Planned, ours: Ours) -> list[Disclosure]:
         """What the recipient is told by a change, a record for each rule that lets it out."""
@@ -145,15 +158,20 @@ class _Applying:
     def _read_back(self, change: Planned, ours: Ours, key: str) -> str:
         """Fetch what the server has and compare the canonical form of our topics; mend a difference once."""
         back = self._fetched(key)
-        if back is not None and not write_patient.says(self._exchange, back, change):
+        held = self._held(change, back)
+        if back is not None and held != change.said:
             back = self._mended(change, ours, back)
+            held = self._held(change, back)
         if back is None:
             return "unverified"
-        there = self._exchange.theirs(back.resource).said
-        held = {matter: said for matter, said in change.said.items() if there.get(matter) == said}
         status = VERIFIED if held == change.said else QUARANTINED
         self._memory.settle(change, status, held, (key, back.etag))
         return status
+
+    def _held(self, change: Planned, back: Versioned | None) -> dict[str, str]:
+        """What a Patient holds of what was to be said."""
+        there = self._exchange.theirs(back.resource).said if back is not None else {}
+        return {matter: said for matter, said in change.said.items() if there.get(matter) == said}
 
     def _fetched(self, key: str) -> Versioned | None:
         return self._exchange.client.read("Patient", key) if key else None

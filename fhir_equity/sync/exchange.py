@@ -20,6 +20,7 @@ from fhir_equity.store import Person, Store
 from fhir_equity.store.hie import HieMemory
 from fhir_equity.survivorship import Policy, event_state
 from fhir_equity.sync.client import Client
+from fhir_equity.sync.profile import stored_profile
 from fhir_equity.sync.search import token
 from fhir_equity.vocabulary import Vocabulary
 
@@ -133,6 +134,14 @@ class Exchange(Struct, frozen=True):
         said = self.theirs(patient).said | {m: self.observations_say(found)[1] for m, found in observed.items()}
         kept = {matter: word for matter, word in said.items() if matter in released}
         return Ours(person, resolutions, outgoing, patient, observed, kept, rules, withheld)
+
+    def check_writing(self) -> None:
+        """As `check_sending`, and raise UsageError where a probe found that others' words would be overwritten."""
+        self.check_sending()
+        loses = stored_profile(self.store.endpoint(self.name)).loses_updates
+        if loses and not self.settings.accept_lost_update:
+            does = f"[hie.{self.name}] does not honour If-Match, so that others' changes would be lost"
+            raise UsageError(f"{does}; nothing is written unless accept_lost_update is set")
 
     def kept_back(self, member: int) -> frozenset[str]:
         """The matters (an empty one: all) that a member keeps from this recipient today."""

@@ -206,6 +206,9 @@ class _Planning:
         exchange, known = self._exchange, looked.known
         said = exchange.theirs(there.resource).said if there else {}
         for sent in known.sent if not self._dry else ():
+            if sent.action == "withdraw":  # recall looks at it again
+                self._memory.settle(sent, "superseded")
+                continue
             if sent.action == "observe":
                 self._settle_observed(looked, ours, sent)
                 continue

@@ -205,6 +205,12 @@ class Scene:
         answer = self._other("PUT", f"{resource['resourceType']}/{resource['id']}", resource)
         assert answer.status_code == 200
 
+    def change(self, key: str, **elements: Any) -> bool:
+        """Somebody else changes elements of a Patient under If-Match; whether they were in time."""
+        there = self._other("GET", f"Patient/{key}")
+        answer = self._other("PUT", f"Patient/{key}", there.json() | elements, match=there.headers["etag"])
+        return answer.status_code == 200
+
     def opt_out(self, number: str = "M1", **kept: Any) -> None:
         """A member keeps something back."""
         with self.workspace() as opened:
@@ -229,8 +235,9 @@ class Scene:
         found = self._other("GET", "Patient?_count=1000").json()
         return [entry["resource"] for entry in found.get("entry", [])]
 
-    def _other(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        return httpx.request(method, f"{self.url}/{path}", json=body, headers={BYSTANDER: "1"}, trust_env=False)
+    def _other(self, method: str, path: str, body: Any = None, match: str = "") -> httpx.Response:
+        headers = {BYSTANDER: "1"} | ({"If-Match": match} if match else {})
+        return httpx.request(method, f"{self.url}/{path}", json=body, headers=headers, trust_env=False)
 
     def asked(self) -> list[Sent]:
         """The requests but for the one that asks when anybody changed last."""

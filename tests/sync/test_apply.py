@@ -63,6 +63,21 @@ def test_exactly_the_plan(scene: Scene) -> None:
     assert (again.changes, again.agreed, again.conflicts) == ([], 4, [])
 
 
+def test_a_server_that_does_not_honour_if_match(scene: Scene) -> None:
+    """What a probe found decides: nothing is written there unless somebody accepts that others lose their changes."""
+    scene.survey(ada())
+    scene.put(theirs("Asian"))
+    scene.plan()
+    with scene.workspace() as workspace:
+        workspace.store.endpoint(HIE).probed('{"if_match": false}')
+    with pytest.raises(UsageError, match=r"^\[hie\.hx\] does not honour If-Match"):
+        scene.apply()
+    assert scene.writes() == []
+    assert scene.apply(dry=True).statuses == {"ready": 1}
+    scene.set(accept_lost_update=True)
+    assert scene.apply().statuses == {"verified": 1}
+
+
 def test_without_a_plan(scene: Scene) -> None:
     with pytest.raises(UsageError, match=r"^there is no plan for hx; run: fhir-equity sync plan --hie hx$"):
         scene.apply()

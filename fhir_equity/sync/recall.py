@@ -1,0 +1,120 @@
+"""recall: what a recipient was sent and may not have any more: planned like any change, withdrawn, and read back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from fhir_equity.adapters.fhir import merge
+from fhir_equity.errors import RemoteError
+from fhir_equity.model import Outgoing, State
+from fhir_equity.store import Person
+from fhir_equity.store.hie import VERIFIED, Known, Planned
+from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
+from fhir_equity.sync.exchange import REGISTRATION, Exchange, Resource
+from fhir_equity.sync.observations import find, is_active, withdrawn
+from fhir_equity.sync.write_patient import refused
+
+WITHDRAW = "withdraw"
+RETRACTED = "retracted"
+PORTION = 500
+
+
+class Recall(Struct, frozen=True):
+    """Something to withdraw: what we said about a matter in one resource, and why it may not stay.
+
+    The reason is that of the release policy (``no_rule``, ``opted_out``, ``refused_later``, ...), or ``declined``,
+    ``retracted`` (nobody says it any more) or ``wrong_match`` (that Patient is not our member).
+    """
+
+    change: Planned
+    matter: str
+    reason: str
+
+
+def recalls(exchange: Exchange) -> Iterator[Recall]:
+    """Everything that was sent to the HIE and must be withdrawn. Asks nobody. Raises StoreError."""
+    held = exchange.memory.held()
+    members = sorted(held)
+    for start in range(0, len(members), PORTION):
+        some = members[start : start + PORTION]
+        known = exchange.memory.known(some)
+        people = {person.id: person for person in exchange.store.people.some(some)}
+        for member in some:
+            reasons, said = _reasons(exchange, people.get(member))
+            for change in held[member]:
+                (matter,) = change.matters
+                stays = said.get(matter) == change.said[matter]  # also that somebody declined
+                reason = ("" if stays else reasons.get(matter, RETRACTED)) or _elsewhere(change, known[member])
+                if reason and matter != REGISTRATION:
+                    yield Recall(change, matter, reason)
+
+
+def _reasons(exchange: Exchange, person: Person | None) -> tuple[dict[str, str], dict[str, str]]:
+    """Why each matter of a member may not stay, empty where it may; and the fingerprints of what we would say today.
+
+    What is not named is not answered any more. A tie is no reason to withdraw anything.
+    """
+    if person is None:
+        return {}, {}
+    ours = exchange.ours(person, exchange.kept_back(person.id))
+    found: dict[str, str] = {}
+    for matter, resolution in ours.resolutions.items():
+        withheld = ours.withheld.get(matter, "")
+        if resolution.state is State.ANSWERED:
+            found[matter] = "" if withheld == "tie_undecided" else withheld
+        elif resolution.state is State.DECLINED:
+            found[matter] = "declined"
+    return found, ours.said
+
+
+def _elsewhere(change: Planned, known: Known) -> str:
+    moved = known.link is not None and change.resource_id not in ("", known.link[0])
+    return "wrong_match" if moved else ""
+
+
+def withdraw(exchange: Exchange, change: Planned, known: Known) -> str:
+    """Withdraw one thing and look whether it is gone: ``verified``, or why not. Raises RemoteError."""
+    (matter,) = change.matters
+    return _patient(exchange, change, matter) if change.resource_id else _observations(exchange, matter, known)
+
+
+def _patient(exchange: Exchange, change: Planned, matter: str) -> str:
+    now = exchange.client.read("Patient", change.resource_id)
+    if now is None or matter not in exchange.theirs(now.resource).said:
+        return VERIFIED
+    if exchange.theirs(now.resource).said[matter] != change.said[matter] or not now.etag:
+        return "moved"  # somebody else's word by now, and not ours to take away
+    topics = [name for name in exchange.vocabulary.codes.topics if exchange.matter_of(name) == matter]
+    context = exchange.contexts(exchange.partner)
+    body, _ = merge(now.resource, Outgoing(exchange.theirs(now.resource).member, ()), context, topics)
+    if problem := _put(exchange, body, now):
+        return problem
+    back = exchange.client.read("Patient", change.resource_id)
+    gone = back is None or matter not in exchange.theirs(back.resource).said
+    return VERIFIED if gone else "unverified"
+
+
+def _observations(exchange: Exchange, matter: str, known: Known) -> str:
+    for each in find(exchange, known, matter, ()).values():
+        if is_active(each.resource) and (problem := _put(exchange, withdrawn(each.resource), each)):
+            return problem
+    left = find(exchange, known, matter, ()).values()
+    return "unverified" if any(is_active(each.resource) for each in left) else VERIFIED
+
+
+def _put(exchange: Exchange, body: Resource, now: Versioned) -> str:
+    try:
+        exchange.client.update(body, now.etag)
+    except (Conflict, OutcomeUnknownError):
+        return ""  # what stands there decides, when it is read back
+    except RemoteError as error:
+        return refused(error, exchange.client.capability)
+    return ""
+
+
+def counted(found: list[Recall]) -> Counter[tuple[str, str]]:
+    """How much is to be withdrawn, by matter and reason."""
+    return Counter((each.matter, each.reason) for each in found)

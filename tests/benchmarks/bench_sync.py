@@ -1,0 +1,179 @@
+"""What synchronising costs: ``python -m tests.benchmarks.bench_sync [LARGEST [UPDATES]]``.
+
+A plan after nothing or ten Patients changed, for 1,000 linked members and more up to LARGEST (10,000): its CPU and
+memory follow what changed. And the CPU of the client thread for UPDATES (200) changes beside a bare httpx loop that
+sends the same requests, checking with fhir.resources told apart.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fhir_equity.adapters.fhir import validate
+from fhir_equity.pipeline.demo_people import MEMBER_SYSTEM
+from fhir_equity.pipeline.ingest import ingest
+from fhir_equity.pipeline.sync import _edition, sync_apply, sync_plan
+from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.sandbox import create_app
+from fhir_equity.sandbox.records import Records
+from fhir_equity.sandbox.server import running
+from fhir_equity.settings import HieSettings, Settings, StoreSettings
+from fhir_equity.store.connection import writing
+from fhir_equity.store.hie_standing import Outcome, Through
+from fhir_equity.sync import write_patient
+from fhir_equity.sync.transport import Transport
+from fhir_equity.vocabulary import Vocabulary
+
+HEAD = "member_id,first_name,last_name,birth_date,survey_date,answered_by,race_ethnicity,language_spoken\n"
+CHANGED = 10
+_READ: dict[str, Vocabulary] = {}  # the tables, which a command reads once whatever it does
+
+
+def opened(folder: Path, url: str) -> Workspace:
+    """A workspace with one HIE."""
+    hie = HieSettings(url=url, recipient="demo-hie", mode="editor", identifier_systems=(MEMBER_SYSTEM,))
+    settings = Settings(partner="demo-plan", store=StoreSettings(url=str(folder / "equity.db")), hie={"hx": hie})
+    made = Workspace(settings, "2026-06-01")
+    made._vocabularies = _READ
+    return made
+
+
+@contextmanager
+def scene(people: int) -> Iterator[tuple[Path, Records, str]]:
+    """A store with so many people who answered a survey, and an HIE."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = (f"M{n},Ada,Ashgrove,1980-01-02,2026-05-01,self,White,Spanish\n" for n in range(people))
+        (folder / "survey.csv").write_text(HEAD + "".join(rows), encoding="utf-8")
+        with opened(folder, "http://127.0.0.1:9/fhir") as workspace:
+            ingest(workspace, [folder / "survey.csv"])
+        with running(create_app(folder / "hie.db"), "127.0.0.1", 0) as url:
+            yield folder, Records(folder / "hie.db"), url
+
+
+def put(records: Records, number: int, **more: Any) -> None:
+    """Somebody writes a Patient of one of our members."""
+    patient = {
+        "identifier": [{"system": MEMBER_SYSTEM, "value": f"M{number}"}],
+        "name": [{"family": "Ashgrove", "given": ["Ada"]}],
+        "birthDate": "1980-01-02",
+        **more,
+    }
+    with records.session() as session:
+        session.put("Patient", f"p{number}", patient)
+
+
+def scaling(people: int) -> dict[str, tuple[float, float, int]]:
+    """CPU seconds, peak MiB and people looked at, of a plan after nothing and after ten Patients changed."""
+    with scene(people) as (folder, records, url):
+        put(records, 0)
+        with opened(folder, url) as workspace:
+            _linked(workspace)
+            sync_plan(workspace, "hx")  # the tables are read once
+        found = {}
+        for name, changed in (("nothing changed", 0), ("ten changed there", CHANGED)):
+            for number in range(1, changed + 1):
+                put(records, number, gender="female")
+            with opened(folder, url) as workspace:
+                _ = workspace.vocabulary().express, workspace.release, workspace.policy, workspace.store
+                tracemalloc.start()
+                began = time.thread_time()
+                made = sync_plan(workspace, "hx")
+                took = time.thread_time() - began
+                peak = tracemalloc.get_traced_memory()[1] / 2**20
+                tracemalloc.stop()
+            found[name] = (took, peak, made.looked)
+        return found
+
+
+def _linked(workspace: Workspace) -> None:
+    """As after a whole plan: everybody linked and in agreement."""
+    memory = workspace.store.hie("hx")
+    ids = [person.id for person in workspace.store.people]
+    memory.begin_plan([], "bench", {number: (f"p{number - ids[0]}", 'W/"1"') for number in ids})
+    edition = _edition(workspace, workspace.settings.hie_named("hx"))
+    through = Through(edition, workspace.as_of, memory.standing.newest(), "2026-01-01T00:00:00Z")
+    with writing(workspace.store.engine) as connection:
+        memory.standing.move(connection, {number: Outcome({"race_ethnicity": "x"}) for number in ids}, through)
+
+
+def client(updates: int) -> tuple[float, float, float]:
+    """CPU seconds of the client thread: applying, the same requests by bare httpx, and checking the bodies."""
+    spent, sent = [0.0], []
+    real_send = Transport.send
+
+    def send(transport: Transport, request: Any) -> Any:
+        reply = real_send(transport, request)
+        sent.append((request, reply))
+        return reply
+
+    def checked(*arguments: Any) -> list[str]:
+        began = time.thread_time()
+        found = validate(*arguments)
+        spent[0] += time.thread_time() - began
+        return found
+
+    validate({"resourceType": "Patient"})
+    with scene(updates) as (folder, records, url):
+        for number in range(updates):
+            put(records, number)
+        with opened(folder, url) as workspace:
+            sync_plan(workspace, "hx")
+            with patch.object(Transport, "send", send), patch.object(write_patient, "validate", checked):
+                began = time.thread_time()
+                done = sync_apply(workspace, "hx")
+                applying = time.thread_time() - began
+    if done.statuses != {"verified": updates}:
+        raise ValueError("not everything arrived")
+    return applying - spent[0], _bare(sent), spent[0]
+
+
+def _bare(sent: list[tuple[Any, Any]]) -> float:
+    replies = iter([reply for _, reply in sent])
+
+    async def canned(_request: Request) -> Response:
+        reply = next(replies)
+        return Response(reply.content, reply.status, media_type="application/fhir+json")
+
+    app = Starlette(routes=[Route("/{path:path}", canned, methods=["GET", "PUT", "POST"])])
+    with running(app, "127.0.0.1", 0) as url, httpx.Client(trust_env=False) as http:
+        base = url.removesuffix("/fhir")
+        began = time.thread_time()
+        for request, _ in sent:
+            path = "/" + request.url.split("/", 3)[3]
+            http.request(request.method, base + path, headers=dict(request.headers), content=request.content)
+        return time.thread_time() - began
+
+
+def main(arguments: list[str]) -> None:
+    """Measure and tell."""
+    largest, updates = map(int, [*arguments, "10000", "200"][:2] if len(arguments) != 1 else [arguments[0], "200"])
+    people = 1000
+    while people <= largest:
+        for name, (took, peak, looked) in scaling(people).items():
+            sys.stdout.write(f"{people:>7,} linked, {name}: {took:.3f} CPU s, {peak:.1f} MiB, {looked} looked at\n")
+            sys.stdout.flush()
+        people *= 10
+    ours, bare, checking = client(updates)
+    sys.stdout.write(
+        f"{updates} updates: {ours:.3f} CPU s; the same requests by httpx: {bare:.3f}; ratio {ours / bare:.2f}"
+        f" (checking with fhir.resources apart: {checking:.3f})\n"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,98 @@
+"""recall: what may not stay is taken out where it is still our word, and looked for afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fhir_equity.pipeline.sync import Recalled, sync_recall
+from tests.sync.scene import HIE, Scene, ada, languages_of, opened, race_of, theirs
+
+RACE, SPOKEN, ORIENTATION = "race_ethnicity", "language_spoken", "sexual_orientation"
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with opened(tmp_path) as made:
+        made.rules({"topics": [RACE, SPOKEN, ORIENTATION]})
+        made.survey(ada(sexual_orientation="Bisexual"))
+        made.put(theirs(gender="female"))
+        made.plan()
+        assert set(made.apply().statuses) == {"verified"}
+        yield made
+
+
+def recall(scene: Scene, *, dry: bool = False) -> Recalled:
+    with scene.workspace() as workspace:
+        return sync_recall(workspace, HIE, dry=dry)
+
+
+def states(scene: Scene) -> list[str]:
+    with scene.workspace() as workspace:
+        (person,) = workspace.store.people
+        return [each.state for each in workspace.store.disclosures.of(person.pseudonym)]
+
+
+def test_nothing_to_recall(scene: Scene) -> None:
+    scene.wire.sent.clear()
+    assert recall(scene).found == {}
+    assert scene.wire.sent == []
+
+
+def test_an_opt_out_takes_everything_back(scene: Scene) -> None:
+    scene.opt_out()
+    scene.wire.sent.clear()
+    before = scene.store_bytes()
+    told = recall(scene, dry=True)
+    assert told.found == {(RACE, "opted_out"): 1, (SPOKEN, "opted_out"): 1, (ORIENTATION, "opted_out"): 1}
+    assert (scene.wire.sent, scene.store_bytes()) == ([], before)
+    done = recall(scene)
+    assert (done.found, done.applied.statuses) == (told.found, {"verified": 3})
+    (patient,) = scene.everybody()
+    assert (race_of(patient), languages_of(patient), patient["gender"]) == ([], [], "female")
+    (observation,) = scene.observations()
+    assert observation["status"] == "entered-in-error"
+    assert "valueCodeableConcept" not in observation
+    assert recall(scene).found == {}
+    made = scene.plan(everybody=True)
+    assert (made.changes, made.conflicts) == ([], [])
+    assert states(scene)[-1] == "recalled"
+
+
+def test_a_refusal_that_came_later_and_one_that_we_told(scene: Scene) -> None:
+    scene.survey(ada(member_id="M2", race_ethnicity="Prefer not to say", language_spoken="French"))
+    scene.plan()
+    scene.apply()
+    assert recall(scene).found == {}  # that somebody declined is what we say today
+    scene.as_of = "2026-06-05"
+    scene.survey(ada(sexual_orientation="Prefer not to say", survey_date="2026-06-02"))
+    assert recall(scene, dry=True).found == {(ORIENTATION, "refused_later"): 1}
+
+
+def test_a_rule_that_ended(scene: Scene) -> None:
+    scene.rules({"topics": [RACE, SPOKEN]})
+    assert recall(scene).found == {(ORIENTATION, "no_rule_sensitive"): 1}
+    assert scene.observations()[0]["status"] == "entered-in-error"
+    assert race_of(scene.everybody()[0]) == ["2106-3"]
+
+
+def test_what_is_not_our_word_any_more_stays(scene: Scene) -> None:
+    (patient,) = scene.everybody()
+    scene.put({**theirs("Asian", language="es"), "id": patient["id"]})
+    scene.opt_out(matter=RACE)
+    assert recall(scene).applied.statuses == {"moved": 1}
+    assert race_of(scene.everybody()[0]) == ["2028-9"]
+
+
+def test_after_the_member_takes_it_back_it_is_said_again(scene: Scene) -> None:
+    scene.opt_out(matter=ORIENTATION)
+    recall(scene)
+    with scene.workspace() as workspace:
+        (person,) = workspace.store.people
+        assert workspace.store.opt_outs.take_back(person.id, matter=ORIENTATION)
+    assert [dict(change.matters) for change in scene.plan().changes] == [{ORIENTATION: "add"}]
+    assert scene.apply().statuses == {"verified": 1}
+    (observation,) = scene.observations()
+    assert observation["status"] == "final"
