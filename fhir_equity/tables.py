@@ -165,6 +165,11 @@ class Tables:
         """The SHA-256 of a built-in table as it stands in the base folder."""
         return hashlib.sha256((self.layers[0].folder / name).read_bytes()).hexdigest()
 
+    def checksums(self) -> dict[str, str]:
+        """The SHA-256 of every file of the built-in tables, and of the user's (``overlay/...``)."""
+        found = _checksums(root(), "")
+        return found if self.overlay is None else found | _checksums(self.overlay, "overlay/")
+
     def built_in(self, name: str) -> bool:
         """Whether the base has the table, and not only a partner or the user."""
         return (self.layers[0].folder / name).is_file()
@@ -271,3 +276,13 @@ def own_tables(partner: str, overlay: Path | None = None) -> list[str]:
     places = [base / "partners" / partner / folder for base in bases for folder in ("codes", "crosswalks")]
     found = {(place.name, file.name) for place in places if place.is_dir() for file in place.iterdir()}
     return sorted(f"{folder}/{name}" for folder, name in found if name.endswith(".csv"))
+
+
+def _checksums(folder: Traversable, prefix: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for place in sorted(folder.iterdir(), key=lambda each: each.name):
+        if place.is_dir():
+            found |= _checksums(place, f"{prefix}{place.name}/")
+        elif place.name.endswith((".csv", ".toml")):
+            found[prefix + place.name] = hashlib.sha256(place.read_bytes()).hexdigest()
+    return found

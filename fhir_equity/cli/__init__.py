@@ -27,6 +27,7 @@ from fhir_equity.cli.resolve import resolve
 from fhir_equity.cli.retract import retract
 from fhir_equity.cli.review import app as review
 from fhir_equity.cli.sandbox import sandbox
+from fhir_equity.cli.snapshot import app as snapshot
 from fhir_equity.cli.sync import app as sync
 from fhir_equity.cli.trail import app as trail
 from fhir_equity.cli.trail import disclosures
@@ -68,6 +69,7 @@ app.add_typer(codes, name="codes")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(review, name="review")
 app.add_typer(trail, name="trail")
+app.add_typer(snapshot, name="snapshot")
 app.add_typer(sync, name="sync")
 
 LEVELS = ("debug", "info", "warning", "error")

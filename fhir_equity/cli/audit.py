@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,6 +51,12 @@ def audit(
         typer.Option(metavar="FILE", help="Compare with this table of county, category and people (CSV)."),
     ] = None,
     engine: Annotated[str, typer.Option(help="local, or spark: PATHs are URLs that Spark can reach.")] = "local",
+    snapshot: Annotated[
+        str, typer.Option(metavar="NAME", help="Count this snapshot again; end with 1 when the numbers differ.")
+    ] = "",
+    since: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Tell what changed since a snapshot or an audit document.")
+    ] = "",
     fail_on: Annotated[Severity | None, typer.Option(help="End with 1 when a finding is at least this bad.")] = None,
 ) -> None:
     """How complete and how good are race, ethnicity, language and SOGI, in files or in the store?"""
@@ -68,6 +74,8 @@ def audit(
             workers=workers,
             population=population,
             engine=engine,
+            snapshot=snapshot,
+            since=since,
         )
         report = published(opened, done, partner) if publish else Internal(done.document)
     if not done.failures or done.document["run"]["inputs"]:
@@ -76,5 +84,20 @@ def audit(
     unmet = done.unmet(required)
     for name in unmet:
         say(context, f"Not met, or it cannot be told: {name}")
-    if unmet or (fail_on is not None and done.reaches(fail_on)):
+    recounted = done.document.get("snapshot", {"same": True})
+    if snapshot:
+        _tell_snapshot(context, recounted)
+    if unmet or not recounted["same"] or (fail_on is not None and done.reaches(fail_on)):
         raise typer.Exit(1)
+
+
+def _tell_snapshot(context: typer.Context, recounted: dict[str, Any]) -> None:
+    """Whether the numbers are those that were frozen, and what may be why not."""
+    say(
+        context,
+        "The numbers are those that were frozen."
+        if recounted["same"]
+        else f"Other numbers than those that were frozen: {', '.join(recounted['differs'])}",
+    )
+    if recounted["tables_changed"]:
+        say(context, f"Tables that have changed since: {', '.join(recounted['tables_changed'])}")

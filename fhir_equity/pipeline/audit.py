@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import secrets
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from fhir_equity.errors import UsageError
-from fhir_equity.model import Event, Meaning, Member, Received, Severity
-from fhir_equity.pipeline.reading import Failures, Input, inputs, items
-from fhir_equity.pipeline.workers import Count, Job, count_together, put_together
-from fhir_equity.pipeline.workspace import Workspace, software
-from fhir_equity.privacy import Pseudonyms
+from fhir_equity.model import Severity
+from fhir_equity.pipeline.count import Count
+from fhir_equity.pipeline.reading import Failures
+from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.quality.benchmark import Benchmark, population_from
-from fhir_equity.quality.census import Census
-from fhir_equity.quality.document import SCHEMA, body
-from fhir_equity.quality.inspection import Inspection, Person, kept
-from fhir_equity.quality.programs import Program, programs_from
-from fhir_equity.quality.strata import Strata, Stratum
-from fhir_equity.quality.tally import RACE, Counting, Tally
+from fhir_equity.quality.document import SCHEMA
+from fhir_equity.quality.programs import program_from, programs_from
+from fhir_equity.quality.trend import trend
+
+# What a snapshot must give again: all numbers, and nothing about the day and the program that made them.
+NUMBERS = ("population", "topics", "views", "strata", "programs", "concordance", "findings", "losses")
 
 ENGINES = ("local", "spark")
 
@@ -62,22 +58,62 @@ def audit(
     workers: int = 1,
     population: Path | None = None,
     engine: str = "local",
+    snapshot: str = "",
+    since: str = "",
 ) -> Audit:
-    """Audit files, or the store when no path is given.
+    """Audit files, or the store when no path is given; or count a snapshot again, with the programs and strata it has.
 
     `by` names strata (`STRATA`), several at once with commas between them; `programs` says what is counted
     under: names or files (``*.toml``), those of the settings where there are none. Large plain files are
     counted by `workers` processes; the result is the same. With the engine ``spark`` the paths are files and
     folders that Spark can reach, and its executors count them, with the same result. `population` is a table to
-    compare with (see `benchmark`). Raises UsageError, and EngineError where Spark gives up.
+    compare with (see `benchmark`), `since` a snapshot or an earlier audit document (file) to tell changes from.
+    Raises UsageError, and EngineError where Spark gives up.
     """
     if engine not in ENGINES or (engine != "local" and not paths):
         raise UsageError(f"--engine is for files, one of {', '.join(ENGINES)}")
+    if snapshot and (paths or by or programs or population or partner):
+        raise UsageError("a snapshot has its own people, programs and strata; name nothing beside it")
+    before = _before(workspace, since) if since else None
+    done = (
+        _recounted(workspace, snapshot)
+        if snapshot
+        else _counted(workspace, paths, partner, format_, by, programs, workers, population, engine)
+    )
+    if before is not None:
+        done.document["trend"] = trend(before, done.document, Path(since).name)
+    return done
+
+
+def counting(
+    workspace: Workspace,
+    *,
+    by: Sequence[str] = (),
+    programs: Sequence[str] = (),
+    workers: int = 1,
+    population: Path | None = None,
+    history: bool = True,
+) -> Count:
+    """Begin to count under programs by name or file. Raises UsageError."""
     named = tuple(programs) or workspace.settings.audit.programs
     chosen = programs_from(workspace.vocabulary().tables, named)
     schema = workspace.vocabulary().schema
     benchmark = None if population is None else Benchmark(population_from(population, schema.categories), schema)
-    count = _Count(workspace, by, chosen, workers, benchmark=benchmark, history=not paths)
+    return Count(workspace, by, chosen, workers, benchmark=benchmark, history=history)
+
+
+def _counted(
+    workspace: Workspace,
+    paths: Sequence[str | Path],
+    partner: str,
+    format_: str,
+    by: Sequence[str],
+    programs: Sequence[str],
+    workers: int,
+    population: Path | None,
+    engine: str,
+) -> Audit:
+    count = counting(workspace, by=by, programs=programs, workers=workers, population=population, history=not paths)
     failures = Failures()
     whose = workspace.partner(partner)
     if engine == "spark":
@@ -87,177 +123,39 @@ def audit(
     return Audit(count.document(entries), failures.messages)
 
 
-class _Count:
-    """One audit being counted."""
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        by: Sequence[str],
-        programs: tuple[Program, ...],
-        workers: int,
-        *,
-        benchmark: Benchmark | None,
-        history: bool,
-    ) -> None:
-        self._workspace = workspace
-        self._by = tuple(by)
-        self._benchmark = benchmark
-        self._besides = ("county",) if benchmark is not None else ()
-        self._programs = programs
-        self._workers = workers
-        self._key = secrets.token_bytes(32)  # for this run only
-        self._inspection = Inspection(programs, workspace.vocabulary(), workspace.as_of, history=history)
-        self._strata = Strata(by, workspace.vocabulary().tables, workspace.as_of, self._besides)
-        words = kept(self._strata, self._inspection)
-        self._census = Census(Pseudonyms(self._key), workspace.matter_of, workspace.as_of, words)
-
-    def files(
-        self, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
-    ) -> list[dict[str, str | int]]:
-        entries = []
-        families: list[Input] = []
-        for number, read in enumerate(inputs(self._workspace, paths, partner, format_, failures), start=1):
-            self._census.begin(number, read.adapter.name, families=read.adapter.families)
-            if read.adapter.families:
-                families.append(read)
-            if not self._together(number, read, failures):
-                for item in items(self._workspace, read, failures):
-                    self._census.add(item)
-            if read.listed:
-                entries.append(read.entry())
-        self._dependents(families)
-        return entries
-
-    def _dependents(self, inputs_: Iterable[Input]) -> None:
-        """Look once more for the subscribers of dependents who did not come soon after theirs."""
-        self._alone(
-            item
-            for read in inputs_
-            for item in items(self._workspace, Input(read.source, read.adapter, read.context), Failures())
-        )
-
-    def _alone(self, again: Iterable[object]) -> None:
-        if not self._census.families.waiting:
-            return
-        subscribers = (self._census.subscriber(item) for item in again if isinstance(item, Member))
-        if alone := self._census.families.alone(subscribers):
-            self._census.found("x12.member.subscriber_unknown", Severity.WARNING.value, alone)
-
-    def on_cluster(
-        self, urls: Sequence[str], partner: str, format_: str, failures: Failures
-    ) -> list[dict[str, str | int]]:
-        from fhir_equity.pipeline.cluster import Cluster  # loads what only a cluster needs
-
-        cluster = Cluster(self._workspace, self.how(partner), format_, urls)
-        entries, families = [], []
-        for result in cluster.counted():
-            if result.failure or result.adapter is None:
-                failures.messages.append(result.failure)
-                continue
-            self._census.begin(result.file.number, result.adapter.name, families=result.adapter.families)
-            read = Input(result.source, result.adapter, self._workspace.context(partner, result.adapter.name))
-            if not put_together(result.counted, read, self._census, failures):
-                cluster.here(result)
-                put_together(result.counted, read, self._census, failures)
-            if read.listed:
-                entries.append(read.entry())
-            if result.adapter.families:
-                families.append((result.file, result.adapter))
-        self._alone(item for file, adapter in families for item in cluster.members(file, adapter))
-        return entries
-
-    def _together(self, number: int, read: Input, failures: Failures) -> bool:
-        """Let the workers count an input; False where it is not cut, and nothing was counted."""
-        if self._workers < 2 or read.source.path is None:
-            return False
-        parts = read.adapter.split(read.source, self._workers)
-        workspace, how = self._workspace, self.how(read.context.partner)
-        job = Job(workspace.settings, workspace.as_of, how, read.source.path, number, read.adapter.name)
-        return len(parts) > 1 and count_together(job, parts, read, self._census, failures)
-
-    def how(self, partner: str) -> Count:
-        """How others count for this audit."""
-        return Count(partner, self._by, self._besides, self._key, self._programs)
-
-    def stored(self, partner: str) -> list[dict[str, Any]]:
-        people, partners = self._workspace.store.people, [partner] if partner else None
-        for code, severity, count in people.findings(partners):
-            self._census.found(code, severity, count)
-        if unfinished := people.unfinished(partners):  # a killed ingest: what is here is only a part
-            self._census.found("store.run.unfinished", Severity.ERROR.value, unfinished)
-        for rule, relationship, count in people.losses(partners):
-            self._census.lost(rule, relationship, count)
-        for number, person in enumerate(people.among(partners), start=1):
-            self._census.stored(person.id, person.member, tuple(event for _, event in person.events))
-            if number % 1000 == 0:
-                self._workspace.progress("store", number)
-        return people.inputs(partners)
-
-    def document(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
-        """The audit document of everything counted."""
-        whole, strata = self._tallies()
-        compared = self._benchmark.document(self._inspection.population_rule) if self._benchmark else []
-        codes = self._workspace.vocabulary().codes
-        matters = list(dict.fromkeys(topic.matter for topic in codes.topics.values()))
-        counted = body(whole, matters)
-        groups = counted["views"]["detailed"]
-        languages = {code for t in counted["topics"].values() for code in t.get("values", {})}
-        return {
-            "schema": SCHEMA,
-            "audience": "internal",
-            "generated": datetime.now(UTC).isoformat(timespec="seconds"),
-            "software": software(),
-            "run": {"as_of": self._workspace.as_of, "inputs": entries},
-            **counted,
-            "strata": [{"by": dict(by), **body(tally, matters)} for by, tally in sorted(strata.items())],
-            "programs": self._inspection.programs(),
-            "concordance": self._inspection.concordance(),
-            "population_comparison": compared,
-            "findings": sorted(self._findings(compared), key=_worst_first),
-            "losses": [
-                {"rule": rule, "relationship": relationship, "count": count}
-                for (rule, relationship), count in sorted(self._census.losses().items())
-            ],
-            "languages": {code: known.display for code in sorted(languages) if (known := codes.language(code))},
-            "groups": {
-                code: {"group": codes.cdcrec[code]["display"], "category": codes.category_2024(code)} for code in groups
-            },
-            "editions": {name: entry["edition"] for name, entry in codes.tables.sources["table"].items()},
-        }
-
-    def _findings(self, compared: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Those of records and values, then those of the rules, which say what to do."""
-        for (code, severity), count in self._census.findings(self._meaning).items():
-            yield {"code": code, "severity": severity, "count": count}
-        households = self._census.alike(self._inspection.least_household)
-        yield from self._inspection.findings(households, self._meaning, compared)
-
-    def _meaning(self, partner: str) -> Callable[[Received], Meaning]:
-        return self._workspace.vocabulary(partner).meaning
-
-    def _tallies(self) -> tuple[Tally, dict[Stratum, Tally]]:
-        whole: Tally = Counter()
-        strata: dict[Stratum, Tally] = {}
-        counting = Counting(self._workspace.vocabulary(), self._workspace.as_of)
-        for numbers, count in self._census.people.persons():
-            profiles = [self._census.profiles[number] for number in numbers]
-            places = [profile.stratum for profile in profiles]
-            events: list[Event] = [event for profile in profiles for event in profile.events]
-            partner = places[0][0]
-            resolutions = self._workspace.resolutions(partner, events)
-            counting.add(whole, resolutions, count)
-            words = [place[1 + self._strata.size :] for place in places]
-            resolve = partial(self._workspace.resolutions, partner)
-            person = Person(partner, events, resolutions, resolve)
-            self._inspection.add(words, person, self._meaning(partner), count)
-            of_strata = [place[1 : 1 + self._strata.size] for place in places]
-            if self._benchmark is not None:
-                self._benchmark.add(self._strata.known("county", of_strata), resolutions.get(RACE), count)
-            for stratum, counted in self._strata.places(of_strata, events, resolutions, resolve):
-                counting.add(strata.setdefault(stratum, Counter()), counted, count)
-        return whole, strata
+def _recounted(workspace: Workspace, name: str) -> Audit:
+    """Count a snapshot again, and say whether the numbers are those that were frozen."""
+    workspace.require_store()
+    held = workspace.store.snapshots.named(name)
+    settings, frozen = msgspec.json.decode(held.settings), msgspec.json.decode(held.document)
+    workspace.as_of = held.as_of
+    programs = tuple(program_from(given, given["name"]) for given in settings["programs"])
+    count = Count(workspace, settings["by"], programs, 1, benchmark=None, history=True)
+    count.thawed(held.content)
+    document = count.document(settings["inputs"])
+    again = msgspec.json.decode(msgspec.json.encode(document))
+    tables = workspace.vocabulary().tables.checksums()
+    differs = [part for part in NUMBERS if again[part] != frozen[part]]
+    document["snapshot"] = {
+        **{part: getattr(held, part) for part in ("name", "at", "digest")},
+        "software": settings["software"],
+        "same": not differs,
+        "differs": differs,
+        "tables_changed": sorted(
+            t for t in {*tables, *settings["tables"]} if tables.get(t) != settings["tables"].get(t)
+        ),
+    }
+    return Audit(document, [])
 
 
-def _worst_first(finding: dict[str, Any]) -> tuple[int, int, str, str]:
-    return -Severity(finding["severity"]).rank, -finding["count"], finding["code"], finding.get("message", "")
+def _before(workspace: Workspace, since: str) -> dict[str, Any]:
+    """The document of a snapshot, or of a file."""
+    path = Path(since)
+    content = path.read_bytes() if path.is_file() else workspace.store.snapshots.named(since).document
+    try:
+        found = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = None
+    if isinstance(found, dict) and (found.get("schema"), found.get("audience")) == (SCHEMA, "internal"):
+        return found
+    raise UsageError(f"{path.name} is no audit document of ours for internal use")

@@ -21,7 +21,7 @@ from fhir_equity.adapters.source import HEAD, Passing, sources
 from fhir_equity.engine import spark
 from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.pipeline.luggage import Luggage, packed
-from fhir_equity.pipeline.workers import Count, Counted, count_range
+from fhir_equity.pipeline.workers import Counted, How, count_range
 from fhir_equity.pipeline.workspace import Workspace
 
 LEAST = 64 * 1024 * 1024  # bytes of a file that is cut; smaller ones travel whole
@@ -59,9 +59,7 @@ class Result(Struct):
 class CountOnExecutor:
     """The function that executors are given: one range, or one whole file, counted as it would be here."""
 
-    def __init__(
-        self, luggage: Luggage, how: Count, format_: str, names: dict[int, str], cut: dict[int, Known]
-    ) -> None:
+    def __init__(self, luggage: Luggage, how: How, format_: str, names: dict[int, str], cut: dict[int, Known]) -> None:
         self._luggage = luggage
         self._how = how
         self._format = format_
@@ -95,7 +93,7 @@ def held(name: str, content: bytes) -> Source:
 class Cluster:
     """One audit's work on Spark. Raises UsageError for what cannot be reached, and where there is no Spark."""
 
-    def __init__(self, workspace: Workspace, how: Count, format_: str, urls: Iterable[str]) -> None:
+    def __init__(self, workspace: Workspace, how: How, format_: str, urls: Iterable[str]) -> None:
         self._workspace, self._how, self._format = workspace, how, format_
         self._spark = spark.session(workspace.settings.spark)
         self._files = spark.Files(self._spark)

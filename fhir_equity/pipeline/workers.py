@@ -24,7 +24,7 @@ from fhir_equity.quality.strata import Strata
 from fhir_equity.settings import Settings
 
 
-class Count(Struct, frozen=True):
+class How(Struct, frozen=True):
     """How ranges are counted, wherever that is; `key` is that of the run's pseudonyms."""
 
     partner: str
@@ -39,7 +39,7 @@ class Job(Struct, frozen=True):
 
     settings: Settings
     as_of: str
-    how: Count
+    how: How
     path: Path
     number: int  # of the input, from 1
     format_: str
@@ -63,9 +63,7 @@ def count(job: Job, part: Range) -> Counted:
         return count_range(workspace, job.how, job.number, source, adapter_named(job.format_), part)
 
 
-def count_range(
-    workspace: Workspace, how: Count, number: int, source: Source, adapter: Adapter, part: Range
-) -> Counted:
+def count_range(workspace: Workspace, how: How, number: int, source: Source, adapter: Adapter, part: Range) -> Counted:
     """Read and count one range of the input of this number."""
     vocabulary = workspace.vocabulary()
     strata = Strata(how.by, vocabulary.tables, workspace.as_of, how.besides)

@@ -130,6 +130,14 @@ class Census:
         self._races[profile] = found
         return found
 
+    def profile(self, number: int) -> Profile:
+        """The profile with this number."""
+        return self.profiles[number]
+
+    def persons(self) -> Iterator[tuple[tuple[int, ...], int]]:
+        """Each set of profiles with how many people have it."""
+        return self.people.persons()
+
     def alike(self, least: int) -> Iterator[tuple[Profile, int]]:
         """What households of at least so many say that all say the same, with how many there are."""
         return ((self.profiles[number], count) for number, count in self.households.same(least).items())

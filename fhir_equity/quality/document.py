@@ -2,9 +2,10 @@
 
 Beside `body`, the whole document has ``strata`` (each ``by`` with one or several names, and a body), ``programs``
 (rows also with ``stale`` and, of a dissimilarity, ``reference``), ``groups`` (code -> ``group``, ``category``),
-``concordance`` (matter -> sources with ``people``, ``exact``, ``overlap`` and ``categories``; see `concordance`)
-and ``population_comparison`` (counties with ``people``, ``population``, ``dissimilarity`` and ``categories``; see
-`benchmark`).
+``concordance`` (matter -> sources with ``people``, ``exact``, ``overlap`` and ``categories``; see `concordance`),
+``population_comparison`` (counties with ``people``, ``population``, ``dissimilarity`` and ``categories``; see
+`benchmark`), ``trend`` (with `audit --since`; see `trend`) and ``snapshot`` (with `audit --snapshot`: ``name``,
+``same``, ``differs``, ``tables_changed``).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A `Store` is opened by URL or file name; `run` writes, `people` reads back what decisions are made
 from, `history` the past of one member, `retractions` takes runs back, `quarantine` what could not be read,
 `hie` holds what synchronising needs to remember, `cases` what people have to decide, `disclosures` who was
-told what, `trail` who did what, `publications` what readers were told.
+told what, `trail` who did what, `publications` what readers were told, `snapshots` measurements that were frozen.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from fhir_equity.store.quarantine import Held, Quarantine, Selection
 from fhir_equity.store.resolutions import Judge
 from fhir_equity.store.resolve import Side, Turned, resolve_again
 from fhir_equity.store.retractions import Ran, Retractions
+from fhir_equity.store.snapshots import Snapshots
 from fhir_equity.store.standing import Changed
 from fhir_equity.store.trail import FAILED, Entry, Head, Signature, Trail, Verified
 
@@ -81,6 +82,7 @@ class Store:
         self.history = History(self.engine)
         self.lake = Lake(self.engine)
         self.retractions = Retractions(self.engine, self.trail)
+        self.snapshots = Snapshots(self.engine, self.trail)
         self.opt_outs = OptOuts(self.engine)
         self.publications = Publications(self.engine)
 

@@ -138,6 +138,12 @@ CALLS: list[list[str]] = [
     ["members", "--cell", "program/CANARYWORD/x", "--program", "CANARYNAME", "--out", "behind.csv"],
     ["members", "--cell", "state/gender_identity/answered", "--include-sensitive", "--out", "behind.csv"],
     ["worklist", "--out", "ask.csv"],
+    ["snapshot", "create", "one", "--by", "county,age"],
+    ["snapshot", "create", "one"],
+    ["snapshot", "list"],
+    ["audit", "--snapshot", "one", "--since", "one"],
+    ["audit", "--snapshot", "CANARYWORD"],
+    ["audit", "--since", "patient.json"],
     ["worklist", "--out", "ask.csv", "--topic", "CANARYWORD", "--reason", "CANARYRACE"],
     ["worklist", "--out", "ask.csv", "--topic", "gender_identity", "--include-sensitive"],
     ["audit", *FILES, "--by", "county", "--publish", "--json", "p.json", "--html", "p.html"],
@@ -251,7 +257,7 @@ STORES = [
 
 def test_every_command_is_called() -> None:
     called = {
-        " ".join(call[:2]) if call[0] in ("codes", "quarantine", "review", "sync", "trail") else call[0]
+        " ".join(call[:2]) if call[0] in ("codes", "quarantine", "review", "snapshot", "sync", "trail") else call[0]
         for call in CALLS
     }
     assert called == set(commands())

@@ -20,6 +20,7 @@ def upgrade(op: Operations) -> None:
     _endpoints(op)
     op.create_table("publication", _id(), *_texts("at"), Column("content", LargeBinary, nullable=False))
     _review(op)
+    _snapshots(op)
     op.execute("UPDATE store_version SET version = 4")
 
 
@@ -160,3 +161,11 @@ def _endpoints(op: Operations) -> None:
     number = Column("number", Integer, primary_key=True, autoincrement=False)
     texts = _texts("purpose", "kind", "url", "status")
     op.create_table("export_file", Column("hie", String, primary_key=True), number, *texts)
+
+
+def _snapshots(op: Operations) -> None:
+    """Measurements that were frozen."""
+    name = Column("name", String, nullable=False, unique=True)
+    held = [Column(part, LargeBinary, nullable=False) for part in ("settings", "document", "content")]
+    people = Column("people", Integer, nullable=False)
+    op.create_table("snapshot", _id(), name, *_texts("at", "as_of"), people, *_texts("digest"), *held)

@@ -34,6 +34,7 @@ from fhir_equity.store.schema.publications import StoredPublication
 from fhir_equity.store.schema.retractions import Retraction, Saying, SayingPart, WithdrawnAnswer, WithdrawnMember
 from fhir_equity.store.schema.review import Pattern, Settlement, StoredCase, StoredDecision
 from fhir_equity.store.schema.runs import Artefact, Run, Sighting, StoreVersion
+from fhir_equity.store.schema.snapshots import StoredSnapshot
 from fhir_equity.store.schema.trail import StoredDisclosure, TrailEntry, TrailHead
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "StoredProfile",
     "StoredPublication",
     "StoredResolution",
+    "StoredSnapshot",
     "SyncRun",
     "TrailEntry",
     "TrailHead",
