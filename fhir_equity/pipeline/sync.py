@@ -19,7 +19,7 @@ from fhir_equity.model import Collector, Member
 from fhir_equity.pipeline.ingest import CHUNK
 from fhir_equity.pipeline.patients import context_fhir
 from fhir_equity.pipeline.record import record_of
-from fhir_equity.pipeline.workspace import Workspace, software
+from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import HieSettings
 from fhir_equity.store import Record, RunWriter
 from fhir_equity.sync.apply import NEWEST, Applied, How, apply
@@ -266,9 +266,7 @@ def _edition(workspace: Workspace, settings: HieSettings) -> str:
     parts = [
         rules,
         {name: getattr(settings, name) for name in decides},
-        release.version,
-        workspace.policy.version,
-        software(),
+        workspace.versions(),
     ]
     return sha256(msgspec.json.encode(parts)).hexdigest()
 

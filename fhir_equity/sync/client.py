@@ -17,7 +17,7 @@ import orjson
 from fhir_equity.errors import RemoteContentError, RemoteError, UsageError
 from fhir_equity.settings import HieSettings
 from fhir_equity.sync.replies import Replies, Resource, Versioned
-from fhir_equity.sync.search import Page, Params, matches, moment_of, next_page, query
+from fhir_equity.sync.search import Page, Params, matched, matches, moment_of, next_page, promised, query
 from fhir_equity.sync.transport import MEDIA_TYPE, Reply, Request, Transport, UnavailableError
 from fhir_equity.sync.wire import Incoming, Wire
 
@@ -109,17 +109,28 @@ class Client:
             yield from page.resources
 
     def pages(self, resource_type: str, params: Params) -> Iterator[Page]:
-        """The same page by page, with the server's own clock."""
+        """The same page by page, with the server's own clock.
+
+        Raises RemoteError too where the last page comes before all that the server says there is: some keep no more
+        than the first page, and what is missing would look as if it were not there.
+        """
         content = query({"_count": str(self._page_size), **params}).encode()
         # A server that ignores a parameter would answer with everyone (search.html#errors).
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Prefer": "handling=strict"}
         request = Request("POST", f"{self._address(resource_type)}/_search", headers, content)
         seen: set[str] = set()
+        found = 0
         while True:
             reply = self._replies.accepted(self._transport.send(request))
             bundle = self._replies.resource(reply, "Bundle")
             yield Page(tuple(matches(bundle)), moment_of(bundle, reply.headers))
+            found += matched(bundle)
             url = next_page(bundle, self._base)
+            if not url and found < promised(bundle):
+                raise RemoteError(
+                    f"{self._host} has {promised(bundle)} matches, gives {found} of them and no next page; "
+                    "a larger page_size may help"
+                )
             if not url:
                 return
             if url in seen or len(seen) >= PAGES:

@@ -72,6 +72,23 @@ def matches(bundle: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             raise RemoteError("the server reports an error inside the search results")
 
 
+def matched(bundle: Mapping[str, Any]) -> int:
+    """How many entries of a page are matches: no includes, no words about the search (Bundle.entry.search.mode)."""
+    return sum(_is_match(entry) for entry in bundle.get("entry", []))
+
+
+def _is_match(entry: Mapping[str, Any]) -> bool:
+    said = entry.get("search")
+    mode = said.get("mode", "match") if isinstance(said, dict) else "match"
+    return bool(mode == "match" and entry["resource"].get("resourceType") != "OperationOutcome")
+
+
+def promised(bundle: Mapping[str, Any]) -> int:
+    """How many matches there are on all pages together (Bundle.total); 0 where the server does not say."""
+    total = bundle.get("total")
+    return total if isinstance(total, int) else 0
+
+
 def is_same_origin(url: str, here: str) -> bool:
     """Whether an address is on the same server as `here`: only there our log-in has any business."""
     try:

@@ -90,10 +90,15 @@ def test_sensitive_answers_never_leave(scene: Scene) -> None:
     scene.put(theirs("Asian"))
     scene.plan()
     assert scene.apply().statuses == {"verified": 2}
-    scene.pull()
-    received = b"".join(each.path.encode() + each.headers + each.body for each in scene.wire.sent)
+    received = everything_sent(scene)
     assert b"Patient" in received
     assert not [mark for mark in SOGI if mark in received]
+    scene.pull()  # which names the questions it looks for
+    assert [mark for mark in SOGI if mark in everything_sent(scene)] == [b"76691-5", b"76690-7"]
+
+
+def everything_sent(scene: Scene) -> bytes:
+    return b"".join(each.path.encode() + each.headers + each.body for each in scene.wire.sent)
 
 
 def test_what_is_asked_names_no_answer(scene: Scene) -> None:

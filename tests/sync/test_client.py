@@ -245,6 +245,20 @@ def test_pages_that_go_in_circles_end(hie: respx.MockRouter, client: Client) -> 
     assert len(hie.calls) == 3
 
 
+def test_matches_that_no_page_gives_are_missed(hie: respx.MockRouter, client: Client) -> None:
+    """Medplum's router was seen to answer with a total of 7, two entries and no next link."""
+    entries: list[dict[str, Any]] = [{"resource": {"resourceType": "Patient", "id": "a"}}]
+    entries += [{"resource": {"resourceType": "Observation", "id": "o"}, "search": {"mode": "include"}}]
+    entries += [{"resource": {"resourceType": "OperationOutcome", "issue": []}}]
+    short = {"resourceType": "Bundle", "type": "searchset", "total": 2, "entry": entries}
+    hie.post(f"{BASE}/Patient/_search").mock(return_value=httpx.Response(200, json=short))
+    with pytest.raises(RemoteError, match=r"has 2 matches, gives 1 of them and no next page"):
+        list(client.search("Patient", {}))
+    whole = httpx.Response(200, json=short | {"total": 1})
+    hie.post(f"{BASE}/Patient/_search").mock(return_value=whole)
+    assert [each["id"] for each in client.search("Patient", {})] == ["a", "o"]
+
+
 def test_pages_without_number_end(hie: respx.MockRouter, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fhir_equity.sync.client.PAGES", 3)
     numbers = iter(range(100))

@@ -62,7 +62,7 @@ def test_a_token_that_is_not_taken(tmp_path: Path) -> None:
     with (
         sandbox.running(tmp_path / "sandbox.db", token="s3cret") as url,
         Client(HieSettings(url=url)) as client,
-        pytest.raises(RemoteError, match=r"^127\.0\.0\.1 refused a request with 401$"),
+        pytest.raises(RemoteError, match=r"^127\.0\.0\.1 refused a request with 401 \(login\)$"),
     ):
         client.read("Patient", "p1")
 
