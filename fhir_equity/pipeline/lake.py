@@ -68,7 +68,7 @@ def export(
 
 
 def _layout(workspace: Workspace) -> Layout:
-    return Layout(workspace.vocabulary().tables.document("lake.toml"))
+    return Layout(workspace.vocabulary().tables.document("guides/lake.toml"))
 
 
 class _Export:
