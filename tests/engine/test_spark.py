@@ -49,7 +49,7 @@ def files(tmp_path: Path) -> list[Path]:
     orphan = folder / "orphan.834"
     orphan.write_bytes(join(sets(3, 1)).replace(b"INS*Y", b"INS*N").replace(b"REF*0F*S1", b"REF*0F*S77"))
     latin = folder / "latin.834"
-    latin.write_bytes(generated.read_bytes().replace(b"MIGUEL", b"MIGU\xc9L").replace(b"ANA", b"A\xd1A"))
+    latin.write_bytes(generated.read_bytes().replace(b"N4*S", b"N4*\xc9S").replace(b"N4*M", b"N4*\xd1M"))
     lines = folder / "lines.834"
     lines.write_bytes(generated.read_bytes().replace(b"~", b"~\r\n").replace(b"DMG*", b" DMG*", 3))
     packed = folder / "packed.834.gz"

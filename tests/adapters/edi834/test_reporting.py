@@ -116,7 +116,8 @@ def test_a_member_who_lost_the_ins_gives_nothing_to_the_one_before() -> None:
 
 def test_a_coverage_after_it_has_its_dates() -> None:
     member, _ = reported("LS*2700", *SAID, "HD*030**DEN", "DTP*348*D8*20260301")
-    assert member.enrollment.spans == (("2026-01-01", ""), ("2026-03-01", ""))
+    assert member.enrollment.spans == (("2026-01-01", ""),)
+    assert member.enrollment.other_coverages == (("DEN", (("2026-03-01", ""),)),)
 
 
 def test_several_categories_and_repeats() -> None:
