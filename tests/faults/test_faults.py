@@ -46,7 +46,7 @@ def test_what_nothing_happened_to(whole: tuple[Rows, int], new_url: Callable[[],
         *("snapshot", "profile", "export", "export_file"),
         *("retraction", "withdrawn_answer", "withdrawn_member"),
         *("observed", "sync_run", "standing", "opt_out", "planned_through", "standing_count"),
-        *("decision", "settlement", "case", "pattern"),
+        *("decision", "settlement", "case", "pattern", "publication"),
     }
     url = new_url()
     load(url, folder)
