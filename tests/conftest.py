@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -27,6 +28,27 @@ def missing(reason: str) -> None:
     if os.environ.get("FHIR_EQUITY_REQUIRE_ALL") == "1":
         pytest.fail(f"required here: {reason}")
     pytest.skip(reason)
+
+
+# What shares a costly server is run by one process; every other file goes to whichever process is free.
+TOGETHER = ("servers", "engine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell `pytest -n` which tests belong to one process: those of a file, or of a folder that shares a server."""
+    for item in items:
+        place = item.path.relative_to(ROOT / "tests").parts
+        item.add_marker(pytest.mark.xdist_group(place[0] if place[0] in TOGETHER else "/".join(place)))
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """Leave our logging as it was: a command that ran in the test's own process has set it up."""
+    own, root = logging.getLogger("fhir_equity"), logging.getLogger()
+    handlers, propagate, level, of_root = own.handlers[:], own.propagate, own.level, root.handlers[:]
+    yield
+    own.handlers[:], own.propagate, root.handlers[:] = handlers, propagate, of_root
+    own.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import io
 import logging
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import RFC_4122, UUID
 
@@ -22,15 +21,11 @@ CANARY = "Canary Wharfinger 1970-01-01"
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """Our logging sent to memory, and everything as it was afterwards."""
-    own, root = logging.getLogger("fhir_equity"), logging.getLogger()
-    before = (own.handlers[:], own.propagate, own.level, root.handlers[:])
+def log() -> io.StringIO:
+    """Our logging sent to memory."""
     stream = io.StringIO()
     configure_logging("info", stream)
-    yield stream
-    own.handlers[:], own.propagate, root.handlers[:] = before[0], before[1], before[3]
-    own.setLevel(before[2])
+    return stream
 
 
 def test_a_line_is_an_event_and_allowed_fields(log: io.StringIO) -> None:
