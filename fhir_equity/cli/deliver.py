@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 from msgspec import Struct
 
 from fhir_equity.cli.options import options, say, show, write_json
 from fhir_equity.errors import UsageError
-from fhir_equity.quality.publish.document import Internal, Published
+from fhir_equity.quality.publish.document import Published, Report
 from fhir_equity.reports.evidence import write_bundle
 from fhir_equity.reports.html import write_html
 from fhir_equity.reports.spreadsheet import write_csv, write_xlsx
@@ -26,10 +27,14 @@ class Places(Struct):
     xlsx: Path | None = None
     csv: Path | None = None
     bundle: Path | None = None
+    measure_report: str = ""
 
 
-def deliver(context: typer.Context, report: Internal | Published, places: Places) -> None:
-    """Write every report asked for, and show the summary. Raises UsageError, typer.Exit where nothing may go out."""
+def deliver(context: typer.Context, report: Report, places: Places, fhir: dict[str, Any] | None = None) -> None:
+    """Write every report asked for (`fhir` is the Bundle of MeasureReports), and show the summary.
+
+    Raises UsageError, typer.Exit where nothing may go out.
+    """
     if isinstance(report, Published) and not report.held:
         _refuse(context, report)
     for path in (places.html, places.xlsx, places.csv, places.bundle):
@@ -38,13 +43,15 @@ def deliver(context: typer.Context, report: Internal | Published, places: Places
     if places.json:
         write_json(report.document, places.json)
     if places.html is not None:
-        write_html(report.document, places.html)
+        write_html(report, places.html)
     if places.xlsx is not None:
-        write_xlsx(report.document, places.xlsx)
+        write_xlsx(report, places.xlsx)
     if places.csv is not None:
-        write_csv(report.document, places.csv)
+        write_csv(report, places.csv)
     if places.bundle is not None:
-        write_bundle(report.document, places.bundle)
+        write_bundle(report, places.bundle)
+    if places.measure_report:
+        write_json(fhir, places.measure_report)
     if not options(context).quiet:
         for section in summary(report.document):
             show(context, section.title, section.columns, section.rows, section.words)

@@ -10,6 +10,7 @@ import typer
 
 from fhir_equity.cli.options import options, say, words
 from fhir_equity.pipeline.audit import Audit
+from fhir_equity.quality.publish.document import Internal
 from fhir_equity.reports.html import write_html
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def demo(
 
     shown = not options(context).quiet and words.is_terminal
     with words.status("starting") if shown else _Silence() as status:
-        story = verb(folder, status.update, lambda done, path: write_html(done.document, path))
+        story = verb(folder, status.update, lambda done, path: write_html(Internal(done.document), path))
     for line in tell(story):
         say(context, line)
     if story.again.changes:

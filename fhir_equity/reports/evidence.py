@@ -11,6 +11,7 @@ import orjson
 
 from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.privacy import private_file
+from fhir_equity.quality.publish.document import Report
 from fhir_equity.reports.figures import Document
 from fhir_equity.reports.html import html
 from fhir_equity.reports.spreadsheet import csv_of
@@ -20,13 +21,14 @@ SCHEMA = "fhir-equity/evidence/1"
 MANIFEST, DOCUMENT, PAGE = "manifest.json", "audit.json", "report.html"
 
 
-def write_bundle(document: Document, folder: Path) -> list[str]:
+def write_bundle(report: Report, folder: Path) -> list[str]:
     """Write the bundle into a new or empty folder; gives the names of its files.
 
     Raises UsageError where something is in the folder already, or without the extra ``reports``.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder.name} is not an empty folder")
+    document = report.document
     files = _files(document)
     manifest = {name: document.get(name) for name in ("audience", "generated", "software", "run", "editions")}
     digests = {name: _digest(content) for name, content in files.items()}

@@ -7,15 +7,16 @@ from pathlib import Path
 
 from fhir_equity.errors import UsageError
 from fhir_equity.privacy import private_file
+from fhir_equity.quality.publish.document import Report
 from fhir_equity.reports.figures import Document
 from fhir_equity.reports.page import page
 
 SCHEMA = "fhir-equity/audit/1"
 
 
-def write_html(document: Document, path: Path) -> None:
+def write_html(report: Report, path: Path) -> None:
     """Write the page to a file that only its owner may read. Raises UsageError as `html` does."""
-    text = html(document)
+    text = html(report.document)
     with private_file(path) as file:
         # A file name that is not UTF-8 reaches us with lone surrogates; it is shown escaped.
         file.write(text.encode("utf-8", "backslashreplace"))

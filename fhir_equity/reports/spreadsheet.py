@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fhir_equity.errors import UsageError
 from fhir_equity.privacy import private_file
-from fhir_equity.reports.figures import Document
+from fhir_equity.quality.publish.document import Report
 from fhir_equity.reports.page import notice
 from fhir_equity.reports.tidy import Tidy, Value, tidy
 
@@ -22,11 +22,11 @@ FORMULA = (
 )  # what spreadsheets take for the beginning of a formula: OWASP, CSV injection
 
 
-def write_csv(document: Document, folder: Path) -> list[str]:
+def write_csv(report: Report, folder: Path) -> list[str]:
     """One file for each table, in a folder that is made where it is missing; gives their names."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     names = []
-    for table in tidy(document):
+    for table in tidy(report.document):
         names.append(f"{table.name}.csv")
         with private_file(folder / names[-1]) as file:
             file.write(csv_of(table))
@@ -53,7 +53,7 @@ def _field(value: Value) -> str:
     return repr(value)
 
 
-def write_xlsx(document: Document, path: Path) -> None:
+def write_xlsx(report: Report, path: Path) -> None:
     """One sheet for each table, its notice on top of all. Raises UsageError without the extra ``reports``."""
     try:
         import xlsxwriter
@@ -63,10 +63,10 @@ def write_xlsx(document: Document, path: Path) -> None:
     quiet = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with xlsxwriter.Workbook(content, quiet) as book:
         bold = book.add_format({"bold": True})
-        for table in tidy(document):
+        for table in tidy(report.document):
             sheet = book.add_worksheet(table.name)
-            sheet.write_string(0, 0, notice(document), bold)
-            sheet.set_header(f"&C{notice(document)}")
+            sheet.write_string(0, 0, notice(report.document), bold)
+            sheet.set_header(f"&C{notice(report.document)}")
             for place, column in enumerate(table.columns):
                 sheet.write_string(2, place, column, bold)
                 sheet.set_column(place, place, _width(table, place))

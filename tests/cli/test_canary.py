@@ -147,6 +147,7 @@ CALLS: list[list[str]] = [
     ["worklist", "--out", "ask.csv", "--topic", "CANARYWORD", "--reason", "CANARYRACE"],
     ["worklist", "--out", "ask.csv", "--topic", "gender_identity", "--include-sensitive"],
     ["audit", *FILES, "--by", "county", "--publish", "--json", "p.json", "--html", "p.html"],
+    ["audit", *FILES, "--by", "state", "--measure-report", "reports.json"],
     ["audit", *FILES, "--xlsx", "a.xlsx", "--csv", "tables", "--bundle", "evidence"],
     ["verify", "evidence"],
     ["verify", "bulk"],

@@ -10,6 +10,7 @@ import pytest
 from fhir_equity.errors import UsageError
 from fhir_equity.pipeline.demo import Story, demo
 from fhir_equity.pipeline.demo_people import enrollment, patients, people, survey
+from fhir_equity.quality.publish.document import Internal
 from fhir_equity.reports.html import write_html
 
 SOGI = (
@@ -23,7 +24,7 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Story, Story]:
     folder = tmp_path_factory.mktemp("work") / "equity-demo"
 
     def once() -> Story:
-        return demo(folder, lambda _: None, lambda done, path: write_html(done.document, path))
+        return demo(folder, lambda _: None, lambda done, path: write_html(Internal(done.document), path))
 
     return once(), once()
 

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from fhir_equity.errors import UnreadableError, UsageError
+from fhir_equity.quality.publish.document import Internal
 from fhir_equity.reports.evidence import verify, write_bundle
 from fhir_equity.reports.spreadsheet import csv_of, write_csv, write_xlsx
 from fhir_equity.reports.tidy import Tidy, tidy
@@ -58,7 +59,7 @@ def test_csv_has_no_formulas_and_nothing_for_what_is_hidden() -> None:
 
 
 def test_csv_files_are_private(given: dict[str, Any], tmp_path: Path) -> None:
-    names = write_csv(given, tmp_path / "tables")
+    names = write_csv(Internal(given), tmp_path / "tables")
     assert names == ["about.csv", "inputs.csv", "counts.csv", "rates.csv", "tables.csv", "findings.csv"]
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "tables").iterdir()} == {0o600}
 
@@ -66,7 +67,7 @@ def test_csv_files_are_private(given: dict[str, Any], tmp_path: Path) -> None:
 def test_the_spreadsheet_has_numbers_and_says_on_each_sheet_who_may_see_it(
     given: dict[str, Any], tmp_path: Path
 ) -> None:
-    write_xlsx(given, tmp_path / "a.xlsx")
+    write_xlsx(Internal(given), tmp_path / "a.xlsx")
     assert (tmp_path / "a.xlsx").stat().st_mode & 0o777 == 0o600
     book = openpyxl.load_workbook(tmp_path / "a.xlsx")
     assert book.sheetnames == ["about", "inputs", "counts", "rates", "tables", "findings"]
@@ -78,15 +79,15 @@ def test_the_spreadsheet_has_numbers_and_says_on_each_sheet_who_may_see_it(
 
 
 def test_a_bundle_adds_up(given: dict[str, Any], tmp_path: Path) -> None:
-    names = write_bundle(given, tmp_path / "evidence")
+    names = write_bundle(Internal(given), tmp_path / "evidence")
     assert {"audit.json", "report.html", "manifest.json", "counts.csv"} <= set(names)
     assert verify(tmp_path / "evidence") == []
     with pytest.raises(UsageError, match="not an empty folder"):
-        write_bundle(given, tmp_path / "evidence")
+        write_bundle(Internal(given), tmp_path / "evidence")
 
 
 def test_a_changed_a_missing_and_a_strange_file_are_told(given: dict[str, Any], tmp_path: Path) -> None:
-    write_bundle(given, tmp_path)
+    write_bundle(Internal(given), tmp_path)
     table = tmp_path / "counts.csv"
     table.write_bytes(table.read_bytes().replace(b"declined,50", b"declined,51"))
     (tmp_path / "rates.csv").unlink()
@@ -112,7 +113,7 @@ def test_a_changed_a_missing_and_a_strange_file_are_told(given: dict[str, Any], 
 )
 def test_every_total_is_recomputed(given: dict[str, Any], tmp_path: Path, change: Any, says: str) -> None:
     change(given)
-    write_bundle(given, tmp_path)
+    write_bundle(Internal(given), tmp_path)
     (told,) = verify(tmp_path)
     assert told.startswith(says)
 
@@ -120,7 +121,7 @@ def test_every_total_is_recomputed(given: dict[str, Any], tmp_path: Path, change
 def test_what_is_no_bundle_is_refused(given: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UnreadableError, match=r"manifest\.json is missing"):
         verify(tmp_path)
-    write_bundle(given, tmp_path / "one")
+    write_bundle(Internal(given), tmp_path / "one")
     (tmp_path / "one" / "audit.json").write_bytes(orjson.dumps({"schema": "fhir-equity/audit/1"}))
     with pytest.raises(UnreadableError, match="is not an audit document"):
         verify(tmp_path / "one")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fhir_equity.errors import UsageError
+from fhir_equity.quality.publish.document import Internal
 from fhir_equity.reports.html import html, write_html
 from tests.reports.test_programs import RDM
 
@@ -262,14 +263,14 @@ def test_without_the_extra(name: str, document: Document, monkeypatch: pytest.Mo
 
 def test_the_file_is_private_and_holds_the_page(document: Document, tmp_path: Path) -> None:
     path = tmp_path / "audit.html"
-    write_html(document, path)
+    write_html(Internal(document), path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_text(encoding="utf-8") == html(document)
 
 
 def test_a_file_name_that_is_not_unicode_can_be_written(document: Document, tmp_path: Path) -> None:
     document["run"]["inputs"][0]["name"] = b"caf\xe9.834".decode("utf-8", "surrogateescape")
-    write_html(document, tmp_path / "audit.html")
+    write_html(Internal(document), tmp_path / "audit.html")
     assert "caf\\udce9.834" in (tmp_path / "audit.html").read_text(encoding="utf-8")
 
 

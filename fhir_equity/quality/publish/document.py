@@ -21,6 +21,7 @@ SMALL_AREAS = frozenset({"county", "zip"})
 ABOUT = ("schema", "generated", "software", "languages", "groups", "editions")
 LIMITS = ("threshold", "at_least", "at_most")
 DROPPED = object()
+_MADE_HERE = object()
 
 
 class Rule(Struct, frozen=True):
@@ -50,21 +51,35 @@ class Internal(Struct):
         if self.document.get("audience") != "internal":
             raise ValueError("an internal report needs a document of audience internal")
 
+    @property
+    def held(self) -> bool:
+        """Nothing is hidden, so nothing can be found out."""
+        return True
+
 
 class Published(Struct):
     """A document of audience ``public``, whether it may go out, and what is remembered of it when it does.
 
-    `found` names the cells that the attacker found out, without their values.
+    `found` names the cells that the attacker found out, without their values. Only `publish` makes one: what takes
+    a Published cannot be handed counts that nobody has attacked. Raises ValueError for anybody else's.
     """
 
     document: dict[str, Any]
     found: list[str]
     publication: Publication
+    made: object = None
+
+    def __post_init__(self) -> None:
+        if self.made is not _MADE_HERE:
+            raise ValueError("only publish() makes what may be published")
 
     @property
     def held(self) -> bool:
         """Whether the attacker found nothing."""
         return not self.found
+
+
+Report = Internal | Published  # what a report is written of
 
 
 def publish(
@@ -90,7 +105,7 @@ def publish(
     public = _Public(counts).of({**document, "programs": programs}, left_out)
     public["release"] = _release(rule, protection, left_out, compared)
     found = sorted("/".join(key) for key in protection.attack.found)
-    return Published(public, found, remembered(counts.cells, scope, data, document["generated"]))
+    return Published(public, found, remembered(counts.cells, scope, data, document["generated"]), _MADE_HERE)
 
 
 def _data(document: Mapping[str, Any]) -> str:

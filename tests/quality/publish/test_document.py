@@ -146,4 +146,9 @@ def test_an_internal_report_says_that_it_is() -> None:
     assert Internal(given).document is given
     with pytest.raises(ValueError, match="audience internal"):
         Internal(given | {"audience": "public"})
-    assert not Published({}, ["a"], publish(document(50, {}), RULE).publication).held
+
+
+def test_only_publish_makes_what_may_be_published() -> None:
+    done = publish(document(50, {}), RULE)
+    with pytest.raises(ValueError, match="only publish"):
+        Published(done.document, [], done.publication)
