@@ -34,6 +34,7 @@ def missing(reason: str) -> None:
 TOGETHER = ("servers", "engine")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tell `pytest -n` which tests belong to one process: those of a file, or of a folder that shares a server."""
     for item in items:
