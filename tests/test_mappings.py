@@ -279,7 +279,7 @@ def test_answers_belong_to_topics_of_their_system() -> None:
 
 
 def test_policies_are_readable() -> None:
-    assert policy_from(TABLES.document("policies/survivorship.toml")).version
+    assert policy_from(TABLES.document("policies/survivorship.toml"), CODES).version
     assert Release(TABLES.document("policies/release.toml"), CODES).version
 
 

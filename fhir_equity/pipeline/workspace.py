@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # the store loads SQLAlchemy, which files alone do not need
     from fhir_equity.store import Judge, Judgement, RunWriter, Store
 
 DEFAULT_PARTNER = "local"
+SURVIVORSHIP = "policies/survivorship.toml"
 MOST = 50_000  # resolutions remembered before the memory starts afresh
 Progress = Callable[[str, int], None]
 
@@ -93,18 +94,28 @@ class Workspace:
 
     @cached_property
     def policy(self) -> Policy:
-        """The survivorship policy."""
-        return policy_from(self.vocabulary().tables.document("policies/survivorship.toml"))
+        """The survivorship policy. Raises TableError where an overlay says otherwise under the same version."""
+        tables, codes = self.vocabulary().tables, self.vocabulary().codes
+        policy = policy_from(tables.document(SURVIVORSHIP), codes)
+        if tables.overlaid(SURVIVORSHIP):
+            policy.require_version_of_its_own(policy_from(Tables().document(SURVIVORSHIP), codes))
+        return policy
 
     def decide_by(self, file: Path) -> None:
-        """Decide by the policy in force with what a file says differently. Raises UsageError, TableError."""
+        """Decide by the policy in force with what a file says differently, under a version of its own.
+
+        Raises UsageError, TableError.
+        """
         try:
             document = tomllib.loads(file.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError):  # of which the message may quote the file
             raise UsageError(f"{file.name} is not TOML") from None
         except OSError as error:
             raise UsageError(f"{file.name} cannot be read: {error.strerror}") from None
-        self.policy = policy_from(self.vocabulary().tables.under("policies/survivorship.toml", document))
+        tables, codes = self.vocabulary().tables, self.vocabulary().codes
+        policy = policy_from(tables.under(SURVIVORSHIP, document), codes)
+        policy.require_version_of_its_own(self.policy)
+        self.policy = policy
         self._resolved.clear()
 
     @cached_property
@@ -216,7 +227,8 @@ class Workspace:
         if found is None:
             if len(self._resolved) >= MOST:
                 self._resolved.clear()
-            found = resolve(matter, events, self.vocabulary(partner).meaning, self.policy)
+            vocabulary = self.vocabulary(partner)
+            found = resolve(matter, events, vocabulary.meaning, self.policy, vocabulary.detail)
             self._resolved[key] = found
         return found
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from fhir_equity.tables import Tables
 from fhir_equity.vocabulary.codes import Codes, Topic
 from fhir_equity.vocabulary.crosswalk import Crosswalks
+from fhir_equity.vocabulary.detail import Detail
 from fhir_equity.vocabulary.directory import Directory
 from fhir_equity.vocabulary.express import Express
 from fhir_equity.vocabulary.look import Entry, Link, Look, lookup, translate, view
@@ -23,6 +24,7 @@ __all__ = [
     "US_CORE",
     "Codes",
     "Crosswalks",
+    "Detail",
     "Entry",
     "Express",
     "Link",
@@ -65,6 +67,11 @@ class Vocabulary:
     def schema(self) -> Schemas:
         """Meanings -> OMB views."""
         return Schemas(self.codes)
+
+    @cached_property
+    def detail(self) -> Detail:
+        """Which of two answers says the same, and more."""
+        return Detail(self.codes)
 
     @cached_property
     def express(self) -> Express:

@@ -17,7 +17,7 @@ from tests.pipeline.test_ingest import file, member
 from tests.pipeline.test_resolutions import computed, kept
 
 SURVEY = "member_id,survey_date,race_ethnicity\nFX000001,2026-02-03,Samoan\nFX000002,2026-02-03,White\n"
-OTHER = 'version = "other"\nmethods = ["unstated", "self", "proxy", "relayed", "observed"]\n'
+OTHER = 'version = "other"\nmethods = ["unstated", "self", "proxy", "relayed", "observed"]\nown_word = []\n'
 
 
 @pytest.fixture
@@ -71,7 +71,11 @@ def test_what_is_kept_is_what_is_decided(workspace: Workspace, url: str, tmp_pat
 
 
 def test_a_file_that_is_no_policy_is_refused(workspace: Workspace, tmp_path: Path) -> None:
-    for name, content, kind in (("a.toml", "SECRET is", UsageError), ("b.toml", "methods = []", TableError)):
+    for name, content, kind in (
+        ("a.toml", "SECRET is", UsageError),
+        ("b.toml", "methods = []", TableError),
+        ("c.toml", "own_word = []", TableError),
+    ):
         (tmp_path / name).write_text(content)
         with pytest.raises(kind) as refused:
             resolve(workspace, policy=tmp_path / name)

@@ -27,3 +27,14 @@ def test_a_topic_that_no_table_has_is_an_error_each_time() -> None:
     for _ in range(2):
         with pytest.raises(TableError):
             workspace.matter_of("shoe_size")
+
+
+def test_a_policy_of_an_overlay_needs_a_version_of_its_own(tmp_path: Path) -> None:
+    policy = tmp_path / "policies" / "survivorship.toml"
+    policy.parent.mkdir()
+    policy.write_text("own_word = []\n")
+    with pytest.raises(TableError, match="needs a version of its own"):
+        _ = Workspace(Settings(mappings={"overlay": tmp_path})).policy
+    policy.write_text('version = "ours"\nown_word = []\n')
+    ours = Workspace(Settings(mappings={"overlay": tmp_path})).policy
+    assert (ours.version, ours.own_word) == ("ours", frozenset())

@@ -12,7 +12,7 @@ from fhir_equity.vocabulary import Vocabulary
 
 TABLES = Tables()
 VOCABULARY = Vocabulary(TABLES)
-POLICY = policy_from(TABLES.document("policies/survivorship.toml"))
+POLICY = policy_from(TABLES.document("policies/survivorship.toml"), VOCABULARY.codes)
 
 
 def meaning(received: Received) -> Meaning:
@@ -28,7 +28,7 @@ def decided(topic: str, *codes: str, standard: str = "", more: tuple[Received, .
         values, Origin("plan", "a", method="self", standard=standard, collected_on="2026-01-01"), "2026-02-01"
     )
     matter = VOCABULARY.codes.topic(topic).matter
-    return {matter: resolve(matter, [event], meaning, POLICY)}
+    return {matter: resolve(matter, [event], meaning, POLICY, VOCABULARY.detail)}
 
 
 Told = tuple[str, tuple[str, ...], str]
