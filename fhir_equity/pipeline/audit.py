@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Severity
+from fhir_equity.pipeline.accounts import accounts, counted
 from fhir_equity.pipeline.count import Count
 from fhir_equity.pipeline.reading import Failures
 from fhir_equity.pipeline.workspace import Workspace
@@ -80,6 +81,7 @@ def audit(
         if snapshot
         else _counted(workspace, paths, partner, format_, by, programs, workers, population, engine)
     )
+    done.document["controls"] = [counted(done.document), *done.document.get("controls", ())]
     if before is not None:
         done.document["trend"] = trend(before, done.document, Path(since).name)
     return done
@@ -120,7 +122,10 @@ def _counted(
         entries = count.on_cluster([str(path) for path in paths], whose, format_, failures)
     else:
         entries = count.files(paths, whose, format_, failures) if paths else count.stored(partner)
-    return Audit(count.document(entries), failures.messages)
+    document = count.document(entries)
+    if not paths:
+        document |= accounts(workspace, partner)
+    return Audit(document, failures.messages)
 
 
 def _recounted(workspace: Workspace, name: str) -> Audit:
@@ -131,7 +136,7 @@ def _recounted(workspace: Workspace, name: str) -> Audit:
     workspace.as_of = held.as_of
     programs = tuple(program_from(given, given["name"]) for given in settings["programs"])
     count = Count(workspace, settings["by"], programs, 1, benchmark=None, history=True)
-    count.thawed(held.content)
+    count.thawed(held.content, settings["partner"])
     document = count.document(settings["inputs"])
     again = msgspec.json.decode(msgspec.json.encode(document))
     tables = workspace.vocabulary().tables.checksums()

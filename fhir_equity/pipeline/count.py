@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -50,12 +50,13 @@ class Count:
         words = kept(self._strata, self._inspection)
         self._census = Census(Pseudonyms(self._key), workspace.matter_of, workspace.as_of, words)
         self._counted: Census | Frozen = self._census
+        self._partner = ""  # whose data this is, if it is one's
 
     def files(
         self, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
     ) -> list[dict[str, str | int]]:
         """Count files; returns what was read."""
-        entries = []
+        self._partner, entries = partner, []
         families: list[Input] = []
         for number, read in enumerate(inputs(self._workspace, paths, partner, format_, failures), start=1):
             self._census.begin(number, read.adapter.name, families=read.adapter.families)
@@ -91,7 +92,7 @@ class Count:
         from fhir_equity.pipeline.cluster import Cluster  # loads what only a cluster needs
 
         cluster = Cluster(self._workspace, self._how(partner), format_, urls)
-        entries, families = [], []
+        self._partner, entries, families = partner, [], []
         for result in cluster.counted():
             if result.failure or result.adapter is None:
                 failures.messages.append(result.failure)
@@ -125,12 +126,14 @@ class Count:
         """Everything that was counted, to be counted again."""
         return freeze(self._census, self._meaning, self._inspection.least_household)
 
-    def thawed(self, content: bytes) -> None:
-        """Count what was frozen under the same programs and strata."""
+    def thawed(self, content: bytes, partner: str) -> None:
+        """Count what was frozen of a partner (or of all) under the same programs and strata."""
+        self._partner = partner
         self._counted = thaw(content)
 
     def stored(self, partner: str) -> list[dict[str, Any]]:
         """Count the store; returns what it has read."""
+        self._partner = partner
         people, partners = self._workspace.store.people, [partner] if partner else None
         for code, severity, count in people.findings(partners):
             self._census.found(code, severity, count)
@@ -158,10 +161,17 @@ class Count:
             "audience": "internal",
             "generated": datetime.now(UTC).isoformat(timespec="seconds"),
             "software": software(),
-            "run": {"as_of": self._workspace.as_of, "inputs": entries},
+            "run": {
+                "as_of": self._workspace.as_of,
+                "partner": self._partner,
+                "by": [*self._by],
+                "versions": self._workspace.versions(),
+                "inputs": entries,
+            },
             **counted,
             "strata": [{"by": dict(by), **body(tally, matters)} for by, tally in sorted(strata.items())],
             "programs": self._inspection.programs(),
+            "scorecard": self._inspection.scorecard(),
             "concordance": self._inspection.concordance(),
             "population_comparison": compared,
             "findings": sorted(self._findings(compared), key=_worst_first),
@@ -173,6 +183,7 @@ class Count:
             "groups": {
                 code: {"group": codes.cdcrec[code]["display"], "category": codes.category_2024(code)} for code in groups
             },
+            "rules": {rule: self._workspace.policy.why.get(rule, "") for rule in _rules_met(counted)},
             "editions": {name: entry["edition"] for name, entry in codes.tables.sources["table"].items()},
         }
 
@@ -196,18 +207,24 @@ class Count:
             events: list[Event] = [event for profile in profiles for event in profile.events]
             partner = places[0][0]
             resolutions = self._workspace.resolutions(partner, events)
-            counting.add(whole, resolutions, count)
+            meaning = self._meaning(partner)
+            counting.add(whole, resolutions, meaning, count)
             words = [place[1 + self._strata.size :] for place in places]
             resolve = partial(self._workspace.resolutions, partner)
             person = Person(partner, events, resolutions, resolve)
-            self._inspection.add(words, person, self._meaning(partner), count)
+            self._inspection.add(words, person, meaning, count)
             of_strata = [place[1 : 1 + self._strata.size] for place in places]
             if self._benchmark is not None:
                 self._benchmark.add(self._strata.known("county", of_strata), resolutions.get(RACE), count)
             for stratum, counted in self._strata.places(of_strata, events, resolutions, resolve):
-                counting.add(strata.setdefault(stratum, Counter()), counted, count)
+                counting.add(strata.setdefault(stratum, Counter()), counted, meaning, count)
         return whole, strata
 
 
 def _worst_first(finding: dict[str, Any]) -> tuple[int, int, str, str]:
     return -Severity(finding["severity"]).rank, -finding["count"], finding["code"], finding.get("message", "")
+
+
+def _rules_met(counted: Mapping[str, Any]) -> list[str]:
+    """The rules of survivorship that decided between sources."""
+    return sorted({rule for topic in counted["topics"].values() for rule in topic["settled"]})

@@ -25,6 +25,7 @@ def snapshot_create(
     entries = count.stored(partner)
     document = count.document(entries)
     settings: dict[str, Any] = {
+        "partner": partner,
         "by": [*by],
         "programs": [program.model_dump(mode="json", exclude_unset=True) for program in count.programs],
         "inputs": entries,

@@ -24,8 +24,8 @@ from fhir_equity.vocabulary import Vocabulary
 
 NOT = "not/"
 KINDS = (
-    *("population", "state", "method", "source", "value", "unmapped", "provisional", "age", "undated", "detailed"),
-    *("group", "omb2024", "omb1997", "stratum", "rule", "program"),
+    *("population", "state", "method", "source", "question", "settled", "value", "unmapped", "provisional", "age"),
+    *("undated", "detailed", "group", "omb2024", "omb1997", "stratum", "rule", "program"),
 )
 
 
@@ -73,7 +73,7 @@ class Cells:
     def of(self, member: Member, person: Person, meaning: Meant) -> set[str]:
         """The names of all cells that a person is counted in."""
         tally: Tally = Counter()
-        self._counting.add(tally, person.resolutions, 1)
+        self._counting.add(tally, person.resolutions, meaning, 1)
         for matter in self._matters:
             if matter not in person.resolutions:
                 tally[("state", matter, State.UNKNOWN.value)] = 1

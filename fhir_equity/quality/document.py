@@ -2,10 +2,13 @@
 
 Beside `body`, the whole document has ``strata`` (each ``by`` with one or several names, and a body), ``programs``
 (rows also with ``stale`` and, of a dissimilarity, ``reference``), ``groups`` (code -> ``group``, ``category``),
-``concordance`` (matter -> sources with ``people``, ``exact``, ``overlap`` and ``categories``; see `concordance`),
-``population_comparison`` (counties with ``people``, ``population``, ``dissimilarity`` and ``categories``; see
-`benchmark`), ``trend`` (with `audit --since`; see `trend`) and ``snapshot`` (with `audit --snapshot`: ``name``,
-``same``, ``differs``, ``tables_changed``).
+``scorecard`` (see `Sources`), ``concordance`` (matter -> sources with ``people``, ``exact``, ``overlap`` and
+``categories``; see `concordance`), ``population_comparison`` (counties with ``people``, ``population``,
+``dissimilarity`` and ``categories``; see `benchmark`), ``rules`` (rule of survivorship -> why it decides),
+``controls`` (``control``, ``checked``, ``found``, ``passed``), ``trend`` (with `audit --since`; see `trend`) and
+``snapshot`` (with `audit --snapshot`: ``name``, ``same``, ``differs``, ``tables_changed``). Of a store also ``cases``
+(``waiting`` by ``days``, ``decided``), ``disclosures`` and ``kept_back``. ``run`` has ``as_of``, ``partner``, ``by``,
+``versions`` and ``inputs``.
 """
 
 from __future__ import annotations
@@ -25,11 +28,12 @@ def body(tally: Tally, matters: Iterable[str]) -> dict[str, Any]:
 
     Of each topic: `states`, `methods`, `sources`, `ages` (whole years since the answer was collected, else
     first seen; `undated` of them have no date of collection; both of those who answered), `provisional`,
-    and `detailed` (race and ethnicity) or `values` and `unmapped`. Of the views: `omb2024` with
-    `categories` (``any`` alone or in combination, ``alone``), `combinations` (most frequent first, they add up to
-    `multiracial_or_multiethnic`); ``alone``, `multiracial_or_multiethnic` and `without_category` add up to
-    `answered`. `omb1997` beside it from the same answers; `detailed` by CDCREC code, which `groups` of the
-    document names.
+    `questions` (of whom something was said, to which question with which wording; empty where nobody says),
+    `settled` (of whom there was more than one event, by the rule that decided), and `detailed` (race and ethnicity)
+    or `values` and `unmapped`. Of the views: `omb2024` with `categories` (``any`` alone or in combination,
+    ``alone``), `combinations` (most frequent first, they add up to `multiracial_or_multiethnic`); ``alone``,
+    `multiracial_or_multiethnic` and `without_category` add up to `answered`. `omb1997` beside it from the same
+    answers; `detailed` by CDCREC code, which `groups` of the document names.
     """
     seen = {key[1] for key in tally if key[0] == "state" and key[2] != State.UNKNOWN}
     shown = [matter for matter in matters if matter in ALWAYS or matter in seen]
@@ -55,6 +59,8 @@ def _topic(tally: Tally, matter: str) -> dict[str, Any]:
     topic["undated"] = tally[("undated", matter)]
     topic["provisional"] = tally[("provisional", matter)]
     topic["sources"] = _sources(tally, matter)
+    topic["questions"] = _under(tally, "question", matter)
+    topic["settled"] = _under(tally, "settled", matter)
     return topic
 
 

@@ -18,6 +18,7 @@ from fhir_equity.quality.populations import Standing, age_on
 from fhir_equity.quality.programs import Population, Program
 from fhir_equity.quality.said import SPLIT
 from fhir_equity.quality.tally import RACE
+from fhir_equity.tables import Tables
 from fhir_equity.vocabulary import Vocabulary
 
 TABLE = "policies/worklist.toml"
@@ -25,6 +26,12 @@ REASONS = ("never_asked", "not_mapped", "only_1997", "stale", "unable")
 MEMBER, GUARDIAN = "member", "guardian"
 MAIL, SUBSCRIBER, NEXT = "mail", "subscriber", "next_contact"
 _SILENT = (State.UNKNOWN, State.NOT_ASKED, State.BLANK)
+
+
+def stale_before(tables: Tables, as_of: str) -> dict[str, str]:
+    """By matter, the ISO date before which an answer is to be asked again, seen from the day of the run."""
+    day, limits = date.fromisoformat(as_of), tables.document(TABLE)["stale"]
+    return {matter: (day - timedelta(days=days)).isoformat() for matter, days in limits.items()}
 
 
 class Due:
@@ -40,10 +47,7 @@ class Due:
         self.sensitive = {name for name in self.topics if any(t.sensitive for t in known.values() if t.matter == name)}
         self._schema = vocabulary.schema
         self._systems = {name: topic.code_system for name, topic in matters.items()}
-        self._stale = {
-            name: (date.fromisoformat(as_of) - timedelta(days=days)).isoformat()
-            for name, days in policy["stale"].items()
-        }
+        self._stale = stale_before(vocabulary.tables, as_of)
         self._as_of, self._adult = as_of, int(policy["adult"])
         self._channels: list[str] = policy["channels"]
         everybody = Population(enrolled="day", without_enrollment="count")

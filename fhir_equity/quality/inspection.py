@@ -17,6 +17,7 @@ from fhir_equity.quality.benchmark import differing
 from fhir_equity.quality.census import Words
 from fhir_equity.quality.concordance import Concordance, Resolve
 from fhir_equity.quality.drift import Drift
+from fhir_equity.quality.due import stale_before
 from fhir_equity.quality.history import Earlier
 from fhir_equity.quality.measures import ALL, Measuring
 from fhir_equity.quality.people import Profile
@@ -62,7 +63,7 @@ class Inspection:
         self._kept = [each for each in kept if each.size]
         self._codes = vocabulary.codes
         self._plausible: dict[str, Plausible] = {}
-        self._sources = Sources(vocabulary, self._rules)
+        self._sources = Sources(vocabulary, self._rules, stale_before(vocabulary.tables, as_of))
         self._drift = Drift(vocabulary, self._rules)
         self._concordance = Concordance(vocabulary)
         self._measured: Tally = Counter()
@@ -104,6 +105,10 @@ class Inspection:
             )
             for measuring in self._measuring
         }
+
+    def scorecard(self) -> list[dict[str, Any]]:
+        """The part ``scorecard`` of the audit document."""
+        return self._sources.scorecard()
 
     def concordance(self) -> dict[str, list[dict[str, Any]]]:
         """The part ``concordance`` of the audit document."""

@@ -7,11 +7,13 @@ that they merge and do not depend on how the work was cut.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
 from fhir_equity.model import Event, Meaning, Received, State
+from fhir_equity.quality.ages import date_of
 from fhir_equity.quality.rulebook import Rule, Rulebook
 from fhir_equity.quality.tally import RACE
 from fhir_equity.vocabulary import Vocabulary
@@ -34,9 +36,13 @@ class Suspicion(Struct, frozen=True):
 
 
 class Sources:
-    """Counts what sources say about the topics that rules look at; never a sensitive one."""
+    """Counts what sources say about the topics that rules look at; never a sensitive one.
 
-    def __init__(self, vocabulary: Vocabulary, rules: Rulebook) -> None:
+    `stale` says by matter before which ISO date an answer is an old one.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, rules: Rulebook, stale: Mapping[str, str]) -> None:
+        self._stale = stale
         self._schema = vocabulary.schema
         self._matter = {name: topic.matter for name, topic in vocabulary.codes.topics.items()}
         self._rules = rules
@@ -87,10 +93,38 @@ class Sources:
         yield ("value", topic, collected[:MONTH] if len(collected) >= MONTH else "", "|".join(codes))
         if len(collected) == DAY:
             yield ("date", topic, collected)
+        if date_of(event) < self._stale.get(topic, ""):
+            yield ("stale", topic)
         if not codes:
             yield ("not_mapped", topic)
         if topic == RACE and self._schema.omb2024(answers, event.origin.standard).detailed:
             yield ("detailed", topic)
+
+    def scorecard(self) -> list[dict[str, Any]]:
+        """Of each source and topic: who `answered`, how many `stale`, `not_mapped`, `detailed` and with a full date of
+        collection (`dated`) those are, how many gave the `commonest` answer, and the rules it is a case of.
+        """
+        cases: dict[tuple[str, str], list[str]] = {}
+        for each in self.suspicions():
+            cases.setdefault((each.source, each.topic), []).append(each.rule)
+        return [
+            {"source": source, "topic": topic, "answered": people}
+            | {name: self._counts[name, source, topic] for name in ("detailed", "not_mapped", "stale")}
+            | {
+                "dated": sum(self._of("date", source, topic).values()),
+                "commonest": _most(self._of("value", source, topic)),
+                "cases": sorted({*cases.get((source, topic), ())}),
+            }
+            for (_, source, topic), people in sorted((k, n) for k, n in self._counts.items() if k[0] == "answered")
+        ]
+
+    def _of(self, kind: str, source: str, topic: str) -> Counter[str]:
+        """People by date or value, whatever the month."""
+        found: Counter[str] = Counter()
+        for key, people in self._counts.items():
+            if key[:3] == (kind, source, topic):
+                found[key[-1]] += people
+        return found
 
     def suspicions(self) -> Iterator[Suspicion]:
         """What the rules find, in a fixed order."""

@@ -6,15 +6,16 @@ A tally is one Counter; its keys are tuples that start with the section of the a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from fhir_equity.model import Resolution, State
+from fhir_equity.model import Event, Meaning, Received, Resolution, State
 from fhir_equity.quality.ages import Ages
 from fhir_equity.vocabulary import Vocabulary
 from fhir_equity.vocabulary.schema import OTHER_RACE
 
 RACE = "race_ethnicity"
 Tally = Counter[tuple[str, ...]]
+Meant = Callable[[Received], Meaning]
 MOST = 50_000  # resolutions remembered before the memory starts afresh
 _STATES = list(State)  # answered first, then by how much the state tells
 
@@ -25,38 +26,40 @@ class Counting:
     def __init__(self, vocabulary: Vocabulary, as_of: str) -> None:
         self._ages = Ages(vocabulary.tables, as_of)
         self._schema = vocabulary.schema
-        self._meaning = vocabulary.meaning
         topics = vocabulary.codes.topics.values()
         self._systems = {topic.matter: topic.code_system for topic in topics}
         # By identity, for equal resolutions are mostly one object; they are held so that no other takes their place.
         self._known: dict[tuple[str, int], tuple[Resolution, list[tuple[str, ...]]]] = {}
 
-    def add(self, tally: Tally, resolutions: Mapping[str, Resolution], count: int) -> None:
-        """Count `count` people who all have these resolutions."""
+    def add(self, tally: Tally, resolutions: Mapping[str, Resolution], meaning: Meant, count: int) -> None:
+        """Count `count` people who all have these resolutions; `meaning` is by the sheet of their partner."""
         tally[("population",)] += count
         for matter, resolution in resolutions.items():
-            for key in self._keys(matter, resolution):
+            for key in self._keys(matter, resolution, meaning):
                 tally[key] += count
 
-    def _keys(self, matter: str, resolution: Resolution) -> list[tuple[str, ...]]:
+    def _keys(self, matter: str, resolution: Resolution, meaning: Meant) -> list[tuple[str, ...]]:
         known = self._known.get((matter, id(resolution)))
         if known is None:
             if len(self._known) >= MOST:
                 self._known.clear()
-            keys = [*self._matter(matter, resolution)]
+            keys = [*self._matter(matter, resolution, meaning)]
             if matter == RACE and resolution.state is State.ANSWERED:
                 keys += self._views(resolution)
             known = self._known[(matter, id(resolution))] = resolution, keys
         return known[1]
 
-    def _matter(self, matter: str, resolution: Resolution) -> Iterator[tuple[str, ...]]:
+    def _matter(self, matter: str, resolution: Resolution, meaning: Meant) -> Iterator[tuple[str, ...]]:
         yield ("state", matter, resolution.state.value)
         if resolution.winner is None:
             return
-        for source, state in self._sources(resolution).items():
+        for source, state in _sources(resolution, meaning).items():
             yield ("source", matter, source, state.value)
+        if len({_told(event) for event in (resolution.winner, *resolution.beaten)}) > 1:
+            yield ("settled", matter, resolution.rule)
         if resolution.state is not State.UNKNOWN:
             yield ("method", matter, resolution.winner.origin.method)
+            yield ("question", matter, resolution.winner.origin.question)
         if resolution.provisional:
             yield ("provisional", matter)
         if resolution.state is State.ANSWERED:
@@ -70,18 +73,6 @@ class Counting:
                 yield ("value", matter, code)
             if not codes:
                 yield ("unmapped", matter)
-
-    def _sources(self, resolution: Resolution) -> dict[str, State]:
-        """What each source by itself says about the matter: a person counts once in each that spoke."""
-        said: dict[str, State] = {}
-        for event in (resolution.winner, *resolution.beaten):
-            if event is None:
-                continue
-            source = f"{event.origin.collector}/{event.origin.method}"
-            for received in event.received:
-                state = self._meaning(received).state
-                said[source] = min(said.get(source, state), state, key=_STATES.index)
-        return said
 
     def _views(self, resolution: Resolution) -> Iterator[tuple[str, ...]]:
         standard = resolution.winner.origin.standard if resolution.winner else ""
@@ -112,3 +103,22 @@ class Counting:
         for name in ("bridged", "cannot_be_bridged", "lost_multiracial", "other_race"):
             if getattr(old, name):
                 yield ("omb1997", name)
+
+
+def _told(event: Event) -> tuple[object, ...]:
+    """What an event tells, whatever file it stood in: the same in two files is told once, as in a store."""
+    origin = event.origin
+    return event.received, origin.collector, origin.method, origin.standard, origin.question, origin.collected_on
+
+
+def _sources(resolution: Resolution, meaning: Meant) -> dict[str, State]:
+    """What each source by itself says about the matter: a person counts once in each that spoke."""
+    said: dict[str, State] = {}
+    for event in (resolution.winner, *resolution.beaten):
+        if event is None:
+            continue
+        source = f"{event.origin.collector}/{event.origin.method}"
+        for received in event.received:
+            state = meaning(received).state
+            said[source] = min(said.get(source, state), state, key=_STATES.index)
+    return said

@@ -61,7 +61,7 @@ def verify(folder: Path) -> list[str]:
     if manifest.get("schema") != SCHEMA or not isinstance(manifest.get("files"), dict):
         raise UnreadableError(f"{folder.name}/{MANIFEST} is not of schema {SCHEMA}")
     try:
-        return [*_digests(folder, manifest["files"]), *_made_anew(folder, document), *_totals(document)]
+        return [*_digests(folder, manifest["files"]), *_made_anew(folder, document), *totals(document)]
     except (KeyError, TypeError, AttributeError):
         raise UnreadableError(f"{folder.name}/{DOCUMENT} is not an audit document") from None
 
@@ -95,7 +95,8 @@ def _made_anew(folder: Path, document: Document) -> Iterator[str]:
             yield f"{name} does not say what {DOCUMENT} says"
 
 
-def _totals(document: Document) -> Iterator[str]:
+def totals(document: Document) -> Iterator[str]:
+    """Every total and rate of a document that does not follow from its parts, in sentences."""
     yield from _body("", document)
     for stratum in document.get("strata", ()):
         yield from _body(" of " + ", ".join(f"{name}={value}" for name, value in stratum["by"].items()), stratum)

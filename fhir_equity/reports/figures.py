@@ -50,6 +50,11 @@ def share_of(part: int | None, whole: int | None) -> str:
     return f"{percent(part, whole)} ({count(part)} of {count(whole)})"
 
 
+def points(share: float | None) -> str:
+    """A share, or a difference of shares, without the numbers that it is made of."""
+    return NOTHING if share is None else f"{100 * share:.1f}%"
+
+
 def total(numbers: Iterable[int | None]) -> int:
     """The sum of the counts that are not withheld."""
     return sum(number for number in numbers if number is not None)

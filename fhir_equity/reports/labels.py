@@ -23,6 +23,11 @@ def topic(key: str) -> str:
     return _topics().get(key, {}).get("label") or key
 
 
+def is_sensitive(key: str) -> bool:
+    """Whether a topic leaves only by an explicit rule."""
+    return _topics().get(key, {}).get("sensitive") == "yes"
+
+
 def topics(met: Iterable[str]) -> list[str]:
     """The topics met, in the order of the table, then any the table does not know."""
     met = sorted(met)

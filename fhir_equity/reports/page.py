@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from fhir_equity.model import State
-from fhir_equity.reports import charts, labels, programs, sections
+from fhir_equity.reports import assurance, charts, labels, programs, record, sections
 from fhir_equity.reports.charts import Bar
 from fhir_equity.reports.figures import (
     NOTHING,
@@ -35,17 +35,32 @@ def page(document: Document) -> dict[str, Any]:
         "software": document.get("software", ""),
         "summary": _summary(document),
         "cards": _cards(document),
+        "scope": assurance.scope(document),
+        "fields": assurance.fields(document),
         "inputs": sections.inputs(document),
         "completeness": _completeness(document),
         "sources": _sources(document),
         "methods": sections.methods(document),
+        "scorecard": assurance.scorecard(document),
+        "concordance": assurance.concordance(document),
+        "settled": assurance.settled(document),
+        "cases": assurance.cases(document),
+        "currency": assurance.currency(document),
         "omb2024": _omb2024(document),
+        "combinations": sections.combinations(document),
+        "detailed": sections.detailed(document),
         "omb1997": _omb1997(document),
+        "comparison": assurance.comparison(document),
         "languages": _languages(document),
         "programs": _programs(document),
         "strata": sections.strata(document),
         "findings": sections.findings(document),
+        "unmapped": assurance.unmapped(document),
         "losses": sections.losses(document),
+        "disclosures": record.disclosures(document),
+        "controls": record.controls(document),
+        "actions": record.actions(document),
+        "trend": record.trend(document),
         "release": sections.release(document),
         "editions": sections.editions(document),
         "states": [(look.label, look.colour, look.meaning) for look in LOOKS]
@@ -178,6 +193,7 @@ def _omb1997(document: Document) -> dict[str, Any]:
 
 def _programs(document: Document) -> dict[str, Any]:
     return {
+        "overview": programs.overview(document),
         "rates": programs.rates(document),
         "populations": programs.populations(document),
         "tables": programs.tables(document),

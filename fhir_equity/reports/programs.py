@@ -36,6 +36,19 @@ def _rates(name: str, rows: list[Program]) -> Section:
     return Section(f"Program {name}", (*words, "Rate", *(("Collect more",) if more else ())), cells, len(words))
 
 
+def overview(document: Document) -> Section:
+    """Every rate that anything is asked of, over all programs: met, not met, or it cannot be told."""
+    rows = []
+    for name, program in _programs(document):
+        for row in program.get("rows", []):
+            if row.get("threshold") is not None:
+                line = f", {row['line']}" if row.get("line") else ""
+                title = (row.get("title") or labels.topic(row["topic"])) + line
+                rows.append((name, title, _verdict(row), _limits(row), row.get("sure", ""), _rate(row)))
+    columns = ("Program", "Measure", "Result", "Asked for", "How sure", "Rate")
+    return Section("Completeness by program", columns, tuple(rows), words=5)
+
+
 def tables(document: Document) -> list[Section]:
     """People by row and column of each table of each program; everybody is in one cell."""
     return [_table(name, table) for name, program in _programs(document) for table in program.get("tables", [])]

@@ -134,6 +134,27 @@ def omb2024(document: Document) -> Section:
     return Section("Race and ethnicity, OMB 2024", columns, tuple(rows))
 
 
+def combinations(document: Document) -> Section:
+    """Which categories people chose together, the most frequent first."""
+    view = document.get("views", {}).get("omb2024", {})
+    several = view.get("multiracial_or_multiethnic")
+    rows = [
+        (" + ".join(given["categories"]), counted(given["count"], several)) for given in view.get("combinations", [])
+    ]
+    return Section("Categories in combination", ("Categories", "People"), tuple(rows))
+
+
+def detailed(document: Document) -> Section:
+    """People of each detailed group, by category; somebody may be of several."""
+    given, names = document.get("views", {}).get("detailed", {}), document.get("groups", {})
+    rows = [
+        (names.get(code, {}).get("category", ""), names.get(code, {}).get("group", code), code, count(number))
+        for code, number in given.items()
+    ]
+    columns = ("Category", "Group", "Code", "People")
+    return Section("Detailed groups", columns, tuple(sorted(rows, key=lambda row: row[0])), words=3)
+
+
 def omb1997(document: Document) -> Section:
     """People per OMB 1997 category of each of the two questions."""
     view = document.get("views", {}).get("omb1997", {})

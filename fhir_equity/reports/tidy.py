@@ -30,25 +30,55 @@ def tidy(document: Document) -> list[Tidy]:
         Tidy("about", ("name", "value"), tuple(_about(document))),
         Tidy("inputs", _INPUT, tuple(tuple(given.get(name) for name in _INPUT) for given in document["run"]["inputs"])),
         Tidy("counts", ("stratum", "part", "topic", "source", "name", "count", "whole", "hidden"), tuple(counts)),
+        Tidy("populations", ("program", *_PEOPLE), tuple(_populations(document))),
         Tidy("rates", ("program", *_RATE, "hidden"), tuple(_rates(document))),
         Tidy("tables", ("program", *_CELL, "hidden"), tuple(_cells(document))),
+        Tidy("scorecard", _SCORE, tuple(_listed(document.get("scorecard", ()), _SCORE))),
+        Tidy("agreement", ("topic", "source", "people", *_AGREEMENT), tuple(_agreement(document))),
+        Tidy("comparison", ("county", *_COMPARED), tuple(_compared(document))),
+        Tidy("cases", ("topic", "kind", "state", "days", "count"), tuple(_cases(document))),
+        Tidy("disclosures", _TOLD, tuple(_listed(document.get("disclosures", ()), _TOLD))),
+        Tidy("kept_back", _KEPT, tuple(_listed(document.get("kept_back", ()), _KEPT))),
+        Tidy("controls", _CONTROL, tuple(_listed(document.get("controls", ()), _CONTROL))),
+        Tidy("trend", ("part", "name", "then", "now"), tuple(_trend(document))),
         Tidy("findings", _FINDING, tuple(_listed(document.get("findings", ()), _FINDING))),
         Tidy("losses", _LOSS, tuple(_listed(document.get("losses", ()), _LOSS))),
     ]
     return [table for table in tables if table.rows]
 
 
+_OTHERS = ("methods", "questions", "settled")
 _INPUT = ("name", "format", "sha256", "bytes", "members", "rejected")
 _RATE = ("measure", "topic", "line", "numerator", "denominator", "rate", "threshold", "met", "source", "sure")
 _CELL = ("table", "topic", "line", "row", "column", "count", "whole")
 _FINDING = ("code", "severity", "count", "message")
 _LOSS = ("rule", "relationship", "count")
+_PEOPLE = ("enrolled", "from", "to", "counted", "assumed", "left_out", "title", "edition", "source", "sure", "note")
+_SCORE = ("source", "topic", "answered", "not_mapped", "detailed", "stale", "dated", "commonest", "cases")
+_AGREEMENT = (
+    *("category", "both", "self_only", "source_only", "neither"),
+    *("sensitivity", "ppv", "specificity", "kappa"),
+)
+_COMPARED = ("category", "people", "share", "population_share", "difference", "differs")
+_TOLD = (
+    *("recipient", "topics", "purpose", "basis", "rule", "state"),
+    *("records", "people", "first", "last"),
+)
+_KEPT = ("recipient", "topic", "members")
+_CONTROL = ("control", "checked", "found", "passed")
 
 
 def _about(document: Document) -> Iterator[Row]:
     for name in ("schema", "audience", "generated", "software", "population"):
         yield name, document.get(name)
-    yield "as_of", document["run"]["as_of"]
+    run = document["run"]
+    yield "as_of", run["as_of"]
+    yield "partner", run.get("partner", "")
+    yield "by", "; ".join(run.get("by", ()))
+    for name, version in run.get("versions", {}).items():
+        yield f"version of {name}", version
+    for rule, why in document.get("rules", {}).items():
+        yield f"rule {rule}", why
     for name, value in document.get("release", {}).items():
         yield f"release {name}", ", ".join(value) if isinstance(value, list) else value
     for name, edition in document.get("editions", {}).items():
@@ -66,7 +96,12 @@ def _body(by: str, body: Document) -> Iterator[Row]:
     yield _count(by, "population", "", "", "people", people, None)
     for topic, given in body.get("topics", {}).items():
         answered = given["states"].get("answered", 0)
-        for part, whole in (("states", people), ("methods", None), ("ages", None), ("values", answered)):
+        for part, whole in (
+            ("states", people),
+            ("ages", answered),
+            ("values", answered),
+            *((p, None) for p in _OTHERS),
+        ):
             for name, count in given.get(part, {}).items():
                 yield _count(by, part, topic, "", name, count, whole)
         for name in ("detailed", "unmapped", "provisional", "undated"):
@@ -76,6 +111,39 @@ def _body(by: str, body: Document) -> Iterator[Row]:
             for name, count in source["states"].items():
                 yield _count(by, "source", topic, source["source"], name, count, source["population"])
     yield from _views(by, body.get("views", {}))
+
+
+def _agreement(document: Document) -> Iterator[Row]:
+    for topic, sources in document.get("concordance", {}).items():
+        for source in sources:
+            for given in source["categories"]:
+                yield topic, source["source"], source["people"], *(given[name] for name in _AGREEMENT)
+
+
+def _compared(document: Document) -> Iterator[Row]:
+    for county in document.get("population_comparison", ()):
+        yield from ((county["county"], *(given[name] for name in _COMPARED)) for given in county["categories"])
+
+
+def _cases(document: Document) -> Iterator[Row]:
+    for given in document.get("cases", ()):
+        about = given["topic"], given["kind"]
+        yield *about, "decided", "", given["decided"]
+        yield from ((*about, "waiting", days, count) for days, count in given["days"].items())
+
+
+def _trend(document: Document) -> Iterator[Row]:
+    given = document.get("trend")
+    if given is None:
+        return
+    for each in given["known"]:
+        yield "known", each["topic"], each["before"], each["now"]
+    for each in given["programs"]:
+        yield "rate", f"{each['program']}: {each['measure']} {each['line']}".rstrip(), each["before"], each["now"]
+    for became, entries in given["findings"].items():
+        for each in entries:
+            then, now = each.get("before", each["count"]), each["count"]
+            yield became, each["code"], *{"new": (None, now), "resolved": (then, None)}.get(became, (then, now))
 
 
 def _views(by: str, views: Mapping[str, Any]) -> Iterator[Row]:
@@ -100,6 +168,13 @@ def _count(by: str, part: str, topic: str, source: str, name: str, count: int | 
     return by, part, topic, source, name, count, whole, count is None
 
 
+def _populations(document: Document) -> Iterator[Row]:
+    for program, given in sorted(document.get("programs", {}).items()):
+        about = {**given, **given["population"]}
+        about["left_out"] = "; ".join(f"{why}: {people}" for why, people in about["left_out"].items())
+        yield program, *(about.get(name) for name in _PEOPLE)
+
+
 def _rates(document: Document) -> Iterator[Row]:
     for program, given in sorted(document.get("programs", {}).items()):
         for row in given["rows"]:
@@ -117,4 +192,6 @@ def _cells(document: Document) -> Iterator[Row]:
 
 
 def _listed(entries: Any, names: tuple[str, ...]) -> Iterator[Row]:
-    return (tuple(entry.get(name) for name in names) for entry in entries)
+    for entry in entries:
+        values = (entry.get(name) for name in names)
+        yield tuple(", ".join(value) if isinstance(value, list | tuple) else value for value in values)

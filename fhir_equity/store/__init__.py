@@ -3,16 +3,18 @@
 A `Store` is opened by URL or file name; `run` writes, `people` reads back what decisions are made
 from, `history` the past of one member, `retractions` takes runs back, `quarantine` what could not be read,
 `hie` holds what synchronising needs to remember, `cases` what people have to decide, `disclosures` who was
-told what, `trail` who did what, `publications` what readers were told, `snapshots` measurements that were frozen.
+told what, `accounts` counts both, `trail` who did what, `publications` what readers were told, `snapshots`
+measurements that were frozen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from fhir_equity.store.accounts import Accounts, CaseCount, Told
 from fhir_equity.store.answers import Record
 from fhir_equity.store.breaker import Breaker, Judgement, Meant
-from fhir_equity.store.cases import Case, Cases, Decision, Group, Opening
+from fhir_equity.store.cases import WAITING, Case, Cases, Decision, Group, Opening
 from fhir_equity.store.connection import open_engine, reading, writing
 from fhir_equity.store.control_numbers import control_numbers
 from fhir_equity.store.disclosures import Disclosure, Disclosures
@@ -34,7 +36,9 @@ from fhir_equity.store.standing import Changed
 from fhir_equity.store.trail import FAILED, Entry, Head, Signature, Trail, Verified
 
 __all__ = [
+    "WAITING",
     "Case",
+    "CaseCount",
     "Changed",
     "Decision",
     "Disclosure",
@@ -57,6 +61,7 @@ __all__ = [
     "Side",
     "Signature",
     "Store",
+    "Told",
     "Turned",
     "Verified",
     "Written",
@@ -77,6 +82,7 @@ class Store:
         self.trail = Trail(self.engine, signature)
         self.disclosures = Disclosures(self.engine)
         self.cases = Cases(self.engine, self.trail)
+        self.accounts = Accounts(self.engine)
         self.people = People(self.engine)
         self.quarantine = Quarantine(self.engine)
         self.history = History(self.engine)

@@ -27,6 +27,7 @@ EMPTY_VIEWS = {
 }
 LANGUAGE = {
     "states": {}, "methods": {}, "values": {}, "unmapped": 0, "ages": {}, "undated": 0, "provisional": 0, "sources": [],
+    "questions": {}, "settled": {},
 }  # fmt: skip
 MATTERS = (RACE, "language_spoken", "language_written", "gender_identity", "sex")
 
@@ -41,6 +42,7 @@ def test_nobody() -> None:
         "topics": {
             RACE: {
                 "states": {}, "methods": {}, "detailed": 0, "ages": {}, "undated": 0, "provisional": 0, "sources": [],
+                "questions": {}, "settled": {},
             },
             "language_spoken": LANGUAGE,
             "language_written": LANGUAGE,
@@ -80,6 +82,9 @@ def test_a_whole_topic() -> None:
             ("age", "language_spoken", "1"): 4,
             ("undated", "language_spoken"): 6,
             ("provisional", "language_spoken"): 2,
+            ("question", "language_spoken", "form 7 v2"): 5,
+            ("question", "language_spoken", ""): 4,
+            ("settled", "language_spoken", "method"): 2,
             ("source", "language_spoken", "plan/self", "answered"): 5,
             ("source", "language_spoken", "hie/unstated", "answered"): 2,
             ("source", "language_spoken", "hie/unstated", "blank"): 2,
@@ -98,6 +103,8 @@ def test_a_whole_topic() -> None:
             {"source": "hie/unstated", "population": 4, "states": {"answered": 2, "blank": 2}},
             {"source": "plan/self", "population": 5, "states": {"answered": 5}},
         ],
+        "questions": {"form 7 v2": 5, "": 4},
+        "settled": {"method": 2},
     }
     assert list(topic["values"]) == ["en", "zh", "es"]  # most first
 

@@ -29,11 +29,15 @@ def event(topic: str, code: str, collected_on: str = "", method: str = "unstated
     return Event((received,), Origin("plan", "a", method=method, collected_on=collected_on), "2026-06-15")
 
 
-def suspicions(people: Iterable[tuple[int, list[Event]]]) -> list[Suspicion]:
-    sources = Sources(VOCABULARY, RULES)
+def counted(people: Iterable[tuple[int, list[Event]]]) -> Sources:
+    sources = Sources(VOCABULARY, RULES, {"language_spoken": "2024-01-01"})
     for count, events in people:
         sources.add("plan", events, meaning, count)
-    return [*sources.suspicions()]
+    return sources
+
+
+def suspicions(people: Iterable[tuple[int, list[Event]]]) -> list[Suspicion]:
+    return [*counted(people).suspicions()]
 
 
 def rules(*people: tuple[int, list[Event]]) -> list[tuple[str, str, int]]:
@@ -109,3 +113,28 @@ def test_it_does_not_matter_how_much_is_remembered(monkeypatch: pytest.MonkeyPat
     whole = rules(*people)
     monkeypatch.setattr("fhir_equity.quality.sources.MOST", 1)
     assert rules(*people) == whole == [("source.one_value", "", 91)]
+
+
+def test_the_scorecard_of_a_source() -> None:
+    people = [
+        (60, [spoken("en", "2026-01-03")]),
+        (20, [spoken("en", "2023-12-31")]),
+        (5, [spoken("es", "2024-01-01"), event("language_spoken", "?Atlantean")]),
+        (3, [spoken("es", "2026-01")]),
+        (7, [event("language_spoken", "?Lemurian", "2026-02-01")]),
+        (2, [event("race_ethnicity", "2034-7", method="self")]),
+    ]
+    race, spoken_of = counted(people).scorecard()
+    assert spoken_of == {
+        "source": SOURCE,
+        "topic": "language_spoken",
+        "answered": 95,
+        "detailed": 0,
+        "not_mapped": 12,
+        "stale": 20,
+        "dated": 92,
+        "commonest": 80,
+        "cases": ["source.not_mapped", "source.one_value"],  # the second in one month
+    }
+    assert (race["source"], race["answered"], race["detailed"]) == ("plan/other/self", 2, 2)
+    assert race["cases"] == []

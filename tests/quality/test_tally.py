@@ -38,7 +38,7 @@ def person(*said: Received, method: str = "self", standard: str = "", collector:
 def tally(people: list[tuple[Person, int]]) -> Tally:
     counting, counted = Counting(workspace().vocabulary(), "2026-01-01"), Tally()
     for each, count in people:
-        counting.add(counted, each, count)
+        counting.add(counted, each, workspace().vocabulary().meaning, count)
     return counted
 
 
@@ -56,6 +56,7 @@ def test_one_person_with_one_race() -> None:
         ("population",): 2,
         ("state", RACE, "answered"): 2,
         ("source", RACE, "plan/self", "answered"): 2,
+        ("question", RACE, ""): 2,
         ("method", RACE, "self"): 2,
         ("age", RACE, "0"): 2,
         ("undated", RACE): 2,
@@ -100,6 +101,7 @@ def test_a_refusal_has_a_method_and_no_view() -> None:
         ("state", RACE, "declined"): 1,
         ("source", RACE, "plan/unstated", "declined"): 1,
         ("method", RACE, "unstated"): 1,
+        ("question", RACE, ""): 1,
     }
 
 

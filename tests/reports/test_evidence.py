@@ -60,7 +60,15 @@ def test_csv_has_no_formulas_and_nothing_for_what_is_hidden() -> None:
 
 def test_csv_files_are_private(given: dict[str, Any], tmp_path: Path) -> None:
     names = write_csv(Internal(given), tmp_path / "tables")
-    assert names == ["about.csv", "inputs.csv", "counts.csv", "rates.csv", "tables.csv", "findings.csv"]
+    assert names == [
+        "about.csv",
+        "inputs.csv",
+        "counts.csv",
+        "populations.csv",
+        "rates.csv",
+        "tables.csv",
+        "findings.csv",
+    ]
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "tables").iterdir()} == {0o600}
 
 
@@ -70,7 +78,7 @@ def test_the_spreadsheet_has_numbers_and_says_on_each_sheet_who_may_see_it(
     write_xlsx(Internal(given), tmp_path / "a.xlsx")
     assert (tmp_path / "a.xlsx").stat().st_mode & 0o777 == 0o600
     book = openpyxl.load_workbook(tmp_path / "a.xlsx")
-    assert book.sheetnames == ["about", "inputs", "counts", "rates", "tables", "findings"]
+    assert book.sheetnames == ["about", "inputs", "counts", "populations", "rates", "tables", "findings"]
     assert {sheet["A1"].value for sheet in book} == {"Internal: counts are not suppressed"}
     cells = {cell for line in book["counts"].iter_rows(min_row=4, values_only=True) for cell in line}
     assert {300, 500, "=cmd|' /C calc'!A0"} <= cells

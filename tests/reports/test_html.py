@@ -82,7 +82,8 @@ def test_every_part_is_there(document: Document) -> None:
         "Programs",
         "Groups",
         "Findings",
-        "Losses",
+        "Corrective actions",
+        "Mapping and losses",
         "How to read this page",
     ]
 
@@ -239,7 +240,7 @@ def test_every_chart_has_words_and_every_table_headers(document: Document) -> No
         assert re.match(r'<svg role="img" [^>]*><title>[^<]+</title><desc>[^<]+</desc>', drawing)
     assert "<desc>Race and ethnicity: People 12,345, Answered 9,876 (80.0%), Declined 617 (5.0%)" in drawings[0]
     assert "<desc>plan/unstated: People 9,000, Answered 6,000 (66.7%)" in drawings[1]
-    assert text.count("<table") == text.count("<caption>") == text.count("<thead>") == 13
+    assert text.count("<table") == text.count("<caption>") == text.count("<thead>") == 16
     assert all(attributes.get("scope") in ("col", "row") for tag, attributes in _Page(text).elements if tag == "th")
 
 
@@ -279,6 +280,7 @@ def test_programs_have_their_tables_and_what_they_rest_on(document: Document) ->
     page = _Page(html(document))
     inner = [text for level, text in page.headings if level == 3]
     assert [text for text in inner if "rdm" in text or "program" in text.casefold()] == [
+        "Completeness by program",
         "Program ncqa-rdm-style",
         "Program rdm-style",
         "Populations of the programs",

@@ -196,7 +196,8 @@ def _run(run: Mapping[str, Any]) -> dict[str, Any]:
         | {"members": None, "rejected": None}
         for given in run["inputs"]
     ]
-    return {"as_of": run["as_of"], "inputs": inputs}
+    about = {name: run[name] for name in ("as_of", "partner", "by", "versions") if name in run}
+    return {**about, "inputs": inputs}
 
 
 def _judge(program: dict[str, Any]) -> None:
