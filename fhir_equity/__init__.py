@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fhir_equity.pipeline.ingest import ingest
     from fhir_equity.pipeline.init import init
     from fhir_equity.pipeline.members import members
+    from fhir_equity.pipeline.merge import merge, unmerge
     from fhir_equity.pipeline.probe import sync_probe
     from fhir_equity.pipeline.quarantine import quarantine_list, quarantine_retry, quarantine_show
     from fhir_equity.pipeline.questionnaire import questionnaire
@@ -66,6 +67,7 @@ __all__ = [
     "init",
     "lookup",
     "members",
+    "merge",
     "quarantine_list",
     "quarantine_retry",
     "quarantine_show",
@@ -87,6 +89,7 @@ __all__ = [
     "trail_list",
     "trail_verify",
     "translate",
+    "unmerge",
     "view",
     "worklist",
 ]
@@ -106,6 +109,7 @@ _LATER = {
     "quarantine_list": "fhir_equity.pipeline.quarantine",
     "quarantine_retry": "fhir_equity.pipeline.quarantine",
     "quarantine_show": "fhir_equity.pipeline.quarantine",
+    "merge": "fhir_equity.pipeline.merge",
     "questionnaire": "fhir_equity.pipeline.questionnaire",
     "resolve": "fhir_equity.pipeline.resolve",
     "retract": "fhir_equity.pipeline.retract",
@@ -125,6 +129,7 @@ _LATER = {
     "trail_list": "fhir_equity.pipeline.trail",
     "trail_verify": "fhir_equity.pipeline.trail",
     "translate": "fhir_equity.pipeline.codes_lookup",
+    "unmerge": "fhir_equity.pipeline.merge",
     "view": "fhir_equity.pipeline.codes_lookup",
     "worklist": "fhir_equity.pipeline.worklist",
 }

@@ -20,6 +20,7 @@ from fhir_equity.cli.export import export
 from fhir_equity.cli.ingest import ingest
 from fhir_equity.cli.init import init
 from fhir_equity.cli.members import members
+from fhir_equity.cli.merge import merge, unmerge
 from fhir_equity.cli.options import Options, words
 from fhir_equity.cli.quarantine import app as quarantine
 from fhir_equity.cli.questionnaire import questionnaire
@@ -58,6 +59,8 @@ for command in (
     disclosures,
     resolve,
     retract,
+    merge,
+    unmerge,
     convert,
     ack,
     questionnaire,

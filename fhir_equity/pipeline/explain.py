@@ -62,6 +62,7 @@ class _Explanation:
         self._show_values = show_values
         self._vocabulary = workspace.vocabulary(found.partner)
         history = workspace.store.history
+        self._merged = history.pseudonyms(found.id)[1:]
         self._seen = history.seen(found.id)
         self._sent = history.sent(found.id)
         self._held = history.held(found.id)
@@ -82,7 +83,7 @@ class _Explanation:
         matters = [matter for matter in named if only in ("", matter)]
         return {
             "schema": SCHEMA,
-            "member": {"pseudonym": self._found.pseudonym, "partner": self._found.partner},
+            "member": {"pseudonym": self._found.pseudonym, "partner": self._found.partner, "merged": self._merged},
             "as_of": self._workspace.as_of,
             "seen": {"runs": self._seen.runs, "first": self._seen.first, "last": self._seen.last},
             "policy": self._workspace.policy.version,

@@ -91,10 +91,21 @@ def disclosures(workspace: Workspace, member: str, *, partner: str = "", recipie
     Raises UsageError for several people, or nobody whom anything is known of.
     """
     workspace.require_store()
-    known = workspace.store.disclosures.of(member)
-    pseudonym = member if known else one_member(workspace, member, partner).pseudonym
-    found = [each for each in known or workspace.store.disclosures.of(pseudonym) if recipient in ("", each.recipient)]
-    return {"schema": SCHEMA, "member": pseudonym, "disclosures": [_told(each) for each in found]}
+    pseudonyms = _pseudonyms(workspace, member, partner)
+    told = [each for pseudonym in pseudonyms for each in workspace.store.disclosures.of(pseudonym)]
+    found = [each for each in sorted(told, key=_intended) if recipient in ("", each.recipient)]
+    return {"schema": SCHEMA, "member": pseudonyms[0], "disclosures": [_told(each) for each in found]}
+
+
+def _pseudonyms(workspace: Workspace, member: str, partner: str) -> list[str]:
+    """Those of a person, more than one for who was merged; one that only the account knows any more is it itself."""
+    if workspace.store.disclosures.of(member) and not workspace.store.history.find(member, partner):
+        return [member]
+    return workspace.store.history.pseudonyms(one_member(workspace, member, partner).id)
+
+
+def _intended(each: Disclosure) -> str:
+    return each.intended_at
 
 
 def _told(each: Disclosure) -> Document:

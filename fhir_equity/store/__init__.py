@@ -1,10 +1,10 @@
 """Where answers are kept: append-only, with their origin, in SQLite or PostgreSQL.
 
 A `Store` is opened by URL or file name; `run` writes, `people` reads back what decisions are made
-from, `history` the past of one member, `retractions` takes runs back, `quarantine` what could not be read,
-`hie` holds what synchronising needs to remember, `cases` what people have to decide, `disclosures` who was
-told what, `accounts` counts both, `trail` who did what, `publications` what readers were told, `snapshots`
-measurements that were frozen.
+from, `history` the past of one member, `retractions` takes runs back, `merges` makes one person of two
+members, `quarantine` what could not be read, `hie` holds what synchronising needs to remember, `cases` what
+people have to decide, `disclosures` who was told what, `accounts` counts both, `trail` who did what,
+`publications` what readers were told, `snapshots` measurements that were frozen.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from fhir_equity.store.hie import HieMemory
 from fhir_equity.store.history import Found, History, Place, Sent
 from fhir_equity.store.ingest import RunWriter, Written
 from fhir_equity.store.lake import Lake
+from fhir_equity.store.merges import Joined, Merges, Merging
 from fhir_equity.store.opt_outs import Kept, OptOuts
 from fhir_equity.store.people import People, Person
 from fhir_equity.store.progress import unfinished
@@ -47,9 +48,11 @@ __all__ = [
     "Group",
     "Head",
     "Held",
+    "Joined",
     "Judge",
     "Judgement",
     "Kept",
+    "Merging",
     "Opening",
     "Person",
     "Place",
@@ -88,6 +91,7 @@ class Store:
         self.history = History(self.engine)
         self.lake = Lake(self.engine)
         self.retractions = Retractions(self.engine, self.trail)
+        self.merges = Merges(self.engine, self.trail)
         self.snapshots = Snapshots(self.engine, self.trail)
         self.opt_outs = OptOuts(self.engine)
         self.publications = Publications(self.engine)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, Integer, bindparam, delete, func, sel
 
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Side
+from fhir_equity.store.changed import touch
 from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.patterns import decode_sides, pattern_id
 from fhir_equity.store.resolutions import Judge, Resolutions
@@ -307,6 +308,7 @@ def _settle_handed_in(connection: Connection, members: Sequence[int], what: tupl
     table = core(StoredCase)
     change = update(table).where(table.c.member_id == bindparam("who"), table.c.pattern_id == pattern)
     if members:
+        touch(connection, members)
         connection.execute(change.values(state=DECIDED), [{"who": member} for member in members])
     return settled
 

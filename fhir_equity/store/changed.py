@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from sqlalchemy import Connection, Engine, func, select
 
 from fhir_equity.store.connection import reading
+from fhir_equity.store.merged import person_of
 from fhir_equity.store.rows import insert_new, upsert
 from fhir_equity.store.schema import Changed, core
 
@@ -15,11 +16,13 @@ def touch(connection: Connection, members: Collection[int], *, new: bool = False
     """Note, within an open write transaction, that something about these members changed.
 
     Answers, who they are, what was decided about them, what they keep back. `new` members have no note yet.
+    The note is the person's whom a member was merged into.
     """
     if not members:
         return
     number = newest(connection) + 1
-    rows = [{"member_id": member, "number": number} for member in sorted(members)]
+    people = members if new else set(person_of(connection, members).values())
+    rows = [{"member_id": member, "number": number} for member in sorted(people)]
     if new:
         insert_new(connection, Changed, rows)
     else:

@@ -12,7 +12,9 @@ from fhir_equity.store import disclosures
 from fhir_equity.store.changed import touch
 from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.disclosures import Disclosure, Disclosures
+from fhir_equity.store.hie_members import by_resource, keepers
 from fhir_equity.store.hie_standing import Standing
+from fhir_equity.store.merged import parts_of, person_of
 from fhir_equity.store.planned import PLANNED as PLANNED
 from fhir_equity.store.planned import QUARANTINED as QUARANTINED
 from fhir_equity.store.planned import SENT as SENT
@@ -21,7 +23,7 @@ from fhir_equity.store.planned import Known as Known
 from fhir_equity.store.planned import Planned as Planned
 from fhir_equity.store.planned import There as There
 from fhir_equity.store.planned import digest_of as digest_of
-from fhir_equity.store.rows import now, slices, upsert
+from fhir_equity.store.rows import among, now, slices, upsert
 from fhir_equity.store.schema import Cursor, JournalEntry, Link, MemberIdentifier, Observed, StoredPlan, core
 from fhir_equity.store.schema import Written as WrittenRow
 
@@ -45,27 +47,30 @@ class HieMemory:
         table = core(Link)
         with reading(self._engine) as connection:
             rows = connection.execute(select(table).where(table.c.hie == self._name))
-            return {row.member_id: (row.resource_id, row.etag) for row in rows}
+            there = {row.member_id: (row.resource_id, row.etag) for row in rows}
+            people = set(person_of(connection, there).values())
+            return {person: there[member] for person, member in keepers(connection, self._name, people).items()}
 
     def members_linked(self) -> dict[str, set[int]]:
         """resource id -> member ids."""
-        members: dict[str, set[int]] = {}
-        for member, (resource, _) in self.links().items():
-            members.setdefault(resource, set()).add(member)
-        return members
+        table = core(Link)
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(table.c.resource_id, table.c.member_id).where(table.c.hie == self._name))
+            return by_resource(connection, rows.all())
 
     def known(self, members: Sequence[int]) -> dict[int, Known]:
         """What is remembered about some members."""
         found = {member: Known() for member in members}
         links, ours, seen, journal = core(Link), core(WrittenRow), core(Observed), core(JournalEntry)
         with reading(self._engine) as connection:
-            for some in slices(members):
+            whose = {member: person for person, member in keepers(connection, self._name, members).items()}
+            for some in slices(list(whose)):
                 for row in connection.execute(self._of(links, some)):
-                    found[row.member_id].link = (row.resource_id, row.etag)
+                    found[whose[row.member_id]].link = (row.resource_id, row.etag)
                 for row in connection.execute(self._of(ours, some)):
-                    found[row.member_id].written[row.matter] = row.said
+                    found[whose[row.member_id]].written[row.matter] = row.said
                 for row in connection.execute(self._of(seen, some)):
-                    found[row.member_id].observed[(row.matter, row.number)] = (row.resource_id, row.etag)
+                    found[whose[row.member_id]].observed[(row.matter, row.number)] = (row.resource_id, row.etag)
                 open_ = self._of(journal, some).where(journal.c.status == SENT).order_by(journal.c.id)
                 for change in _planned(connection, open_):
                     found[change.member_id].sent.append(change)
@@ -97,22 +102,28 @@ class HieMemory:
             connection.execute(update(journal).where(left).values(status="superseded", done_at=now()))
             number = connection.execute(select(func.count()).select_from(plans)).scalar_one() + 1
             name = f"{self._name}-{number}"
-            wanted = list(changes)
+            wanted = self._kept(connection, list(changes))
             about = {"hie": self._name, "policy": policy, "made_at": now(), "digest": digest_of(wanted)}
             connection.execute(plans.insert().values(name=name, **about))
             rows = [self._row(change, name, policy) for change in wanted]
             if rows:
                 connection.execute(journal.insert(), rows)
-            self._link(connection, found)
+            keeping = keepers(connection, self._name, found)
+            self._link(connection, {keeping[person]: there for person, there in found.items()})
             beside(connection)
         return name
+
+    def _kept(self, connection: Connection, changes: Sequence[Planned]) -> list[Planned]:
+        """Changes as they are kept: with the member whom the HIE knows a person by."""
+        keeping = keepers(connection, self._name, {change.member_id for change in changes})
+        return [msgspec.structs.replace(change, member_id=keeping[change.member_id]) for change in changes]
 
     def undone(self) -> set[int]:
         """The members about whom a plan wants something that was not done, or not read back."""
         journal = core(JournalEntry)
         query = select(journal.c.member_id).where(journal.c.status.in_((PLANNED, SENT)), journal.c.hie == self._name)
         with reading(self._engine) as connection:
-            return set(connection.execute(query).scalars())
+            return set(person_of(connection, set(connection.execute(query).scalars())).values())
 
     def has_observed(self) -> bool:
         """Whether we ever made an Observation there."""
@@ -122,22 +133,19 @@ class HieMemory:
 
     def members_of(self, resources: Sequence[str]) -> dict[str, set[int]]:
         """resource id -> the members who are that Patient, or of whom that Observation of ours is."""
-        found: dict[str, set[int]] = {}
+        rows: list[Any] = []
         with reading(self._engine) as connection:
             for table in (core(Link), core(Observed)):
                 query = select(table.c.resource_id, table.c.member_id).where(table.c.hie == self._name)
-                for some in slices(resources):
-                    for resource, member in connection.execute(query.where(table.c.resource_id.in_(some))):
-                        found.setdefault(resource, set()).add(member)
-        return found
+                rows += among(connection, query, table.c.resource_id, resources)
+            return by_resource(connection, rows)
 
     def named(self, values: Sequence[str]) -> set[int]:
         """The members who have one of these identifiers (values) in our own records."""
         table = core(MemberIdentifier)
         with reading(self._engine) as connection:
-            query = select(table.c.member_id)
-            portions = [query.where(table.c.value.in_(some)) for some in slices(values)]
-            return {member for each in portions for member in connection.execute(each).scalars()}
+            rows = among(connection, select(table.c.member_id), table.c.value, values)
+            return set(person_of(connection, {member for (member,) in rows}).values())
 
     def _row(self, change: Planned, plan: str, policy: str) -> dict[str, Any]:
         return {
@@ -182,7 +190,7 @@ class HieMemory:
         with reading(self._engine) as connection:
             said = connection.execute(select(plans.c.digest).where(plans.c.name == name)).scalar()
             rows = select(journal).where(journal.c.plan == name).order_by(journal.c.id)
-            return not said or said == digest_of(_planned(connection, rows))
+            return not said or said == digest_of(_as_kept(connection, rows))
 
     def sent(self) -> list[Planned]:
         """The changes of any plan that were interrupted after the request may have left."""
@@ -226,7 +234,8 @@ class HieMemory:
             connection.execute(update(journal).where(journal.c.id == change.id).values(**done))
             touch(connection, {change.member_id})
             if status == VERIFIED:
-                mine = and_(ours.c.hie == self._name, ours.c.member_id == change.member_id)
+                theirs = ours.c.member_id.in_(parts_of(connection, {change.member_id}))
+                mine = and_(ours.c.hie == self._name, theirs)
                 connection.execute(delete(ours).where(mine, ours.c.matter.in_(change.matters)))
         if status == VERIFIED:
             self._account(pseudonym, set(change.matters))
@@ -262,9 +271,10 @@ class HieMemory:
             self._disclosures.settle(self.transmission(change), became, connection=connection)
             if status != VERIFIED:
                 touch(connection, {change.member_id})
+            (kept,) = self._kept(connection, [change])
             if there:
-                self._link(connection, {change.member_id: there})
-            whose = {"hie": self._name, "member_id": change.member_id}
+                self._link(connection, {kept.member_id: there})
+            whose = {"hie": self._name, "member_id": kept.member_id}
             rows = [{**whose, "matter": matter, "said": said, "at": now()} for matter, said in (held or {}).items()]
             upsert(connection, WrittenRow, ("hie", "member_id", "matter"), rows)
             seen = [
@@ -284,8 +294,10 @@ class HieMemory:
         """(member id, matter) -> fingerprint of what we last wrote there."""
         table = core(WrittenRow)
         with reading(self._engine) as connection:
-            rows = connection.execute(select(table).where(table.c.hie == self._name))
-            return {(row.member_id, row.matter): row.said for row in rows}
+            rows = connection.execute(select(table).where(table.c.hie == self._name)).all()
+            people = set(person_of(connection, {row.member_id for row in rows}).values())
+            whose = {member: person for person, member in keepers(connection, self._name, people).items()}
+            return {(whose[row.member_id], row.matter): row.said for row in rows if row.member_id in whose}
 
     def echoes(self) -> dict[tuple[int, str], set[str]]:
         """(member id, matter) -> fingerprints that are our own word: written, or sent when we were interrupted."""
@@ -309,6 +321,14 @@ class HieMemory:
 
 
 def _planned(connection: Connection, query: Any) -> Iterator[Planned]:
+    """The changes of a query, each with the person whom its member is."""
+    changes = list(_as_kept(connection, query))
+    people = person_of(connection, {change.member_id for change in changes})
+    for change in changes:
+        yield msgspec.structs.replace(change, member_id=people[change.member_id])
+
+
+def _as_kept(connection: Connection, query: Any) -> Iterator[Planned]:
     for row in connection.execute(query).mappings():
         yield Planned(
             id=row["id"],

@@ -117,15 +117,7 @@ class Standing:
 
     def move(self, connection: Connection, moved: Mapping[int, Outcome], through: Through | None = None) -> None:
         """Write how members stand now and, where a plan has come to its end, how far it looked."""
-        table = core(StandingCount)
-        moving = _difference(self._of(connection, sorted(moved)), moved)
-        counted = connection.execute(select(table).where(table.c.hie == self._hie))
-        counts = Counter({(row.kind, row.matter, row.reason): row.count for row in counted})
-        counts.update(moving)
-        names = ("kind", "matter", "reason")
-        rows = [{"hie": self._hie, **dict(zip(names, key, strict=True)), "count": counts[key]} for key in moving]
-        upsert(connection, StandingCount, ("hie", *names), rows)
-        connection.execute(delete(table).where(table.c.hie == self._hie, table.c.count == 0))
+        self._count(connection, _difference(self._of(connection, sorted(moved)), moved))
         standing = [
             {
                 "hie": self._hie,
@@ -139,6 +131,26 @@ class Standing:
         if through is not None:
             row = {name: getattr(through, name) for name in through.__struct_fields__}
             upsert(connection, PlannedThrough, ("hie",), [{"hie": self._hie, **row}])
+
+    def leave(self, connection: Connection, members: Sequence[int]) -> None:
+        """Forget how members stood, who are nobody of their own any more."""
+        table = core(StandingRow)
+        gone = self._of(connection, members)
+        fewer: Counter[Count] = Counter()
+        for each in gone.values():
+            fewer.subtract(each.counts())
+        self._count(connection, fewer)
+        connection.execute(delete(table).where(table.c.hie == self._hie, table.c.member_id.in_(sorted(gone))))
+
+    def _count(self, connection: Connection, moving: Counter[Count]) -> None:
+        table = core(StandingCount)
+        counted = connection.execute(select(table).where(table.c.hie == self._hie))
+        counts = Counter({(row.kind, row.matter, row.reason): row.count for row in counted})
+        counts.update(moving)
+        names = ("kind", "matter", "reason")
+        rows = [{"hie": self._hie, **dict(zip(names, key, strict=True)), "count": counts[key]} for key in moving]
+        upsert(connection, StandingCount, ("hie", *names), rows)
+        connection.execute(delete(table).where(table.c.hie == self._hie, table.c.count == 0))
 
 
 def _difference(before: Mapping[int, Outcome], after: Mapping[int, Outcome]) -> Counter[Count]:

@@ -45,6 +45,7 @@ from fhir_equity.store.schema import (
     StoredLoss,
     core,
 )
+from fhir_equity.store.stated import stated_together
 from fhir_equity.store.tally import TOPIC, add_to_tally, split, tally
 from fhir_equity.store.trail import BEGUN, DONE, Trail
 from fhir_equity.store.watch import Noticed, Watch
@@ -213,7 +214,7 @@ class RunWriter:
             said = list(zip(ids, chunk.records, strict=True))
             answers = write_answers(connection, interned, chunk.artefact, self._as_of, said, new)
             if resolutions is not None:
-                resolutions.write(connection, answers.stated, new)
+                resolutions.write(connection, stated_together(connection, answers.stated), new)
             revive_members(connection, set(ids) - new)
             seen = [{"member_id": i, "run_id": self.id, "saying_id": interned.saying(record)} for i, record in said]
             insert_new(connection, Sighting, seen)

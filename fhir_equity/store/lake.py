@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 from typing import Any
 
 from msgspec import Struct
@@ -11,9 +10,11 @@ from sqlalchemy import Engine, select
 
 from fhir_equity.store.connection import reading
 from fhir_equity.store.people import People, Person
+from fhir_equity.store.rows import by_key
 from fhir_equity.store.schema import (
     Artefact,
     Beaten,
+    Merged,
     Run,
     StoredAnswer,
     StoredFinding,
@@ -68,12 +69,13 @@ class Lake:
     def people(self) -> Iterator[Whole]:
         """Everybody, in the order of their ids."""
         with reading(self._engine) as connection:
-            told = _by_member(connection.execute(_positions().execution_options(yield_per=5000)))
-            settled = _by_member(connection.execute(_settled().execution_options(yield_per=5000)))
-            beaten = _by_member(connection.execute(_beaten().execution_options(yield_per=5000)))
+            told = by_key(connection.execute(_positions().execution_options(yield_per=5000)))
+            told_elsewhere = by_key(connection.execute(_positions(merged=True).execution_options(yield_per=5000)))
+            settled = by_key(connection.execute(_settled().execution_options(yield_per=5000)))
+            beaten = by_key(connection.execute(_beaten().execution_options(yield_per=5000)))
             twins = dict(connection.execute(_twins()).all())
             for person in self._people:
-                at = {row.id: Told(*row[2:]) for row in told(person.id)}
+                at = {row.id: Told(*row[2:]) for row in (*told(person.id), *told_elsewhere(person.id))}
                 lost: dict[str, list[int]] = {}
                 for row in beaten(person.id):
                     lost.setdefault(row.matter, []).append(row.answer_id)
@@ -113,12 +115,15 @@ class Lake:
                 yield dict(row)
 
 
-def _positions() -> Any:
-    answers, artefacts = core(StoredAnswer), core(Artefact)
+def _positions(*, merged: bool = False) -> Any:
+    """Where answers stood, by member; or those of members who were `merged`, by person."""
+    answers, artefacts, parts = core(StoredAnswer), core(Artefact), core(Merged)
+    whose = (parts.c.into_id if merged else answers.c.member_id).label("member_id")
     places = (answers.c.unit, answers.c.number, answers.c.offset, answers.c.path)
-    query = select(answers.c.member_id, answers.c.id, artefacts.c.name, artefacts.c.format, *places)
-    query = query.join(artefacts, artefacts.c.id == answers.c.artefact_id).where(answer_stands(answers))
-    return query.order_by(answers.c.member_id, answers.c.id)
+    query = select(whose, answers.c.id, artefacts.c.name, artefacts.c.format, *places)
+    joined = answers.join(artefacts, artefacts.c.id == answers.c.artefact_id)
+    joined = joined.join(parts, parts.c.member_id == answers.c.member_id) if merged else joined
+    return query.select_from(joined).where(answer_stands(answers)).order_by(whose, answers.c.id)
 
 
 def _settled() -> Any:
@@ -134,21 +139,3 @@ def _beaten() -> Any:
 def _twins() -> Any:
     table = core(StoredMember)
     return select(table.c.id, table.c.twin).where(table.c.twin > 0)
-
-
-def _by_member(rows: Any) -> Any:
-    """The rows of one member after the other, asked for in the order of their ids."""
-    groups = groupby(rows, key=lambda row: row.member_id)
-    held: list[Any] = [next(groups, None)]
-
-    def of(member: int) -> list[Any]:
-        while held[0] is not None and held[0][0] < member:
-            list(held[0][1])
-            held[0] = next(groups, None)
-        if held[0] is None or held[0][0] != member:
-            return []
-        found = list(held[0][1])
-        held[0] = next(groups, None)
-        return found
-
-    return of

@@ -184,6 +184,19 @@ def _enrolled(old: Enrollment, new: Enrollment) -> Enrollment:
     )
 
 
+def joined(kept: Kept, other: Kept) -> Kept:
+    """One person of two members: the word of `kept`, and what only the other one has. Either may restrict."""
+    enrollment = _enrolled(other.enrollment, kept.enrollment)
+    restricted = kept.enrollment.restricted or other.enrollment.restricted
+    return Kept(
+        _over(other.name, kept.name),
+        other.address if _says_nothing_new(other.address, kept.address) else kept.address,
+        msgspec.structs.replace(enrollment, restricted=restricted),
+        tuple(dict.fromkeys((*kept.identifiers, *other.identifiers))),
+        tuple(dict.fromkeys((*kept.seen, *other.seen))),
+    )
+
+
 def _speaks(enrollment: Enrollment) -> bool:
     return bool(enrollment.maintenance or enrollment.relationship or not enrollment.subscriber)
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, Select, and_, delete, or_, select
 
 from fhir_equity.store.changed import touch
 from fhir_equity.store.connection import reading, writing
+from fhir_equity.store.merged import parts_of, person_of
 from fhir_equity.store.rows import now, slices, upsert
 from fhir_equity.store.schema import OptOut, core
 
@@ -44,17 +45,19 @@ class OptOuts:
     def take_back(self, member: int, recipient: str = ALL, matter: str = ALL) -> bool:
         """Remove one opt-out, because the member said so; whether there was one."""
         table = core(OptOut)
-        mine = and_(table.c.member_id == member, table.c.recipient == recipient, table.c.matter == matter)
         with writing(self._engine) as connection:
+            whose = table.c.member_id.in_(parts_of(connection, {member}))
+            mine = and_(whose, table.c.recipient == recipient, table.c.matter == matter)
             gone = connection.execute(delete(table).where(mine)).rowcount
             touch(connection, {member} if gone else ())
         return bool(gone)
 
     def of(self, member: int) -> list[Kept]:
-        """Everything that one member keeps back, whenever."""
+        """Everything that one member keeps back, whenever, under each of their keys."""
         table = core(OptOut)
         with reading(self._engine) as connection:
-            return list(_kept(connection.execute(select(table).where(table.c.member_id == member))))
+            whose = table.c.member_id.in_(parts_of(connection, {member}))
+            return list(_kept(connection.execute(select(table).where(whose))))
 
     def in_force(self, members: Sequence[int], recipient: str, on: str) -> dict[int, set[str]]:
         """member id -> matters (an empty one: all) kept from a recipient on an ISO date."""
@@ -62,9 +65,10 @@ class OptOuts:
         query = self._about(recipient).where(table.c.since <= on, or_(table.c.until == "", table.c.until >= on))
         found: dict[int, set[str]] = {}
         with reading(self._engine) as connection:
-            for some in slices(members):
+            whose = parts_of(connection, members)
+            for some in slices(list(whose)):
                 for each in _kept(connection.execute(query.where(table.c.member_id.in_(some)))):
-                    found.setdefault(each.member_id, set()).add(each.matter)
+                    found.setdefault(whose[each.member_id], set()).add(each.matter)
         return found
 
     def turning(self, recipient: str, after: str, on: str) -> set[int]:
@@ -73,9 +77,8 @@ class OptOuts:
         begun = and_(table.c.since > after, table.c.since <= on)
         ended = and_(table.c.until >= after, table.c.until < on, table.c.until != "")
         with reading(self._engine) as connection:
-            return {
-                each.member_id for each in _kept(connection.execute(self._about(recipient).where(or_(begun, ended))))
-            }
+            rows = _kept(connection.execute(self._about(recipient).where(or_(begun, ended))))
+            return set(person_of(connection, {each.member_id for each in rows}).values())
 
     def _about(self, recipient: str) -> Select[tuple[object, ...]]:
         table = core(OptOut)

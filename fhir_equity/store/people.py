@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -12,10 +13,12 @@ from sqlalchemy import Connection, Engine, Select, func, select
 
 from fhir_equity.model import Event, Member, Origin, Received
 from fhir_equity.store.connection import reading
-from fhir_equity.store.members import Kept
-from fhir_equity.store.rows import slices
+from fhir_equity.store.members import Kept, joined
+from fhir_equity.store.merged import parts_of, person_of
+from fhir_equity.store.rows import by_key, slices
 from fhir_equity.store.schema import (
     Artefact,
+    Merged,
     Quarantined,
     ReceivedValue,
     Run,
@@ -26,7 +29,7 @@ from fhir_equity.store.schema import (
     StoredOrigin,
     core,
 )
-from fhir_equity.store.settlements import Marked, Marks, marks_of
+from fhir_equity.store.settlements import Marked, Marks, marks_of, strongest
 from fhir_equity.store.withdrawn import answer_stands, member_stands, run_stands
 
 _received = msgspec.json.Decoder(Received).decode
@@ -54,30 +57,29 @@ class People:
 
     def among(self, partners: Sequence[str] | None) -> Iterator[Person]:
         """The people of some partners, or of all."""
-        members, answers = core(StoredMember), core(StoredAnswer)
+        members = core(StoredMember)
         with reading(self._engine) as connection:
             values, origins, marked = _values(connection), _origins(connection), Marked(connection)
-            columns = (answers.c.member_id, answers.c.matter, answers.c.event, answers.c.received_id)
-            said = select(*columns, answers.c.origin_id, answers.c.first_seen, answers.c.id)
-            said = said.where(answer_stands(answers)).order_by(answers.c.member_id, answers.c.id)
-            rows = groupby(connection.execute(said.execution_options(yield_per=5000)), key=lambda row: row[0])
-            waiting = next(rows, None)
+            said, said_elsewhere, parts = (by_key(connection.execute(query)) for query in _everything())
             everybody = select(members).where(member_stands(members)).order_by(members.c.id)
             everybody = everybody.execution_options(yield_per=2000)
             for row in connection.execute(everybody).mappings():
-                events: tuple[tuple[str, Event], ...] = ()
-                while waiting is not None and waiting[0] < row["id"]:
-                    waiting = next(rows, None)
-                if waiting is not None and waiting[0] == row["id"]:
-                    events = _events(waiting[1], values, origins, marked.of(row["id"]))
-                    waiting = next(rows, None)
+                person = row["id"]
+                marks, others = marked.of(person), parts(person)
+                told = said(person)
+                if others:
+                    told = sorted((*told, *said_elsewhere(person)), key=attrgetter("id"))
                 if partners is None or row["partner"] in partners:
-                    yield Person(row["id"], row["pseudonym"], _member(row), events)
+                    yield Person(person, row["pseudonym"], _member(row, others), _events(told, values, origins, marks))
 
     def known(self, partner: str, key: str) -> Person | None:
         """The person under a key of a partner; None where there is nobody, or more than one."""
         members = core(StoredMember)
-        found = select(members).where(members.c.partner == partner, members.c.key == key, member_stands(members))
+        query = select(members.c.id).where(members.c.partner == partner, members.c.key == key)
+        with reading(self._engine) as connection:
+            under = person_of(connection, connection.execute(query).scalars().all())
+        who = sorted(set(under.values()))
+        found = select(members).where(members.c.id.in_(who), member_stands(members))
         return self._only(found.limit(2))
 
     def one(self, member: int, *, withdrawn: bool = False) -> Person | None:
@@ -87,37 +89,34 @@ class People:
 
     def some(self, members: Sequence[int]) -> Iterator[Person]:
         """The people with these ids of the store, in order, and no work for anybody else."""
-        table, answers = core(StoredMember), core(StoredAnswer)
+        table = core(StoredMember)
         for ids in slices(members):
             with reading(self._engine) as connection:
                 who = select(table).where(table.c.id.in_(ids), member_stands(table)).order_by(table.c.id)
                 rows = connection.execute(who).mappings().all()
-                said = select(answers).where(answers.c.member_id.in_(ids), answer_stands(answers))
-                told = connection.execute(said.order_by(answers.c.member_id, answers.c.id)).all()
-                values = _values(connection, sorted({row.received_id for row in told}))
+                told, others = _said_by(connection, [row["id"] for row in rows])
+                values = _values(connection, sorted({row.received_id for said in told.values() for row in said}))
                 origins, marks = _origins(connection), marks_of(connection, ids)
-            by_member = {member: list(found) for member, found in groupby(told, key=lambda row: row.member_id)}
             for row in rows:
-                events = _events(iter(by_member.get(row["id"], ())), values, origins, marks.get(row["id"], {}))
-                yield Person(row["id"], row["pseudonym"], _member(row), events)
+                number = row["id"]
+                events = _events(told.get(number, ()), values, origins, marks.get(number, {}))
+                yield Person(number, row["pseudonym"], _member(row, others.get(number, ())), events)
 
     def _only(self, found: Select[Any], *, withdrawn: bool = False) -> Person | None:
-        answers = core(StoredAnswer)
         with reading(self._engine) as connection:
             rows = connection.execute(found).mappings().all()
             if len(rows) != 1:
                 return None
-            stands = answer_stands(answers)
-            said = select(answers).where(answers.c.member_id == rows[0]["id"], ~stands if withdrawn else stands)
-            said = said.order_by(answers.c.id)
-            told = connection.execute(said).all()
+            number = rows[0]["id"]
+            said, parts = _said_by(connection, [number], withdrawn=withdrawn)
+            told, others = said.get(number, []), parts.get(number, [])
             values = _values(connection, sorted({row.received_id for row in told}))
-            marks = marks_of(connection, [rows[0]["id"]]).get(rows[0]["id"], {})
-            events = _events(iter(told), values, _origins(connection), marks)
-        return Person(rows[0]["id"], rows[0]["pseudonym"], _member(rows[0]), events)
+            marks = marks_of(connection, [number]).get(number, {})
+            events = _events(told, values, _origins(connection), marks)
+        return Person(number, rows[0]["pseudonym"], _member(rows[0], others), events)
 
     def events(self, members: Sequence[int]) -> dict[int, tuple[tuple[str, Event], ...]]:
-        """The events of some members, in order of their ids; who said nothing is left out."""
+        """What was said under the keys of some members, in order of their ids; who said nothing is left out."""
         table = core(StoredAnswer)
         with reading(self._engine) as connection:
             query = select(table).where(answer_stands(table)).order_by(table.c.member_id, table.c.id)
@@ -199,36 +198,77 @@ def _latest(partners: Sequence[str] | None, elsewhere: str = "") -> Select[int]:
     return select(wanted).join(found, (found.c.name == table.c.name) & (found.c.run == table.c.run_id))
 
 
+def _everything() -> tuple[Select[Any], ...]:
+    """By person: what was said under their own key, what under others, and the members whom they are, too."""
+    answers, members, merged = core(StoredAnswer), core(StoredMember), core(Merged)
+    names = ("matter", "event", "received_id", "origin_id", "first_seen", "id")
+    columns = [answers.c[name] for name in names]
+    said = select(answers.c.member_id, *columns).where(answer_stands(answers))
+    elsewhere = select(merged.c.into_id.label("member_id"), *columns).where(answer_stands(answers))
+    elsewhere = elsewhere.join(answers, answers.c.member_id == merged.c.member_id)
+    parts = select(merged.c.into_id.label("member_id"), members).join(members, members.c.id == merged.c.member_id)
+    return (
+        said.order_by(answers.c.member_id, answers.c.id).execution_options(yield_per=5000),
+        elsewhere.order_by(merged.c.into_id, answers.c.id).execution_options(yield_per=5000),
+        parts.order_by(merged.c.into_id, members.c.id).execution_options(yield_per=2000),
+    )
+
+
+def _said_by(
+    connection: Connection, people: Sequence[int], *, withdrawn: bool = False
+) -> tuple[dict[int, list[Any]], dict[int, list[Any]]]:
+    """By person: what stands of what they said (or what was `withdrawn`), and the other members whom they are."""
+    answers, members = core(StoredAnswer), core(StoredMember)
+    whose = parts_of(connection, people)
+    stands = answer_stands(answers)
+    query = select(answers).where(~stands if withdrawn else stands).order_by(answers.c.id)
+    said: dict[int, list[Any]] = {}
+    for some in slices(list(whose)):
+        for row in connection.execute(query.where(answers.c.member_id.in_(some))):
+            said.setdefault(whose[row.member_id], []).append(row)
+    parts: dict[int, list[Any]] = {}
+    for some in slices([member for member, person in whose.items() if member != person]):
+        for row in connection.execute(select(members).where(members.c.id.in_(some)).order_by(members.c.id)):
+            parts.setdefault(whose[row.id], []).append(row)
+    return {person: sorted(rows, key=attrgetter("id")) for person, rows in said.items()}, parts
+
+
 def _events(
-    rows: Iterator[Any], values: dict[int, Received], origins: dict[int, Origin], marks: Marks
+    rows: Iterable[Any], values: dict[int, Received], origins: dict[int, Origin], marks: Marks
 ) -> tuple[tuple[str, Event], ...]:
     grouped: dict[tuple[str, int, int], list[Any]] = {}
     for row in rows:
         grouped.setdefault((row.matter, row.event, row.origin_id), []).append(row)
     return tuple(
-        (
-            matter,
-            Event(
-                tuple(values[row.received_id] for row in said),
-                origins[origin_id],
-                min(row.first_seen for row in said),
-                tuple(row.id for row in said),
-                marks.get(said[0].id, ""),
-            ),
-        )
-        for (matter, _, origin_id), said in grouped.items()
+        (matter, _event(said, values, origins[origin_id], marks)) for (matter, _, origin_id), said in grouped.items()
     )
 
 
-def _member(row: Any) -> Member:
-    kept = _kept(row["details"])
+def _event(said: Sequence[Any], values: dict[int, Received], origin: Origin, marks: Marks) -> Event:
+    """What was said together. A person who was merged may have said it under two keys: then it is said once."""
+    once = {row.received_id: row for row in reversed(said)}
+    parts = [row for row in said if once[row.received_id] is row]
+    return Event(
+        tuple(values[row.received_id] for row in parts),
+        origin,
+        min(row.first_seen for row in said),
+        tuple(row.id for row in parts),
+        strongest(marks, [row.id for row in said]) if marks else "",
+    )
+
+
+def _member(row: Any, others: Iterable[Any] = ()) -> Member:
+    kept, born = _kept(row["details"]), row["birth_date"]
+    for other in others:
+        kept = joined(kept, _kept(other.details))
+        born = other.birth_date if other.birth_date.startswith(born) else born
     return Member(
         partner=row["partner"],
         key=row["key"],
         key_rule=row["key_rule"],
         identifiers=kept.identifiers,
         name=kept.name,
-        birth_date=row["birth_date"],
+        birth_date=born,
         address=kept.address,
         enrollment=kept.enrollment,
     )

@@ -15,7 +15,7 @@ from fhir_equity.store.changed import touch
 from fhir_equity.store.patterns import forget_cases, pattern_id
 from fhir_equity.store.rows import among, insert_new, slices
 from fhir_equity.store.schema import Beaten, ReceivedValue, StoredCase, StoredOrigin, StoredResolution, core
-from fhir_equity.store.settlements import marks_of
+from fhir_equity.store.settlements import marks_of, strongest
 
 MOST = 50_000  # what is remembered within a run before it starts afresh
 Stated = tuple[str, int, int, int, str, int]  # matter, event, origin id, received id, first seen, answer id
@@ -201,7 +201,12 @@ def _shape(said: Iterable[Stated], marks: Mapping[int, str]) -> tuple[Shape, lis
     for stated in sorted(said, key=itemgetter(5)):
         events.setdefault(stated[:3], []).append(stated)
     shape = tuple(
-        (*event, tuple(s[3] for s in parts), min(s[4] for s in parts), marks.get(parts[0][5], ""))
+        (
+            *event,
+            tuple(dict.fromkeys([s[3] for s in parts])),  # a merged person may have said the same under two keys
+            min(s[4] for s in parts),
+            strongest(marks, [s[5] for s in parts]) if marks else "",
+        )
         for event, parts in events.items()
     )
     return shape, [parts[0][5] for parts in events.values()]

@@ -14,6 +14,7 @@ from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.resolutions import Decided, Judge, Resolutions, Stated
 from fhir_equity.store.rows import among
 from fhir_equity.store.schema import ReceivedValue, StoredAnswer, StoredMember, StoredOrigin, StoredResolution, core
+from fhir_equity.store.stated import stated_together
 from fhir_equity.store.trail import Trail
 from fhir_equity.store.withdrawn import answer_stands, member_stands
 
@@ -70,7 +71,7 @@ def _one_page(
     dry_run: bool,
 ) -> list[Turned]:
     first, last = page[0][0], page[-1][0]
-    stated, kept = _stated(connection, page), _kept(connection, first, last)
+    stated, kept = stated_together(connection, _stated(connection, page)), _kept(connection, first, last)
     otherwise: list[tuple[int, str, Kept | None, Decided | None]] = []
     for partner in dict.fromkeys(partner for _, partner in page):
         if partner not in resolutions:

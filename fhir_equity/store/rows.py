@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from operator import itemgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -50,6 +51,23 @@ def among(connection: Connection, query: Select[Any], column: Any, values: Seque
     for some in slices(values):
         found = connection.execute(query.where(column.in_(some)))
         yield from found.cursor.fetchall()
+
+
+def by_key(rows: Iterable[Any], name: str = "member_id") -> Callable[[int], list[Any]]:
+    """The rows of one key after the other, from rows in its order; keys are asked for in that order, too."""
+    groups = groupby(rows, key=attrgetter(name))
+    held = [next(groups, None)]
+
+    def of(key: int) -> list[Any]:
+        while held[0] is not None and held[0][0] < key:
+            held[0] = next(groups, None)
+        if held[0] is None or held[0][0] != key:
+            return []
+        found = list(held[0][1])
+        held[0] = next(groups, None)
+        return found
+
+    return of
 
 
 def next_id(connection: Connection, model: Any) -> int:

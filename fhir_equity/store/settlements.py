@@ -2,63 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from fhir_equity.model import CHOSEN, KNOWN
-from fhir_equity.store.rows import slices
-from fhir_equity.store.schema import Settlement, StoredDecision, core
+from fhir_equity.store.merged import parts_of
+from fhir_equity.store.rows import by_key, slices
+from fhir_equity.store.schema import Merged, Settlement, StoredDecision, core
 
 Marks = dict[int, str]  # answer id -> CHOSEN or KNOWN
 
 
-def marks_of(connection: Connection, members: Sequence[int]) -> dict[int, Marks]:
-    """The marks of the answers of these members, by member."""
-    query, table = _holding(), core(Settlement)
-    if not members or connection.execute(query.limit(1)).first() is None:
+def marks_of(connection: Connection, people: Sequence[int]) -> dict[int, Marks]:
+    """The marks of the answers of these people, by person."""
+    table = core(Settlement)
+    query = _holding()
+    if not people or connection.execute(query.limit(1)).first() is None:
         return {}
-    rows = (row for some in slices(members) for row in connection.execute(query.where(table.c.member_id.in_(some))))
-    return {member: _marks(said) for member, said in groupby(rows, key=_member)}
+    whose = parts_of(connection, people)
+    said: dict[int, list[Any]] = {}
+    for some in slices(list(whose)):
+        for row in connection.execute(query.where(table.c.member_id.in_(some))):
+            said.setdefault(whose[row.member_id], []).append(row)
+    return {person: _marks(sorted(rows, key=attrgetter("decision_id"))) for person, rows in said.items()}
+
+
+def strongest(marks: Mapping[int, str], answers: Iterable[int]) -> str:
+    """The mark of what was said in these answers together: chosen, else known, else empty."""
+    found = {marks.get(answer, "") for answer in answers}
+    return next((mark for mark in (CHOSEN, KNOWN) if mark in found), "")
 
 
 class Marked:
     """The marks of everybody, asked for in the order of their ids, in constant memory."""
 
     def __init__(self, connection: Connection) -> None:
-        rows = connection.execute(_holding().execution_options(yield_per=1000))
-        self._groups = ((member, _marks(said)) for member, said in groupby(rows, key=_member))
-        self._next = next(self._groups, None)
+        table, merged = core(Settlement), core(Merged)
+        person = func.coalesce(merged.c.into_id, table.c.member_id)
+        query = _holding().add_columns(person.label("person"))
+        query = query.outerjoin(merged, merged.c.member_id == table.c.member_id).order_by(None)
+        rows = connection.execute(query.order_by(person, table.c.decision_id).execution_options(yield_per=1000))
+        self._of = by_key(rows, "person")
 
-    def of(self, member: int) -> Marks:
-        """The marks of one member, whose id is greater than that of the one before."""
-        while self._next is not None and self._next[0] < member:
-            self._next = next(self._groups, None)
-        return self._next[1] if self._next is not None and self._next[0] == member else {}
+    def of(self, person: int) -> Marks:
+        """The marks of one person, whose id is greater than that of the one before."""
+        return _marks(self._of(person))
 
 
 def _holding() -> Select[Any]:
     """What decisions that hold say; of several about one matter the last comes last."""
     table, decisions = core(Settlement), core(StoredDecision)
-    query = select(table.c.member_id, table.c.matter, table.c.answer_id, table.c.known)
-    query = query.join(decisions, decisions.c.id == table.c.decision_id).where(
-        decisions.c.undone_at == "", table.c.answer_id > 0
+    names = ("member_id", "matter", "answer_id", "known", "decision_id")
+    query = select(*(table.c[name] for name in names)).select_from(
+        table.join(decisions, decisions.c.id == table.c.decision_id)
     )
+    query = query.where(decisions.c.undone_at == "", table.c.answer_id > 0)
     return query.order_by(table.c.member_id, table.c.decision_id)
 
 
-def _member(row: Any) -> int:
-    return int(row[0])
-
-
 def _marks(said: Iterable[Any]) -> Marks:
-    last = {row[1]: row for row in said}
+    last = {row.matter: row for row in said}
     marks: Marks = {}
-    for _, _, answer, known in last.values():
-        marks.update(dict.fromkeys(_numbers(known), KNOWN))
-        marks[answer] = CHOSEN
+    for row in last.values():
+        marks.update(dict.fromkeys(_numbers(row.known), KNOWN))
+        marks[row.answer_id] = CHOSEN
     return marks
 
 

@@ -25,6 +25,7 @@ from fhir_equity.store.schema import (
     WithdrawnMember,
     core,
 )
+from fhir_equity.store.stated import stated_together
 from fhir_equity.store.withdrawn import run_stands, withdrawn_answers
 
 Part = tuple[int, int]  # event, origin id
@@ -68,7 +69,7 @@ def restate(connection: Connection, resolutions: Resolutions, members: Iterable[
             if a.id not in after:
                 said = (a.matter, a.event, a.origin_id, a.received_id, seen[a.id], a.id)
                 stated[a.member_id].append(said)
-        resolutions.write(connection, stated, ())
+        resolutions.write(connection, stated_together(connection, stated), ())
         done.members += len(page)
         done.withdrawn += len(after - before)
         done.restored += len(before - after)

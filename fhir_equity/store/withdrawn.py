@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select
 
+from fhir_equity.store.merged import is_merged
 from fhir_equity.store.rows import among, slices
-from fhir_equity.store.schema import Retraction, WithdrawnAnswer, WithdrawnMember, core
+from fhir_equity.store.schema import Merged, Retraction, WithdrawnAnswer, WithdrawnMember, core
 
 
 def answer_stands(answers: Any) -> ColumnElement[bool]:
@@ -18,9 +19,15 @@ def answer_stands(answers: Any) -> ColumnElement[bool]:
 
 
 def member_stands(members: Any) -> ColumnElement[bool]:
-    """The condition that a member of this table (or alias) was not withdrawn."""
-    table = core(WithdrawnMember)
-    return ~select(table.c.member_id).where(table.c.member_id == members.c.id).exists()
+    """The condition that a member of this table (or alias) is a person: part of no other one, and not withdrawn.
+
+    One who was merged stands while any of their members does.
+    """
+    table, merged = core(WithdrawnMember), core(Merged)
+    withdrawn = select(table.c.member_id).where(table.c.member_id == members.c.id).exists()
+    part_withdrawn = select(table.c.member_id).where(table.c.member_id == merged.c.member_id).exists()
+    part_stands = select(merged.c.member_id).where(merged.c.into_id == members.c.id, ~part_withdrawn).exists()
+    return and_(~is_merged(members), or_(~withdrawn, part_stands))
 
 
 def run_stands(runs: Any) -> ColumnElement[bool]:

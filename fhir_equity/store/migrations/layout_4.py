@@ -21,6 +21,7 @@ def upgrade(op: Operations) -> None:
     op.create_table("publication", _id(), *_texts("at"), Column("content", LargeBinary, nullable=False))
     _review(op)
     _snapshots(op)
+    _merges(op)
     op.execute("UPDATE store_version SET version = 4")
 
 
@@ -169,3 +170,15 @@ def _snapshots(op: Operations) -> None:
     held = [Column(part, LargeBinary, nullable=False) for part in ("settings", "document", "content")]
     people = Column("people", Integer, nullable=False)
     op.create_table("snapshot", _id(), name, *_texts("at", "as_of"), people, *_texts("digest"), *held)
+
+
+def _merges(op: Operations) -> None:
+    """Members who were found to be one person."""
+    op.create_table("merge", _id(), _of("member"), _into(), *_texts("author", "reason", "at", "undone_at", "undone_by"))
+    op.create_index("ix_merge_member_id", "merge", ["member_id"])
+    op.create_table("merged", _of("member", primary_key=True), _into())
+    op.create_index("ix_merged_into_id", "merged", ["into_id"])
+
+
+def _into() -> Column[int]:
+    return Column("into_id", Integer, ForeignKey("member.id"), nullable=False)

@@ -30,6 +30,7 @@ from fhir_equity.store.schema.hie import (
 )
 from fhir_equity.store.schema.judgements import StoredJudgement
 from fhir_equity.store.schema.members import MemberIdentifier, StoredMember
+from fhir_equity.store.schema.merges import Merge, Merged
 from fhir_equity.store.schema.publications import StoredPublication
 from fhir_equity.store.schema.retractions import Retraction, Saying, SayingPart, WithdrawnAnswer, WithdrawnMember
 from fhir_equity.store.schema.review import Pattern, Settlement, StoredCase, StoredDecision
@@ -48,6 +49,8 @@ __all__ = [
     "JournalEntry",
     "Link",
     "MemberIdentifier",
+    "Merge",
+    "Merged",
     "Observed",
     "OptOut",
     "Pattern",
