@@ -12,7 +12,7 @@ from fhir_equity.errors import UsageError
 if TYPE_CHECKING:
     from fhir_equity.store import Merging
 
-COLUMNS = ("merge", "partner", "member", "into", "by", "at", "state")
+COLUMNS = ("merge", "partner", "member", "into", "by", "on", "state")
 NAMES = ("id", "partner", "member", "into", "author", "at", "undone_at", "undone_by")
 
 
@@ -64,6 +64,7 @@ def _list(context: typer.Context, found: list[Merging], json: str) -> None:
         entries = [{name: getattr(each, name) for name in NAMES} for each in found]
         write_json({"schema": "fhir-equity/merges/1", "merges": entries}, json)
     rows = [
-        (str(m.id), m.partner, m.member, m.into, m.author, m.at, "undone" if m.undone_at else "holds") for m in found
+        (str(m.id), m.partner, m.member, m.into, m.author, m.at[:10], "undone" if m.undone_at else "holds")
+        for m in found
     ]
     show(context, "Merges", COLUMNS, rows, left=7)
