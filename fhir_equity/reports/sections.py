@@ -147,10 +147,10 @@ def combinations(document: Document) -> Section:
 def detailed(document: Document) -> Section:
     """People of each detailed group, by category; somebody may be of several."""
     given, names = document.get("views", {}).get("detailed", {}), document.get("groups", {})
-    rows = [
-        (names.get(code, {}).get("category", ""), names.get(code, {}).get("group", code), code, count(number))
-        for code, number in given.items()
-    ]
+    rows = []
+    for code, number in given.items():
+        known = names.get(code, {"category": NOTHING, "group": code})
+        rows.append((known["category"], known["group"], code, count(number)))
     columns = ("Category", "Group", "Code", "People")
     return Section("Detailed groups", columns, tuple(sorted(rows, key=lambda row: row[0])), words=3)
 
