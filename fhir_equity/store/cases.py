@@ -238,17 +238,18 @@ def group_query(pattern: int = 0) -> Any:
 
 
 def case_query(pattern: int = 0, *, every: bool = False, limit: int = MOST) -> Any:
-    """Single cases, by pattern."""
-    cases, patterns, members = core(StoredCase), core(Pattern), core(StoredMember)
+    """Single cases, by pattern and member: an index has them in that order, and only those listed are looked up."""
+    table, patterns, members = core(StoredCase), core(Pattern), core(StoredMember)
+    first = select(table).where(table.c.pattern_id == pattern) if pattern else select(table)
+    first = first if every else first.where(table.c.state.in_(WAITING))
+    cases = first.order_by(table.c.pattern_id, table.c.member_id).limit(limit).subquery()
     who = (members.c.id, members.c.pseudonym, members.c.partner)
     query = select(
         patterns.c.id, patterns.c.kind, patterns.c.matter, *who, cases.c.source, cases.c.state, cases.c.since
     )
     query = query.select_from(cases).join(patterns, patterns.c.id == cases.c.pattern_id)
     query = query.join(members, members.c.id == cases.c.member_id)
-    query = query.where(cases.c.pattern_id == pattern) if pattern else query
-    query = query if every else query.where(cases.c.state.in_(WAITING))
-    return query.order_by(cases.c.pattern_id, cases.c.member_id).limit(limit)
+    return query.order_by(cases.c.pattern_id, cases.c.member_id)
 
 
 def _checked(connection: Connection, pattern: int, side: int) -> str:

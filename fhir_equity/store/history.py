@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
-from sqlalchemy import Engine, func, or_, select
+from sqlalchemy import Engine, func, select, union
 
 from fhir_equity.model import Locator
 from fhir_equity.store.connection import reading
@@ -69,10 +69,12 @@ class History:
     def find(self, name: str, partner: str = "") -> list[Found]:
         """Who has this pseudonym, key or identifier (value), of one partner or of any; at most `MOST`, each once."""
         members, identifiers = core(StoredMember), core(MemberIdentifier)
-        theirs = select(identifiers.c.member_id).where(identifiers.c.value == name)
-        query = select(members.c.id, members.c.partner, members.c.pseudonym).where(
-            or_(members.c.pseudonym == name, members.c.key == name, members.c.id.in_(theirs))
+        named = union(  # and no OR: each of them has its index
+            select(members.c.id).where(members.c.pseudonym == name),
+            select(members.c.id).where(members.c.key == name),
+            select(identifiers.c.member_id).where(identifiers.c.value == name),
         )
+        query = select(members.c.id, members.c.partner, members.c.pseudonym).where(members.c.id.in_(named))
         if partner:
             query = query.where(members.c.partner == partner)
         with reading(self._engine) as connection:

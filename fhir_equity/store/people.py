@@ -95,8 +95,9 @@ class People:
                 who = select(table).where(table.c.id.in_(ids), member_stands(table)).order_by(table.c.id)
                 rows = connection.execute(who).mappings().all()
                 told, others = _said_by(connection, [row["id"] for row in rows])
-                values = _values(connection, sorted({row.received_id for said in told.values() for row in said}))
-                origins, marks = _origins(connection), marks_of(connection, ids)
+                stated = [row for said in told.values() for row in said]
+                values = _values(connection, sorted({row.received_id for row in stated}))
+                origins, marks = _origins(connection, stated), marks_of(connection, ids)
             for row in rows:
                 number = row["id"]
                 events = _events(told.get(number, ()), values, origins, marks.get(number, {}))
@@ -112,7 +113,7 @@ class People:
             told, others = said.get(number, []), parts.get(number, [])
             values = _values(connection, sorted({row.received_id for row in told}))
             marks = marks_of(connection, [number]).get(number, {})
-            events = _events(told, values, _origins(connection), marks)
+            events = _events(told, values, _origins(connection, told), marks)
         return Person(number, rows[0]["pseudonym"], _member(rows[0], others), events)
 
     def events(self, members: Sequence[int]) -> dict[int, tuple[tuple[str, Event], ...]]:
@@ -128,7 +129,7 @@ class People:
                 for some in slices(sorted({row.received_id for row in rows}))
                 for n, v in _values(connection, some).items()
             }
-            origins, marks = _origins(connection), marks_of(connection, members)
+            origins, marks = _origins(connection, rows), marks_of(connection, members)
         return {
             member: _events(said, values, origins, marks.get(member, {}))
             for member, said in groupby(rows, key=lambda row: row.member_id)
@@ -281,8 +282,12 @@ def _values(connection: Connection, among: Sequence[int] | None = None) -> dict[
     return {row.id: _received(row.value) for each in portions for row in connection.execute(each)}
 
 
-def _origins(connection: Connection) -> dict[int, Origin]:
+def _origins(connection: Connection, among: Sequence[Any] | None = None) -> dict[int, Origin]:
+    """The origins of some answers, or all."""
     table = core(StoredOrigin)
+    query = select(table)
+    ids = sorted({row.origin_id for row in among}) if among is not None else []
+    portions = [query] if among is None else [query.where(table.c.id.in_(some)) for some in slices(ids)]
     return {
         row.id: Origin(
             partner=row.partner,
@@ -292,5 +297,6 @@ def _origins(connection: Connection) -> dict[int, Origin]:
             question=row.question,
             collected_on=row.collected_on,
         )
-        for row in connection.execute(select(table))
+        for each in portions
+        for row in connection.execute(each)
     }

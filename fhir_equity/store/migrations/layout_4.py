@@ -22,6 +22,8 @@ def upgrade(op: Operations) -> None:
     _review(op)
     _snapshots(op)
     _merges(op)
+    op.create_index("ix_member_key", "member", ["key"])
+    op.create_index("ix_written_member_id", "written", ["member_id"])
     op.execute("UPDATE store_version SET version = 4")
 
 
@@ -90,7 +92,7 @@ def _review(op: Operations) -> None:
     op.create_table("pattern", _id(), unique, *_texts("kind", "matter"), sides)
     keys = (_of("member", primary_key=True), _of("pattern", primary_key=True))
     op.create_table("case", *keys, *_texts("source", "state", "since"))
-    op.create_index("ix_case_pattern_id", "case", ["pattern_id", "state"])
+    op.create_index("ix_case_pattern_id", "case", ["pattern_id", "member_id", "state"])
     whole = [Column(name, Integer, nullable=False) for name in ("side", "members")]
     op.create_table(
         "decision", _id(), _of("pattern"), *whole, *_texts("author", "reason", "at", "undone_at", "undone_by")

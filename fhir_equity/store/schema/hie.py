@@ -61,7 +61,7 @@ class Written(SQLModel, table=True):
 
     __tablename__ = "written"
     hie: str = Field(primary_key=True)
-    member_id: int = Field(foreign_key="member.id", primary_key=True)
+    member_id: int = Field(foreign_key="member.id", primary_key=True, index=True)
     matter: str = Field(primary_key=True)
     said: str
     at: str

@@ -15,7 +15,7 @@ class StoredMember(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("partner", "key", "twin"),)
     id: int = Field(primary_key=True, sa_column_kwargs=GIVEN)
     partner: str
-    key: str
+    key: str = Field(index=True)
     twin: int = 0
     key_rule: str
     pseudonym: str = Field(index=True)

@@ -23,7 +23,7 @@ class StoredCase(SQLModel, table=True):
     """A member to whom a pattern applies. `source` is empty for what the answers say, else who handed it in."""
 
     __tablename__ = "case"
-    __table_args__ = (Index("ix_case_pattern_id", "pattern_id", "state"),)
+    __table_args__ = (Index("ix_case_pattern_id", "pattern_id", "member_id", "state"),)
     member_id: int = Field(foreign_key="member.id", primary_key=True)
     pattern_id: int = Field(foreign_key="pattern.id", primary_key=True)
     source: str
