@@ -82,7 +82,7 @@ class Raw(Struct, gc=False):
     """The segments of one member, cut at `joint` (the terminator, with the line end where all have the same).
 
     `number` is that of its INS, `offset` where the raw INS starts; `tail` is what had no terminator.
-    `whole` is the text where it was at hand, and then `ascii_only` whether no value has to be decoded.
+    `ascii_only` is whether no value has to be decoded, as far as that is known.
     """
 
     number: int
@@ -91,18 +91,13 @@ class Raw(Struct, gc=False):
     kinds: list[str]
     joint: str
     tail: str = ""
-    whole: str = ""
     ascii_only: bool = False
 
     def offset_of(self, place: int) -> int:
         """The byte offset of a segment, blanks before it not counted; the INS is at place 0."""
-        segment, joint = self.segments[place], self.joint
+        segment = self.segments[place]
         blanks = 0 if segment[:1].isalpha() else lead(segment)
-        ends = f"{joint}{segment}{joint}"
-        found = self.whole.find(ends) if self.whole else -1
-        if found >= 0 and self.whole.find(ends, found + 1) < 0:  # quicker than adding up, where it stands only once
-            return self.offset + found + len(joint) + blanks
-        return self.offset + len("".join(self.segments[:place])) + place * len(joint) + blanks
+        return self.offset + len("".join(self.segments[:place])) + place * len(self.joint) + blanks
 
     def offsets(self) -> list[int]:
         """All of them at once."""

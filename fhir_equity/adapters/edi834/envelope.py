@@ -72,6 +72,7 @@ class Envelope:
         self._buffer = ""
         self._offset = part.start
         self._number = part.before
+        self._given_back = False  # whether the latest batch was: then it is known how many segments were used
         self._inside = delimiters(isa_of(source), source.name) if part.start else None
         self.encoding = Encoding()
         self.marks: Delimiters  # of the latest interchange
@@ -109,7 +110,7 @@ class Envelope:
         """Say that a batch was used only up to the segment `number` at `offset`: the rest comes again."""
         rest = batch.text[offset - batch.offset :]
         self._buffer = rest + self._buffer
-        self._offset, self._number = offset, number - 1
+        self._offset, self._number, self._given_back = offset, number - 1, True
 
     def _fill_isa(self) -> bool:
         """Move to the next ISA and have enough of it; False at the end of the source."""
@@ -143,8 +144,10 @@ class Envelope:
             if cut:
                 number, start, text, rest = self._number, self._offset, self._buffer[:cut], self._buffer[cut:]
                 last = other > 0 or not more or _is_other_isa(rest, marks)
-                self._number, self._offset, self._buffer = number + text.count(marks.segment), start + cut, rest
+                self._offset, self._buffer, self._given_back = start + cut, rest, False
                 yield Batch(number + 1, start, text, marks, last=last)
+                if not self._given_back:
+                    self._number = number + text.count(marks.segment)
                 if self._offset > start:  # what was given back, if anything, is not the whole batch
                     continue
             elif _is_other_isa(self._buffer, marks):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fhir_equity.adapters.edi834.batch import Raw
 from fhir_equity.adapters.edi834.dates import iso_date
-from fhir_equity.adapters.edi834.delimiters import BLANK, Delimiters
+from fhir_equity.adapters.edi834.delimiters import BLANK, Delimiters, lead
 from fhir_equity.adapters.edi834.demographics import Cutter
 from fhir_equity.adapters.edi834.envelope import decoded, text
 from fhir_equity.adapters.edi834.insured import InsuredReader
@@ -117,7 +117,7 @@ class MemberReader:
             b"",
             "segment",
             raw.number,
-            raw.offset if raw.whole else raw.offset_of(0),
+            raw.offset + lead(segments[0]),
         )
 
     def rejected(self, raw: Raw, code: str) -> Rejected:

@@ -85,14 +85,13 @@ class _Reader:
         number, offset = batch.number, batch.offset + run.lead
         *pieces, rest = run.pieces(batch)
         for piece in pieces:
-            whole = run.first + piece
-            segments = whole.split(run.joint)
+            segments = (run.first + piece).split(run.joint)
             kinds = [segment.partition(element)[0] for segment in segments]
             shape = shape_of(segments, kinds)
             if shape.stop == len(segments) and (not run.lead or run.is_even(piece, segments)):
                 control.members += 1
                 control.dependents += piece.startswith(_DEPENDENT)
-                raw = Raw(number, offset, segments, kinds, run.joint, "", whole, ascii_only)
+                raw = Raw(number, offset, segments, kinds, run.joint, "", ascii_only)
                 yield read(raw, shape)
                 number += len(segments)
                 offset += len(piece) + run.step
