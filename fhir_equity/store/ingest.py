@@ -210,7 +210,8 @@ class RunWriter:
         with writing(self._engine) as connection:
             if progress is not None:
                 move_on(connection, chunk.artefact, progress, chunk.size())
-            ids, new = settle(connection, self._partner, [r.member for r in chunk.records], self._pseudonym)
+            members = [record.member for record in chunk.records]
+            ids, new = settle(connection, self._partner, members, self._pseudonym, self._as_of)
             said = list(zip(ids, chunk.records, strict=True))
             answers = write_answers(connection, interned, chunk.artefact, self._as_of, said, new)
             if resolutions is not None:

@@ -14,7 +14,8 @@ from fhir_equity.model import Address, Enrollment, Identifier, Member, Name
 from fhir_equity.store.changed import touch
 from fhir_equity.store.coverages import laid_out, merged
 from fhir_equity.store.rows import among, encode, insert_all, insert_new
-from fhir_equity.store.schema import MemberIdentifier, StoredMember, core
+from fhir_equity.store.schema import MemberIdentifier, Run, Sighting, StoredMember, core
+from fhir_equity.store.withdrawn import run_stands
 
 Identity = tuple[str, str]  # birth date and name, as far as they are given
 FULL_DATE = len("YYYY-MM-DD")
@@ -39,22 +40,25 @@ _decode = msgspec.json.Decoder(Kept).decode
 
 
 class _Row(Struct):
-    """A person on the way into the store or out of it."""
+    """A person on the way into the store or out of it; `later` is whether a later file has named them."""
 
     values: dict[str, Any]
     id: int = 0
     changed: bool = False
+    later: bool = False
 
 
 def settle(
-    connection: Connection, partner: str, members: Sequence[Member], pseudonym: Callable[[str, str], str]
+    connection: Connection, partner: str, members: Sequence[Member], pseudonym: Callable[[str, str], str], as_of: str
 ) -> tuple[list[int], set[int]]:
     """The ids of members in order, and those of new people.
 
     Records under one key are two people only when birth date and name both differ. What a record
-    leaves out clears nothing.
+    leaves out clears nothing, and one that comes late, after what was sent later than `as_of` (an ISO
+    date) is known of the member, only fills what is empty.
     """
     known = _known(connection, partner, sorted({member.key for member in members}))
+    _mark_late(connection, partner, as_of, [row for twins in known.values() for row in twins])
     rows = [_settled(known.setdefault(member.key, []), partner, member, pseudonym) for member in members]
     people = list({id(row): row for row in rows}.values())
     new = [row for row in people if not row.id]
@@ -88,6 +92,18 @@ def _known(connection: Connection, partner: str, keys: Sequence[str]) -> dict[st
     for number, *values in among(connection, query.where(table.c.partner == partner), table.c.key, keys):
         known.setdefault(values[0], []).append(_Row(dict(zip(names, values, strict=True)), number))
     return known
+
+
+def _mark_late(connection: Connection, partner: str, as_of: str, rows: Sequence[_Row]) -> None:
+    """Mark those whom a run that stands has seen in something sent later than this day."""
+    runs, sightings = core(Run), core(Sighting)
+    later = select(runs.c.id).where(runs.c.partner == partner, runs.c.as_of > as_of, run_stands(runs))
+    numbers = [number for (number,) in connection.execute(later)]
+    if numbers:
+        query = select(sightings.c.member_id).where(sightings.c.run_id.in_(numbers)).distinct()
+        seen = {found for (found,) in among(connection, query, sightings.c.member_id, [row.id for row in rows])}
+        for row in rows:
+            row.later = row.id in seen
 
 
 def _settled(twins: list[_Row], partner: str, member: Member, pseudonym: Callable[[str, str], str]) -> _Row:
@@ -142,18 +158,22 @@ def _shares(one: Identity, other: Identity) -> bool:
 
 
 def _take_over(row: _Row, member: Member) -> None:
-    """Take over what a record says; what it leaves out clears nothing."""
+    """Take over what a record says; what it leaves out clears nothing, and the later of two holds."""
     kept = _decode(row.values["details"])
-    new = Kept(
-        _over(kept.name, member.name),
-        kept.address if _says_nothing_new(kept.address, member.address) else member.address,
-        _enrolled(kept.enrollment, member.enrollment),
-        tuple(dict.fromkeys((*kept.identifiers, *member.identifiers))),
-        tuple(dict.fromkeys((*kept.seen, identity(member)))),
+    sent = Kept(member.name, member.address, member.enrollment)
+    old, new = (sent, kept) if row.later else (kept, sent)
+    values = _columns(
+        Kept(
+            _over(old.name, new.name),
+            old.address if _says_nothing_new(old.address, new.address) else new.address,
+            _enrolled(old.enrollment, new.enrollment),
+            tuple(dict.fromkeys((*kept.identifiers, *member.identifiers))),
+            tuple(dict.fromkeys((*kept.seen, identity(member)))),
+        )
     )
-    values = _columns(new)
-    if not row.values["birth_date"].startswith(member.birth_date):  # a year alone says less than a date
-        values["birth_date"] = member.birth_date
+    born = (member.birth_date, row.values["birth_date"])
+    was, said = born if row.later else born[::-1]
+    values["birth_date"] = was if was.startswith(said) else said  # a year alone says less than a date
     row.changed = row.changed or any(row.values[name] != value for name, value in values.items())
     row.values.update(values)
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from fhir_equity.model import Address, Enrollment, Identifier, Member, Name
-from fhir_equity.store import Store, Written
+from fhir_equity.store import Judge, Store, Written
 
 PersonMaker = Callable[..., Member]
 Save = Callable[..., Written]
@@ -238,3 +238,62 @@ def test_more_people_than_one_question_to_the_database_may_name(person: PersonMa
     assert rows("SELECT member.key FROM member JOIN answer ON member_id = member.id WHERE answer.id = 1200") == [
         ("m1199",)
     ]
+
+
+AWAY = Address(("2 ELM ROAD",), "ELSEWHERE", "OR", "97002", "US", "043")
+
+
+def stored(store: Store, key: str = "m1") -> Member:
+    return {(each.member.partner, each.member.key): each.member for each in store.people}["plan", key]
+
+
+def standing(store: Store) -> tuple[Any, ...]:
+    found = stored(store)
+    enrollment = found.enrollment
+    return found.name.given, found.birth_date, found.address, enrollment.group, enrollment.restricted
+
+
+def test_a_file_of_an_earlier_day_fills_only_what_is_empty(person: PersonMaker, save: Save, store: Store) -> None:
+    march = person("m1", address=HOME, enrollment=msgspec.structs.replace(FROM_834, group=""))
+    save(march, as_of="2026-03-01")
+    late = person(
+        "m1", given="Adele", address=AWAY, enrollment=msgspec.structs.replace(FROM_834, restricted=False), race="2106-3"
+    )
+    save(late, as_of="2026-02-01")
+    save(person("m1", born="1980-02-13"), as_of="2026-02-01")
+    assert standing(store) == (("Ada",), "1980-02-03", HOME, "GRP1", True)
+    save(late, as_of="2026-03-01")  # of the same day, and therefore not late
+    assert standing(store) == (("Adele",), "1980-02-03", AWAY, "GRP1", False)
+    save(person("m1", given="Adele", born="1980-02-13"), as_of="2026-03-01")
+    assert stored(store).birth_date == "1980-02-13"
+
+
+def test_seen_unchanged_counts_as_named_by_a_later_file(
+    person: PersonMaker, save: Save, store: Store, rows: Rows
+) -> None:
+    for day in ("2026-01-01", "2026-03-01"):
+        save(person("m1", address=HOME), as_of=day)
+    save(person("m1", address=AWAY), person("m2", address=AWAY), as_of="2026-02-01")
+    assert rows("SELECT COUNT(*) FROM member") == [(2,)]
+    assert stored(store).address == HOME
+    save(person("m1", address=AWAY), as_of="2026-03-02")
+    assert stored(store).address == AWAY
+
+
+def test_the_later_file_of_another_partner_or_of_somebody_else_makes_nothing_late(
+    person: PersonMaker, save: Save, store: Store
+) -> None:
+    save(person("m1", address=HOME), as_of="2026-01-01")
+    save(person("m1", partner="other"), as_of="2026-03-01", partner="other")
+    save(person("m2"), as_of="2026-03-01")
+    save(person("m1", address=AWAY), as_of="2026-02-01")
+    assert stored(store).address == AWAY
+
+
+def test_a_retracted_file_makes_nothing_late(person: PersonMaker, save: Save, store: Store, rows: Rows) -> None:
+    save(person("m1", address=HOME), as_of="2026-01-01")
+    save(person("m1", address=HOME), as_of="2026-03-01")
+    ((run,),) = rows("SELECT MAX(id) FROM run")
+    store.retractions.retract(run, Judge("p1", lambda _: {}), "sent by mistake")
+    save(person("m1", address=AWAY), as_of="2026-02-01")
+    assert stored(store).address == AWAY
