@@ -16,6 +16,7 @@ _MOST = 100_000  # control numbers remembered; no file has so many interchanges
 _TOTALS = {"TO": "total_differs", "DT": "dependents_differ", "ET": "subscribers_differ"}
 
 
+PURPOSE = 8  # the place of BGN08
 FULL = "4"  # BGN08: verify, as full files say
 
 
@@ -44,6 +45,7 @@ class Control:
         self._control = {"ISA": "", "GS": "", "ST": ""}
         self._count = {"GS": 0, "ST": 0}
         self._set = Locator(name)  # where it starts
+        self.verifies = False  # whether the set asks only whether it is so (BGN08 = 4)
         self.whole: bool | None = None  # whether every set so far is a full file (BGN08 = 4)
         self._missing: dict[str, str] = {}  # parties that the set has not named
         self.members = self.dependents = 0
@@ -116,7 +118,8 @@ class Control:
         """BGN01 and BGN08, by the code lists of the guide. Raises UnreadableError for a BGN08 that it refuses."""
         if self._kinds and bgn[1] not in self._kinds:
             yield Finding("x12.bgn01.not_in_code_list", Severity.WARNING, place)
-        self.whole = bgn[8] == FULL and self.whole is not False
+        self.verifies = bgn[PURPOSE] == FULL
+        self.whole = self.verifies and self.whole is not False
         purpose = self._purposes.get(bgn[8])
         if purpose is None and self._purposes:
             shifted = bgn[7] in self._purposes and not bgn[8]
@@ -171,7 +174,7 @@ class Control:
     def _open(self, place: Locator) -> None:
         self._set, self._before = place, (self.members, self.dependents)
         self._promised, self._missing = {}, {}
-        self._closed = False
+        self._closed = self.verifies = False
 
     def _se(self, cells: list[str], place: Locator) -> Iterator[Read]:
         if self._closed:
@@ -206,11 +209,13 @@ class Control:
 class Recorder(Control):
     """A Control in the middle of a set whose beginning another range has: it writes down and judges nothing.
 
-    `seen` is for `replay`: the members and dependents before, what happened, and with what.
+    `verifies` says what the beginning is taken to have said, `assumed` keeps that; `seen` is for `replay`:
+    the members and dependents before, what happened, and with what.
     """
 
-    def __init__(self, name: str, context: Context) -> None:
+    def __init__(self, name: str, context: Context, *, verifies: bool) -> None:
         super().__init__(name, context)
+        self.verifies = self.assumed = verifies
         self._closed, self.taking, self.ended = False, True, False
         self.seen: list[tuple[int, int, str, tuple[Any, ...]]] = []
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fhir_equity.adapters.edi834.batch import Raw
 from fhir_equity.adapters.edi834.dates import iso_date
@@ -19,6 +20,7 @@ Losses = tuple[Loss, ...]
 # Begin and end, which DTP were no dates, and which are not kept.
 Spans = Memory[str | tuple[str, ...], tuple[Span, tuple[int, ...], Losses]]
 
+VERIFY = "030"  # INS03: audit or compare
 _OPEN: Span = ("", "")
 _NAMED = ("0F", "1L")  # they have fields of their own
 _NOT_KEPT = (6, 7, 14, 15, 16)  # Medicare, COBRA, and three that the guide does not use
@@ -53,6 +55,7 @@ class InsuredReader:
         self._element = element
         self._kept = {kind: f"REF*{kind}" for kind in person.get("identifiers", [])}
         self.insured: Memory[str, Insured] = Memory(self._insured)
+        self.verified: Memory[str, Insured] = Memory(self._verified)  # the same in a set that verifies
         self._eligible = self._spans("356", "357")  # 2000
         self._covered = self._spans("348", "349")  # 2300
         self._coverage: Memory[str, tuple[str, Losses]] = Memory(self._hd)
@@ -69,6 +72,14 @@ class InsuredReader:
         losses = tuple([_not_kept(f"INS{at:02}") for at in _NOT_KEPT if ins[at]])
         said = (ins[1], ins[2], ins[3], ins[13] == "R", ins[4], ins[5], ins[8], ins[9], ins[10], deceased_on, ins[17])
         return Insured(*said, notes, losses)
+
+    def _verified(self, segment: str) -> Insured:
+        """Where BGN08 is 4, INS03 has to be 030, and whatever else it is changes no enrollment."""
+        found = self.insured[segment]
+        if found.maintenance == VERIFY:
+            return found
+        notes = (Note("x12.ins03.not_verify", Severity.WARNING, 0, "INS03"),) if found.maintenance else ()
+        return replace(found, maintenance=VERIFY, notes=(*notes, *found.notes))
 
     def _hd(self, segment: str) -> tuple[str, Losses]:
         """HD03; the plan, the level and what follows are no business of ours."""

@@ -38,6 +38,7 @@ Losses = tuple[Loss, ...]
 class MemberReader:
     """Reads the members of one interchange; holds what all of them share.
 
+    `verifies` is to be set for each set: whether its BGN08 says that it only verifies.
     `within` gives the number of a segment in the set that is being read.
     """
 
@@ -61,6 +62,7 @@ class MemberReader:
         self._keys = PersonKeys(person)
         self._insurance = InsuredReader(marks.element, person)
         self._insured = self._insurance.insured
+        self.verifies = False
         self._cutter = Cutter(marks, context, self._origin)
         self._demographics = self._cutter.demographics
         reporting = categories(context.guide)
@@ -74,7 +76,7 @@ class MemberReader:
     def read(self, raw: Raw, shape: Shape) -> Member | Rejected:
         """The member that `raw` is; Rejected where it is nobody's or its INS or NM1 cannot be used."""
         segments = raw.segments
-        insured = self._insured[segments[0]]
+        insured = (self._insurance.verified if self.verifies else self._insured)[segments[0]]
         if insured.indicator not in ("Y", "N"):
             return self.rejected(raw, "x12.ins01.not_in_code_list")
         if shape.nm1 < 0:

@@ -1,7 +1,7 @@
 """Cut one 834 into ranges at an INS, so that several workers can read it, and judge the envelope of all of them.
 
 A worker that starts in the middle takes for granted that it is inside an 834 set of the first
-interchange; `join` checks that, and where it was wrong the file is read in one.
+interchange, for the purpose of the first one; `join` checks that, and where it was wrong the file is read in one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from fhir_equity.adapters.edi834.control import Control, Recorder, replay
+from fhir_equity.adapters.edi834.control import FULL, PURPOSE, Control, Recorder, replay
 from fhir_equity.adapters.edi834.delimiters import BLANK, Delimiters, delimiters
 from fhir_equity.adapters.edi834.envelope import isa_in, isa_of
 from fhir_equity.adapters.protocol import Cut, Range, Read, Seam
@@ -69,6 +69,16 @@ def cut(head: bytes) -> Cut | None:
     return None
 
 
+def verifies(source: Source) -> bool:
+    """Whether the first set of a source only verifies (BGN08 = 4), as far as its first bytes tell."""
+    head = source.head()
+    marks = delimiters(isa_in(head), source.name)
+    segments = head.decode("latin-1").split(marks.segment)
+    bgn = next((each for each in segments if each.lstrip(BLANK).startswith(f"BGN{marks.element}")), "")
+    cells = bgn.split(marks.element)
+    return len(cells) > PURPOSE and cells[PURPOSE].strip(" ") == FULL
+
+
 def _next_member(source: Source, after: int, marks: Delimiters) -> int:
     """The offset of the next segment INS, with the blanks before it; -1 where none is near."""
     segment, element = (re.escape(mark.encode("latin-1")) for mark in (marks.segment, marks.element))
@@ -111,6 +121,8 @@ def join(seams: Sequence[Seam]) -> list[Read] | None:
         if not inside or before.next != (after.part.before + 1, after.part.start):
             return None
         if isinstance(after.control, Recorder):
+            if after.control.assumed != control.verifies:
+                return None
             found += replay(control, after.control)
     control.refuse_others()
     return [*found, *told_encoding(first.control.name, [each.encoding for each in edges])]

@@ -11,7 +11,7 @@ from fhir_equity.adapters.edi834.delimiters import BLANK, Delimiters, starts_isa
 from fhir_equity.adapters.edi834.envelope import Envelope, Interchange, Tail
 from fhir_equity.adapters.edi834.member import MemberReader
 from fhir_equity.adapters.edi834.memory import Memory
-from fhir_equity.adapters.edi834.ranges import Edges, told_encoding
+from fhir_equity.adapters.edi834.ranges import Edges, told_encoding, verifies
 from fhir_equity.adapters.edi834.shape import BOUNDARIES, is_boundary
 from fhir_equity.adapters.protocol import Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
@@ -27,7 +27,9 @@ def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
     Raises UnreadableError when the source is no 834 at all.
     """
     envelope = Envelope(source, part)
-    control = Recorder(source.name, context) if part.start else Control(source.name, context)
+    control = Control(source.name, context)
+    if part.start:
+        control = Recorder(source.name, context, verifies=verifies(source))
     reader = _Reader(source.name, envelope, context, control)
     try:
         for interchange in envelope.interchanges():
@@ -67,6 +69,7 @@ class _Reader:
         if self._marks != interchange.marks:
             self._marks = interchange.marks
             self._members = MemberReader(self._name, interchange.marks, self._context, self._control.within)
+            self._members.verifies = self._control.verifies
         run = _Run(interchange.marks)
         for batch in interchange.batches:
             if self._control.taking and run.starts(batch) and not batch.long:
@@ -144,6 +147,7 @@ class _Reader:
         self._passing = self._empty = False
         if kind != "INS":
             yield from self._control.segment(kind, batch.cells(index), place, self._marks)
+            self._members.verifies = self._control.verifies
             return False
         if self._control.stray:
             yield from self._control.without_set(place)
@@ -160,6 +164,7 @@ class _Reader:
                 yield Finding("x12.segment.too_long", Severity.ERROR, self._place(batch, index))
             elif kind in self._header and self._control.taking:
                 yield from self._control.header(kind, batch.cells(index), self._place(batch, index, kind))
+                self._members.verifies = self._control.verifies
             else:
                 code = "x12.segment.unexpected" if kind else "x12.segment.empty"
                 yield Finding(code, Severity.WARNING, self._place(batch, index))

@@ -7,7 +7,7 @@ import pytest
 from fhir_equity.adapters.edi834.dates import iso_date
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import TableError
-from fhir_equity.model import Address, Enrollment, Identifier, Name, Rejected
+from fhir_equity.model import Address, Enrollment, Identifier, Member, Name, Rejected
 from tests.adapters.edi834.files import ADA, GUIDE, codes, codings, file, members, only, read
 
 INS, REF, NM1, DMG = ADA
@@ -16,7 +16,7 @@ CHILD = "INS*N*19*030"
 
 def test_a_whole_member() -> None:
     member = only(
-        *("INS*Y*18*021*28*A***FT*****R", "REF*0F*S1", "REF*1L*G1", "REF*17*X1", "REF*DX*none", "DTP*356*D8*20260101"),
+        *("INS*Y*18*030*28*A***FT*****R", "REF*0F*S1", "REF*1L*G1", "REF*17*X1", "REF*DX*none", "DTP*356*D8*20260101"),
         *("DTP*357*D8*20261231", "DTP*303*D8*20250101", "NM1*IL*1*ALDER*ADA*MAY*DR*JR*ZZ*M1", "PER*IP**TE*5550100"),
         *("N3*1 OAK WAY*APT 2", "N4*SAMPLETON*OR*97001**CY*033", "DMG*D8*19800131*F**C"),
         *("LUI*LE*SPA**7", "HD*021**HLT*P1*IND", "DTP*348*D8*20260201", "DTP*349*D8*20261130", "REF*1L*OTHER"),
@@ -35,7 +35,7 @@ def test_a_whole_member() -> None:
     assert member.enrollment == Enrollment(
         subscriber=True,
         relationship="18",
-        maintenance="021",
+        maintenance="030",
         subscriber_key="S1",
         group="G1",
         coverage="HLT",
@@ -57,7 +57,7 @@ def test_a_bare_member() -> None:
     member = only("INS*N*19", "REF*17*X", "NM1*IL*1*ALDER")
     assert member.name == Name("ALDER")
     assert member.address == Address()
-    assert member.enrollment == Enrollment(subscriber=False, relationship="19")
+    assert member.enrollment == Enrollment(subscriber=False, relationship="19", maintenance="030")
     assert (member.birth_date, member.answers) == ("", ())
 
 
@@ -267,3 +267,21 @@ def test_dates(value: str, day: str) -> None:
 )
 def test_a_birth_date_that_is_none(dmg: str, expected: list[str]) -> None:
     assert codes(read(file((INS, REF, NM1, dmg)))) == expected
+
+
+@pytest.mark.parametrize(
+    ("purpose", "sent", "kept", "found"),
+    [
+        ("4", "021", "030", ["x12.ins03.not_verify"]),
+        ("4", "030", "030", []),
+        ("4", "", "030", []),
+        ("2", "021", "021", []),
+        ("2", "030", "030", []),
+        ("RX", "021", "021", []),
+    ],
+)
+def test_a_file_that_only_verifies_changes_no_enrollment(purpose: str, sent: str, kept: str, found: list[str]) -> None:
+    data = file((f"INS*Y*18*{sent}*XN*A", *ADA[1:])).replace(b"****4~", f"****{purpose}~".encode())
+    items = read(data)
+    assert [item.enrollment.maintenance for item in items if isinstance(item, Member)] == [kept]
+    assert codes(items) == found

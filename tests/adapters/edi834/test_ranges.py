@@ -14,7 +14,7 @@ from fhir_equity.adapters.edi834 import ADAPTER, ranges
 from fhir_equity.adapters.protocol import Range, Read, Seam
 from fhir_equity.adapters.source import sources
 from fhir_equity.errors import UnreadableError
-from fhir_equity.model import Frame
+from fhir_equity.model import Frame, Member
 from tests.adapters.edi834.files import ADA, BRUNO, CONTEXT, codes, isa, join, segments
 
 BAD = ("INS*X*18", "NM1*IL*1*FIRTH*GRETA")
@@ -127,6 +127,33 @@ def test_the_totals_are_right_across_cuts(tmp_path: Path) -> None:
     items, joined, number = in_ranges(path, 3)
     assert (number, joined) == (3, [])
     assert items == read(path, Range())
+
+
+NEW = tuple(segment.replace("*030*", "*021*") for segment in ADA)
+
+
+def test_a_range_knows_that_the_file_only_verifies(tmp_path: Path) -> None:
+    path = tmp_path / "f.834"
+    path.write_bytes(join(segments(*[NEW] * 9)))
+    items, joined, number = in_ranges(path, 3)
+    found = [item for item in items if isinstance(item, Member)]
+    assert (number, joined, codes(items)) == (3, [], ["x12.ins03.not_verify"] * 9)
+    assert [member.enrollment.maintenance for member in found] == ["030"] * 9
+
+
+@pytest.mark.parametrize("changes", [range(1), range(1, 12), range(6), range(6, 12), range(0, 12, 2)])
+def test_sets_of_another_purpose_are_read_alike_or_in_one(tmp_path: Path, changes: range) -> None:
+    path = tmp_path / "f.834"
+    text = join(sets(12, 2)).decode().replace("*030*", "*021*").split("****4~")
+    path.write_bytes("".join(f"{part}****{2 if at in changes else 4}~" for at, part in enumerate(text[:-1])).encode())
+    with path.open("ab") as stream:
+        stream.write(text[-1].encode())
+    whole = read(path, Range())
+    told = [item.enrollment.maintenance for item in whole if isinstance(item, Member)]
+    assert told == [code for at in range(12) for code in ["021" if at in changes else "030"] * 4]
+    items, joined, number = in_ranges(path, 3)
+    assert number == 3
+    assert joined is None or same(items, joined, whole)
 
 
 def test_ranges_that_do_not_fit_are_told(tmp_path: Path) -> None:
