@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from fhir_equity.adapters.fhir import Writer
+from fhir_equity.adapters.fhir import PatientReader, Writer
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Collector, Member
@@ -22,6 +22,7 @@ from fhir_equity.pipeline.record import record_of
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import HieSettings
 from fhir_equity.store import Record, RunWriter
+from fhir_equity.store.hie import Settled
 from fhir_equity.sync.apply import NEWEST, Applied, How, apply
 from fhir_equity.sync.arrivals import Arrived, Asking, by_export, by_search
 from fhir_equity.sync.bulk import export, finish
@@ -128,11 +129,9 @@ def sync_recall(workspace: Workspace, hie: str, *, dry: bool = False) -> Recalle
         counts = counted(found)
         if dry or not found:
             return Recalled(counts, Applied())
-        for sent in exchange.memory.sent():
-            if sent.action == WITHDRAW:
-                exchange.memory.settle(sent, "superseded")
-        changes = [each.change for each in found]
-        name = exchange.memory.begin_plan(changes, exchange.release.version, {})
+        journal = exchange.memory.journal
+        settled = [Settled(sent, "superseded") for sent in journal.sent() if sent.action == WITHDRAW]
+        name = journal.begin_plan([each.change for each in found], exchange.release.version, {}, settled)
         done = apply(exchange, workspace.progress, How(name))
         about = {"hie": hie, "plan": name, "recipient": exchange.settings.recipient}
         workspace.store.trail.record("sync recall", about=about, counts=done.statuses)
@@ -249,6 +248,7 @@ def _exchange(workspace: Workspace, hie: str) -> Iterator[Exchange]:
             resolve=workspace.resolutions,
             contexts=contexts,
             writer=writer,
+            reader=PatientReader(hie, contexts(source)),
             as_of=workspace.as_of,
             policy=workspace.policy,
             edition=_edition(workspace, settings),

@@ -78,6 +78,14 @@ class Disclosures:
         with writing(self._engine) as own:
             return _settle(own, transmission, state, pseudonyms)
 
+    def became(self, connection: Connection, states: Mapping[str, str]) -> None:
+        """Say what became of transmissions (name -> state) as a whole, in an open write transaction."""
+        table, at = core(StoredDisclosure), now()
+        change = update(table).where(table.c.transmission == bindparam("name"))
+        rows = [{"name": name, "became": state, "at": at} for name, state in states.items()]
+        if rows:
+            connection.execute(change.values(state=bindparam("became"), settled_at=bindparam("at")), rows)
+
     def of(self, pseudonym: str) -> list[Disclosure]:
         """Everything that was disclosed about one member, oldest first."""
         return self._selected("pseudonym", pseudonym)

@@ -36,6 +36,19 @@ class Planned(Struct, frozen=True):
         return f"Planned({self.id}, {self.action}, {self.status})"
 
 
+class Settled(Struct, frozen=True):
+    """What became of a change, what the HIE holds from us since (matter -> fingerprint), and where.
+
+    `there` is the Patient, `observed` are our Observations by matter and number.
+    """
+
+    change: Planned
+    status: str
+    held: dict[str, str] = {}
+    there: There | None = None
+    observed: dict[tuple[str, int], There] = {}
+
+
 class Known(Struct):
     """What is remembered about one member: who they are there, what we wrote, and a write that was interrupted.
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from itertools import groupby, islice
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from msgspec import Struct, field, structs
 
 from fhir_equity.errors import StoreError, UsageError
-from fhir_equity.store import Disclosure, Person
-from fhir_equity.store.hie import QUARANTINED, SENT, VERIFIED, Planned
+from fhir_equity.store import Disclosure
+from fhir_equity.store.hie import QUARANTINED, SENT, VERIFIED, Known, Planned, Settled
 from fhir_equity.sync import write_observations, write_patient
 from fhir_equity.sync.client import Versioned
-from fhir_equity.sync.exchange import Exchange, Ours, id_of
-from fhir_equity.sync.looking import PORTION
+from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent
+from fhir_equity.sync.patients import Patients
+from fhir_equity.sync.profile import stored_profile
 from fhir_equity.sync.recall import WITHDRAW, withdraw
+from fhir_equity.sync.stages import Ended, Staged, carry_out
 
 READY = "ready"  # what a rehearsal would send
+GROUP = 50  # changes that are looked at, written into the journal and closed together
 
 
 class Applied(Struct):
@@ -61,57 +64,83 @@ def apply(exchange: Exchange, told: Callable[[str, int], None], how: How = NEWES
     """
     check = exchange.check_sending if how.dry else exchange.check_writing
     check()
-    name, changes = exchange.memory.latest_plan()
+    journal = exchange.memory.journal
+    name, changes = journal.latest_plan()
     if how.plan not in ("", name):
         raise UsageError(f"that is not the newest plan for {exchange.name}, which is {name or 'none'}")
-    if not exchange.memory.is_as_planned(name):
+    if not journal.is_as_planned(name):
         raise StoreError(f"the journal of {name} is not what was planned; plan again")
-    applying = _Applying(exchange, how, Applied(name))
-    wanted = changes[: how.limit] if how.limit else changes
-    for number, (change, person) in enumerate(_with_people(exchange, wanted), start=1):
-        applying.change(change, person)
-        told(exchange.name, number)
+    applying = _Applying(exchange, how, Applied(name), told)
+    # What was read is written at once where nothing but haste keeps others' words.
+    size = 1 if stored_profile(exchange.store.endpoint(exchange.name)).loses_updates else GROUP
+    waiting = iter(changes[: how.limit] if how.limit else changes)
+    while group := list(islice(waiting, size)):
+        applying.group(group)
     return applying.done
 
 
-def _with_people(exchange: Exchange, changes: list[Planned]) -> Iterator[tuple[Planned, Person | None]]:
-    """Each change with its member, a portion of them at a time."""
-    waiting = iter(changes)
-    while portion := list(islice(waiting, PORTION)):
-        ids = sorted({change.member_id for change in portion})
-        people = {person.id: person for person in exchange.store.people.some(ids)}
-        for member, found in groupby(portion, key=lambda change: change.member_id):
-            yield from ((change, people.get(member)) for change in found)
-
-
 class _Applying:
-    """A plan being carried out."""
+    """A plan being carried out, some changes at a time."""
 
-    def __init__(self, exchange: Exchange, how: How, done: Applied) -> None:
-        self._exchange, self._how, self.done = exchange, how, done
-        self._memory = exchange.memory
+    def __init__(self, exchange: Exchange, how: How, done: Applied, told: Callable[[str, int], None]) -> None:
+        self._exchange, self._how, self.done, self._told = exchange, how, done, told
+        self._memory, self._journal = exchange.memory, exchange.memory.journal
+        self._patients = Patients(exchange.client, exchange.settings.identifier_systems)
+        self._ours: dict[int, Ours] = {}
+        self._known: dict[int, Known] = {}
 
-    def change(self, change: Planned, person: Person | None) -> None:
-        """Do one change and record what became of it."""
-        status = self._carry_out(change, person)
+    def group(self, changes: Sequence[Planned]) -> None:
+        """Do some changes and record what became of them; a Patient before what is about it."""
+        self._remember(changes)
+        self._carry_out([c for c in changes if c.action in ("create", "update")], self._patient)
+        if rest := [c for c in changes if c.action not in ("create", "update")]:
+            self._known = self._memory.known(sorted({change.member_id for change in rest}))
+            self._carry_out([c for c in rest if c.action == "observe"], self._observe)
+            for change in rest:
+                if change.action == WITHDRAW:
+                    self._ended(self._withdraw(change))
+
+    def _ended(self, status: str) -> None:
         self.done.statuses[status] += 1
+        self._told(self._exchange.name, self.done.statuses.total())
 
-    def _carry_out(self, change: Planned, person: Person | None) -> str:
+    def _remember(self, changes: Sequence[Planned]) -> None:
+        """What we hold of these members today, and what the HIE has of them now."""
         exchange = self._exchange
-        if change.action == WITHDRAW:
-            return self._withdraw(change, person)
-        ours = None if person is None else exchange.ours(person, exchange.kept_back(person.id))
-        if ours is None or any(ours.said.get(matter) != said for matter, said in change.said.items()):
-            return self._without_writing(change, "stale")
-        return self._observe(change, ours) if change.action == "observe" else self._patient(change, ours)
+        members = sorted({change.member_id for change in changes})
+        kept = exchange.kept_back(members)
+        people = exchange.store.people.some(members)
+        self._ours = {person.id: exchange.ours(person, kept.get(person.id, ())) for person in people}
+        made = [self._ours[c.member_id] for c in changes if c.action == "create" and c.member_id in self._ours]
+        keys = [change.resource_id for change in changes if change.action == "update"]
+        self._patients.look_up(keys, [exchange.tokens(ours.patient) for ours in made])
 
-    def _withdraw(self, change: Planned, person: Person | None) -> str:
-        known = self._memory.known([change.member_id])[change.member_id]
+    def _carry_out(self, changes: Iterable[Planned], prepare: Callable[[Planned, Ours], Staged | str]) -> None:
+        staged: list[Staged] = []
+        unwritten: list[Ended] = []
+        for change in changes:
+            ours = self._ours.get(change.member_id)
+            found = "stale" if ours is None or not _is_as_planned(ours, change) else prepare(change, ours)
+            if isinstance(found, str):
+                unwritten.append(_unwritten(change, found))
+            else:
+                staged.append(found)
+        for each in unwritten:
+            self._ended(each.status)
+        if self._how.dry:
+            for _ in staged:
+                self._ended(READY)
+            return
+        self._journal.settle([each.settled for each in unwritten if each.settled is not None])
+        carry_out(self._journal, staged, self._ended)
+
+    def _withdraw(self, change: Planned) -> str:
         if self._how.dry:
             return READY
-        self._memory.sending(change)
-        status = withdraw(self._exchange, change, known)
-        self._memory.withdrawn(change, status, person.pseudonym if person else "")
+        ours = self._ours.get(change.member_id)
+        self._journal.sending([change])
+        status = withdraw(self._exchange, change, self._known[change.member_id])
+        self._journal.withdrawn(change, status, ours.person.pseudonym if ours else "")
         return status
 
     def _disclosed(self, change: Planned, ours: Ours) -> list[Disclosure]:
@@ -125,7 +154,7 @@ class _Applying:
                     pseudonym=ours.person.pseudonym,
                     partner=member.partner,
                     recipient=exchange.settings.recipient,
-                    transmission=self._memory.transmission(change),
+                    transmission=self._journal.transmission(change),
                     purpose=rule.purpose,
                     basis=rule.basis,
                     topics=topics,
@@ -135,38 +164,37 @@ class _Applying:
             )
         return found
 
-    def _without_writing(self, change: Planned, status: str) -> str:
-        """Record that nothing was written. What may have been stays open: the next plan settles it by looking."""
-        if change.status != SENT and status != "unverified" and not self._how.dry:
-            self._memory.settle(change, status)
-        return status
-
-    def _patient(self, change: Planned, ours: Ours) -> str:
+    def _patient(self, change: Planned, ours: Ours) -> Staged | str:
         exchange = self._exchange
-        ready = write_patient.prepare(exchange, change, ours)
-        if isinstance(ready, write_patient.Ready):
-            if self._how.dry:
-                return READY
-            self._memory.sending(change, self._disclosed(change, ours))
-            written = write_patient.send(exchange, change, ready)
-        else:
-            written = ready
-        if isinstance(written, str):
-            return self._without_writing(change, written)
-        return VERIFIED if self._how.dry else self._read_back(change, ours, id_of(written.resource))
+        ready = write_patient.prepare(exchange, change, ours, self._patients)
+        if isinstance(ready, str):
+            return ready
+        if isinstance(ready, Versioned):  # an interrupted write of ours arrived
+            return Staged(change, lambda: self._read_back(change, ours, id_of(ready.resource)))
 
-    def _read_back(self, change: Planned, ours: Ours, key: str) -> str:
-        """Fetch what the server has and compare the canonical form of our topics; mend a difference once."""
+        def send() -> Ended:
+            written = write_patient.send(exchange, change, ready)
+            if isinstance(written, str):
+                return _unwritten(change, written)
+            return self._read_back(change, ours, id_of(written.resource), ready.body if ready.etag else None)
+
+        return Staged(change, send, self._disclosed(change, ours))
+
+    def _read_back(self, change: Planned, ours: Ours, key: str, sent: Resource | None = None) -> Ended:
+        """Fetch what the server has and compare the canonical form of our topics; mend a difference once.
+
+        What is there word for word as it was `sent` was found to say what was planned before it left.
+        """
         back = self._fetched(key)
-        held = self._held(change, back)
+        whole = back is not None and sent is not None and is_as_sent(back.resource, sent)
+        held = change.said if whole else self._held(change, back)
         if back is not None and held != change.said:
             back = self._mended(change, ours, back)
             held = self._held(change, back)
         if back is None:
-            return "unverified"
+            return Ended("unverified")
         status = VERIFIED if held == change.said else QUARANTINED
-        self._memory.settle(change, status, held, (key, back.etag))
-        return status
+        return Ended(status, Settled(change, status, held, (key, back.etag)))
 
     def _held(self, change: Planned, back: Versioned | None) -> dict[str, str]:
         """What a Patient holds of what was to be said."""
@@ -174,7 +202,10 @@ class _Applying:
         return {matter: said for matter, said in change.said.items() if there.get(matter) == said}
 
     def _fetched(self, key: str) -> Versioned | None:
-        return self._exchange.client.read("Patient", key) if key else None
+        back = self._exchange.client.read("Patient", key) if key else None
+        if back is not None:
+            self._patients.saw(back.resource)
+        return back
 
     def _mended(self, change: Planned, ours: Ours, back: Versioned) -> Versioned | None:
         """Send once more what did not arrive, on what arrived; the Patient as it is then."""
@@ -186,17 +217,26 @@ class _Applying:
         self.done.repaired += isinstance(sent, Versioned)
         return self._fetched(key)
 
-    def _observe(self, change: Planned, ours: Ours) -> str:
-        exchange, memory = self._exchange, self._memory
-        known = memory.known([change.member_id])[change.member_id]
-        ready = write_observations.prepare(exchange, change, ours, known)
+    def _observe(self, change: Planned, ours: Ours) -> Staged | str:
+        exchange, known = self._exchange, self._known[change.member_id]
+        ready = write_observations.prepare(exchange, change, ours, known, self._patients)
         if isinstance(ready, str):
-            return self._without_writing(change, ready)
-        if self._how.dry:
-            return READY
-        memory.sending(change, self._disclosed(change, ours))
-        problem = write_observations.send(exchange, ready)
-        held, observed = write_observations.read_back(exchange, change, ready, known)
-        status = VERIFIED if held else problem or "unverified"
-        memory.settle(change, status, held, None, observed)
-        return status
+            return ready
+
+        def send() -> Ended:
+            problem = write_observations.send(exchange, ready)
+            held, observed = write_observations.read_back(exchange, change, ready, known)
+            status = VERIFIED if held else problem or "unverified"
+            return Ended(status, Settled(change, status, held, None, observed))
+
+        return Staged(change, send, self._disclosed(change, ours))
+
+
+def _is_as_planned(ours: Ours, change: Planned) -> bool:
+    return all(ours.said.get(matter) == said for matter, said in change.said.items())
+
+
+def _unwritten(change: Planned, status: str) -> Ended:
+    """Nothing was written. What may have been stays open: the next plan settles it by looking."""
+    is_open = change.status == SENT or status == "unverified"
+    return Ended(status, None if is_open else Settled(change, status))

@@ -28,6 +28,9 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # https://hl7.org/fhir/R4/datatypes.h
 _GONE = (404, 410)
 _MOVED = (409, 412)
 
+# A server may answer a search from an earlier one's results unless it is told not to (RFC 9111, 5.2.1.4); HAPI does.
+_FRESH = {"Cache-Control": "no-cache"}
+
 PATCH = "application/json-patch+json"
 
 __all__ = ["Client", "Conflict", "OutcomeUnknownError", "Resource", "Versioned"]
@@ -116,7 +119,7 @@ class Client:
         """
         content = query({"_count": str(self._page_size), **params}).encode()
         # A server that ignores a parameter would answer with everyone (search.html#errors).
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "Prefer": "handling=strict"}
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Prefer": "handling=strict", **_FRESH}
         request = Request("POST", f"{self._address(resource_type)}/_search", headers, content)
         seen: set[str] = set()
         found = 0

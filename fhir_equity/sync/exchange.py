@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
 
-from fhir_equity.adapters.fhir import Writer, answers_of, observed_in
+from fhir_equity.adapters.fhir import PatientReader, Writer, observed_in
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Event, Identifier, Meaning, Member, Name, Outgoing, Resolution, State
@@ -87,6 +87,7 @@ class Exchange(Struct, frozen=True):
     resolve: Resolver
     contexts: Callable[[str], Context]
     writer: Writers
+    reader: PatientReader  # of what the HIE says
     as_of: str
     policy: Policy
     edition: str  # what decides what is planned: tables, policies, rules in force, settings
@@ -143,10 +144,9 @@ class Exchange(Struct, frozen=True):
             does = f"[hie.{self.name}] does not honour If-Match, so that others' changes would be lost"
             raise UsageError(f"{does}; nothing is written unless accept_lost_update is set")
 
-    def kept_back(self, member: int) -> frozenset[str]:
-        """The matters (an empty one: all) that a member keeps from this recipient today."""
-        found = self.store.opt_outs.in_force([member], self.settings.recipient, self.as_of)
-        return frozenset(found.get(member, ()))
+    def kept_back(self, members: Sequence[int]) -> dict[int, set[str]]:
+        """The matters (an empty one: all) that members keep from this recipient today."""
+        return self.store.opt_outs.in_force(members, self.settings.recipient, self.as_of)
 
     def _observed(self, outgoing: Outgoing) -> dict[str, tuple[Resource, ...]]:
         found: dict[str, tuple[Resource, ...]] = {}
@@ -164,7 +164,7 @@ class Exchange(Struct, frozen=True):
 
     def theirs(self, resource: Resource, number: int = 0, beside: Collection[Resource] = ()) -> Theirs:
         """What a resource of theirs, the `number`-th of this look, and what is `beside` it say in our own terms."""
-        member = answers_of(resource, self.name, self.contexts(self.partner), number, beside)
+        member = self.reader.in_hand(resource, number, beside)
         events = {}
         for event in events_of(member.answers, self.matter_of, self.as_of):
             events[self.matter_of(event.received[0].topic)] = event
@@ -193,22 +193,6 @@ class Exchange(Struct, frozen=True):
         """(system, value) of our identifiers that the HIE knows people by, in the order of preference."""
         found = dict.fromkeys((i.get("system", ""), i.get("value", "")) for i in patient.get("identifier", []))
         return [pair for system in self.settings.identifier_systems for pair in found if pair[0] == system]
-
-    def known_as(self, patient: Resource) -> list[Resource]:
-        """The Patients there with one of our identifiers, by the first of them that finds anybody.
-
-        Those out of use are passed over where there is another. Nothing but an identifier is ever
-        searched for. Raises RemoteError.
-        """
-        for system, value in self.tokens(patient):
-            found = {
-                id_of(each): each
-                for each in self.client.search("Patient", {"identifier": token(system, value)})
-                if each.get("resourceType") == "Patient"
-            }
-            if found:
-                return [each for each in found.values() if is_active(each)] or list(found.values())
-        return []
 
 
 def id_of(resource: Resource) -> str:

@@ -26,10 +26,13 @@ def leaks(
     """
     context = exchange.contexts(ours.person.member.partner)
     topics, words = mentions(body, context)
-    topics_before, words_before = mentions(before, context) if before is not None else (set(), set())
-    spoken = {exchange.matter_of(topic) for topic in topics - topics_before}
-    found = [f"speaks of {matter}" for matter in sorted(spoken - set(matters))]
-    if (words - words_before) & _kept_back(exchange, ours):
+    others = {topic for topic in topics if exchange.matter_of(topic) not in matters}
+    secret = words & _kept_back(exchange, ours)
+    if before is not None and (others or secret):
+        topics_before, words_before = mentions(before, context)
+        others, secret = others - topics_before, secret - words_before
+    found = [f"speaks of {matter}" for matter in sorted({exchange.matter_of(topic) for topic in others})]
+    if secret:
         found.append("has the words of an answer that is kept back")
     return found + [f"has {name}" for name in _COPIES if name in body and name not in (before or {})]
 

@@ -95,7 +95,7 @@ class Looking:
             return None
         if last.edition != exchange.edition or last.as_of > exchange.as_of:
             return None
-        here = set(memory.standing.changed_since(last.number)) | memory.undone()
+        here = set(memory.standing.changed_since(last.number)) | memory.journal.undone()
         here |= exchange.store.opt_outs.turning(exchange.settings.recipient, last.as_of, exchange.as_of)
         self.mark()
         return here | self._changed_there(last.since)

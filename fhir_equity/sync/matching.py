@@ -7,8 +7,8 @@ or gender. Who was found is not yet accepted: name and birth date must agree (`e
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from fhir_equity.sync.client import Client, Versioned
 
@@ -24,19 +24,29 @@ GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 _KEY = re.compile(r"Patient/([A-Za-z0-9\-.]{1,64})")
 
 
-def linked_patient(client: Client, key: str) -> Versioned | None:
+class There(Protocol):
+    """The Patients of a server, however they are asked for."""
+
+    def read(self, key: str) -> Versioned | None:
+        """A Patient; None where there is none. Raises RemoteError."""
+
+    def known_as(self, tokens: Iterable[tuple[str, str]]) -> list[Resource]:
+        """The Patients with one of these identifiers, by the first of them that finds anybody. Raises RemoteError."""
+
+
+def linked_patient(there: There, key: str) -> Versioned | None:
     """The Patient that a link leads to: itself, else the one that replaced it; None where it is gone.
 
     Raises RemoteError.
     """
-    found = client.read("Patient", key)
+    found = there.read(key)
     seen = {key}
     while found is not None and not is_in_use(found.resource):
         after = next((each for each in replaced_by(found.resource) if each not in seen), "")
         if not after or len(seen) > HOPS:
             return found
         seen.add(after)
-        found = client.read("Patient", after) or found
+        found = there.read(after) or found
     return found
 
 
@@ -121,30 +131,24 @@ def _is_certain(entry: Resource) -> bool:
 
 
 def matched(
-    client: Client,
-    patient: Resource,
-    tokens: list[tuple[str, str]],
-    link: str,
-    known_as: Callable[[Resource], list[Resource]],
-    *,
-    match: bool,
+    client: Client, there: There, patient: Resource, tokens: list[tuple[str, str]], link: str, *, match: bool
 ) -> Versioned | str | None:
     """The Patient there who is a member, why none can be taken, or None where there is none.
 
-    `patient` is our own, `link` the id of the one they were before (else empty), `known_as` finds by
-    identifier, `match` lets ``$match`` be asked. Links move with merged Patients, and back. Raises RemoteError.
+    `patient` is our own, `link` the id of the one they were before (else empty), `match` lets ``$match`` be
+    asked. Links move with merged Patients, and back. Raises RemoteError.
     """
-    linked = linked_patient(client, link) if link else None
+    linked = linked_patient(there, link) if link else None
     if linked is not None and is_in_use(linked.resource) and (not tokens or carries(linked.resource, tokens)):
         return linked
-    found = known_as(patient)
+    found = there.known_as(tokens)
     if len(found) > 1:
         return SEVERAL
     if found:
         key = str(found[0].get("id", ""))
         if linked is not None and is_in_use(linked.resource) and not is_in_use(found[0]):
             return linked  # ours was merged into it
-        return client.read("Patient", key) if _KEY.fullmatch(f"Patient/{key}") else NO_ID
+        return there.read(key) if _KEY.fullmatch(f"Patient/{key}") else NO_ID
     if linked is not None or not match:
         return linked
     return by_match(client, patient, tokens)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from fhir_equity.model import State
 from fhir_equity.store import Person
-from fhir_equity.store.hie import VERIFIED, Known, Planned, digest_of
+from fhir_equity.store.hie import VERIFIED, Known, Planned, Settled, digest_of
 from fhir_equity.store.hie_standing import Count, Outcome
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.exchange import Exchange, Ours, Theirs, id_of, is_active, is_as_sent, same_person
 from fhir_equity.sync.looking import WHOLE, Looked, Looking, Selection
 from fhir_equity.sync.matching import NO_MATCH, matched
 from fhir_equity.sync.observations import look, tags_of
+from fhir_equity.sync.patients import LIST, Patients
 from fhir_equity.sync.plan import Change, Left, Plan, summed
 from fhir_equity.sync.verdict import CHANGES, Last, to_say, verdict
 
@@ -29,36 +31,50 @@ def plan(exchange: Exchange, told: Told, selection: Selection = WHOLE, *, dry: b
     exchange.check_sending()
     looking = Looking(exchange, selection)
     planning = _Planning(exchange, looking, selection, dry=dry)
-    for number, looked in enumerate(looking.people(), start=1):
-        planning.person(looked)
-        told(exchange.name, number)
-        if selection.limit and len(planning.changes) >= selection.limit:
-            break
+    waiting, number = iter(looking.people()), 0
+    while portion := list(islice(waiting, LIST)):
+        for _ in planning.people(portion):
+            number += 1
+            told(exchange.name, number)
+            if selection.limit and len(planning.changes) >= selection.limit:
+                return planning.finish()
     return planning.finish()
 
 
 class _Planning:
-    """A plan in the making, one person after the other."""
+    """A plan in the making, some people at a time."""
 
     def __init__(self, exchange: Exchange, looking: Looking, selection: Selection, *, dry: bool) -> None:
         self._exchange, self._looking, self._selection, self._dry = exchange, looking, selection, dry
         self._memory = exchange.memory
+        self._patients = Patients(exchange.client, exchange.settings.identifier_systems)
         self._found: dict[int, tuple[str, str]] = {}
         self._claimed: dict[int, str] = {}  # which Patient, there or to be made, our members are
         self._names: dict[int, str] = {}
+        self._settled: list[Settled] = []  # what became of changes that were interrupted
         self._outcomes: dict[int, Outcome] = {}
         self.changes: list[Change] = []
 
-    def person(self, looked: Looked) -> None:
-        """Decide about one person."""
+    def people(self, portion: Sequence[Looked]) -> Iterator[Looked]:
+        """Look up some people together and decide about one after the other."""
+        exchange = self._exchange
+        both = [(looked, exchange.ours(looked.person, looked.kept_back)) for looked in portion]
+        asked = [(looked.known.link, ours) for looked, ours in both if self._to_say(ours)]
+        links = [link[0] for link, _ in asked if link]
+        tokens = [exchange.tokens(ours.patient) for link, ours in asked if not link]
+        if links or any(tokens):
+            self._looking.mark()
+        self._patients.look_up(links, tokens)
+        for looked, ours in both:
+            self._person(looked, ours)
+            yield looked
+
+    def _person(self, looked: Looked, ours: Ours) -> None:
         person, outcome = looked.person, Outcome(last=dict(looked.before.last))
         self._outcomes[person.id], self._names[person.id] = outcome, person.pseudonym
-        ours = self._exchange.ours(person, looked.kept_back)
         outcome.withheld = dict(ours.withheld)
         if not self._to_say(ours):  # nobody is looked up for whom there is nothing to send
             return
-        if looked.known.link or self._exchange.tokens(ours.patient):
-            self._looking.mark()
         there = self._there(ours, looked.known)
         if isinstance(there, str):
             outcome.left.append(("", there))
@@ -81,8 +97,12 @@ class _Planning:
         if not self._dry:
             moved = self._outcomes if through is not None else {}
             version = self._exchange.release.version
-            made.name = self._memory.begin_plan(
-                wanted, version, self._found, lambda connection: standing.move(connection, moved, through)
+            made.name = self._memory.journal.begin_plan(
+                wanted,
+                version,
+                self._found,
+                self._settled,
+                lambda connection: standing.move(connection, moved, through),
             )
         return made
 
@@ -115,7 +135,7 @@ class _Planning:
         # Who keeps Patients of their own there is not looking for the HIE's golden record.
         match = exchange.settings.match and exchange.settings.mode == "editor"
         tokens = exchange.tokens(ours.patient)
-        return matched(exchange.client, ours.patient, tokens, link, exchange.known_as, match=match)
+        return matched(exchange.client, self._patients, ours.patient, tokens, link, match=match)
 
     def _unknown(self, looked: Looked, ours: Ours, outcome: Outcome) -> None:
         exchange, person = self._exchange, ours.person
@@ -163,11 +183,16 @@ class _Planning:
                     wanted[matter] = found
                 else:
                     _note(outcome, matter, "not_kept_there" if found in CHANGES else found, ours.said[matter])
-        if wanted and exchange.settings.mode == "contributor" and not self._memory.is_made_by_us(key):
+        if wanted and exchange.settings.mode == "contributor" and not self._is_made_by_us(key):
             outcome.left += [(matter, "contributor_only") for matter in wanted]
         elif wanted:
             said = {matter: theirs.said[matter] for matter in wanted if matter in theirs.said}
             self._add(person, "update", wanted, ours, said, key, there.etag)
+
+    def _is_made_by_us(self, key: str) -> bool:
+        """Whether we made a Patient there, also when we were interrupted before we could read it back."""
+        found = (each.there[0] for each in self._settled if each.there and each.change.action == "create")
+        return key in found or self._memory.is_made_by_us(key)
 
     def _is_unkept(self, looked: Looked, ours: Ours, matter: str) -> bool:
         """Whether this very answer was sent before and not kept; asked for everybody, it is tried again."""
@@ -207,7 +232,7 @@ class _Planning:
         said = exchange.theirs(there.resource).said if there else {}
         for sent in known.sent if not self._dry else ():
             if sent.action == "withdraw":  # recall looks at it again
-                self._memory.settle(sent, "superseded")
+                self._settled.append(Settled(sent, "superseded"))
                 continue
             if sent.action == "observe":
                 self._settle_observed(looked, ours, sent)
@@ -218,7 +243,8 @@ class _Planning:
             mine = sent.action != "create" or (
                 there is not None and is_as_sent(there.resource, exchange.patient(ours, sent.matters))
             )
-            self._memory.settle(sent, status, held, self._found.get(ours.person.id) if mine else None)
+            where = self._found.get(ours.person.id) if mine else None
+            self._settled.append(Settled(sent, status, held, where))
             known.written.update(held)
 
     def _settle_observed(self, looked: Looked, ours: Ours, sent: Planned) -> None:
@@ -226,7 +252,8 @@ class _Planning:
         found = look(self._exchange, looked.known, matter, ours.observed.get(matter, ()))
         held = {matter: found.said} if found.said == sent.said[matter] else {}
         existing = {(matter, number): (id_of(e.resource), e.etag) for number, e in found.existing.items()}
-        self._memory.settle(sent, VERIFIED if held else "unverified", held, None, existing)
+        status = VERIFIED if held else "unverified"
+        self._settled.append(Settled(sent, status, held, None, existing))
         looked.known.written.update(held)
 
 

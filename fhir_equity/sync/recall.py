@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from msgspec import Struct
 
@@ -36,14 +36,15 @@ class Recall(Struct, frozen=True):
 
 def recalls(exchange: Exchange) -> Iterator[Recall]:
     """Everything that was sent to the HIE and must be withdrawn. Asks nobody. Raises StoreError."""
-    held = exchange.memory.held()
+    held = exchange.memory.journal.held()
     members = sorted(held)
     for start in range(0, len(members), PORTION):
         some = members[start : start + PORTION]
         known = exchange.memory.known(some)
         people = {person.id: person for person in exchange.store.people.some(some)}
+        kept = exchange.kept_back(some)
         for member in some:
-            reasons, said = _reasons(exchange, people.get(member))
+            reasons, said = _reasons(exchange, people.get(member), kept.get(member, ()))
             for change in held[member]:
                 (matter,) = change.matters
                 stays = said.get(matter) == change.said[matter]  # also that somebody declined
@@ -52,14 +53,16 @@ def recalls(exchange: Exchange) -> Iterator[Recall]:
                     yield Recall(change, matter, reason)
 
 
-def _reasons(exchange: Exchange, person: Person | None) -> tuple[dict[str, str], dict[str, str]]:
+def _reasons(
+    exchange: Exchange, person: Person | None, kept_back: Collection[str]
+) -> tuple[dict[str, str], dict[str, str]]:
     """Why each matter of a member may not stay, empty where it may; and the fingerprints of what we would say today.
 
     What is not named is not answered any more. A tie is no reason to withdraw anything.
     """
     if person is None:
         return {}, {}
-    ours = exchange.ours(person, exchange.kept_back(person.id))
+    ours = exchange.ours(person, kept_back)
     found: dict[str, str] = {}
     for matter, resolution in ours.resolutions.items():
         withheld = ours.withheld.get(matter, "")

@@ -37,6 +37,23 @@ class Versioned(Struct, frozen=True):
         return f"Versioned({self.resource.get('resourceType')}, status={self.status})"
 
 
+def found_version(resource: Resource) -> Versioned | None:
+    """A resource of a search as a read would give it; None for one without a version, or that is not whole.
+
+    The tag of a version is ``W/"id"`` (https://hl7.org/fhir/R4/http.html#versioning); what is not whole says
+    so (``SUBSETTED``, https://hl7.org/fhir/R4/search.html#summary).
+    """
+    meta = resource.get("meta")
+    version, tags = (meta.get("versionId"), meta.get("tag")) if isinstance(meta, dict) else (None, None)
+    codes = [each.get("code") for each in tags if isinstance(each, dict)] if isinstance(tags, list) else []
+    return None if not version or "SUBSETTED" in codes else Versioned(resource, f'W/"{version}"', 200)
+
+
+def is_same_version(one: str, other: str) -> bool:
+    """Whether two tags name the same version; some servers leave out that theirs are weak."""
+    return one.removeprefix("W/") == other.removeprefix("W/")
+
+
 class Replies:
     """Reads what one host answers."""
 

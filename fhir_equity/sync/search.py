@@ -17,6 +17,7 @@ from fhir_equity.errors import RemoteContentError, RemoteError
 # https://hl7.org/fhir/R4/datatypes.html#instant: a time zone is required.
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
+Token = tuple[str, str]  # system, value
 Params = Mapping[str, str | Sequence[str]]
 
 _PORTS = (("http", 80), ("https", 443))

@@ -21,6 +21,7 @@ from fhir_equity.sync.observations import (
     withdrawn,
 )
 from fhir_equity.sync.observations import is_active as is_said
+from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.write_patient import refused
 
 Observed = dict[tuple[str, int], There]
@@ -34,10 +35,10 @@ class Ready(Struct, frozen=True):
     existing: Existing
 
 
-def prepare(exchange: Exchange, change: Planned, ours: Ours, known: Known) -> Ready | str:
+def prepare(exchange: Exchange, change: Planned, ours: Ours, known: Known, patients: Patients) -> Ready | str:
     """What is to be written, or why nothing is."""
     (matter,) = change.matters
-    subject = _subject(exchange, ours, known)
+    subject = _subject(exchange, ours, known, patients)
     if not subject:
         return "moved"
     wanted = tuple({**each, "subject": {"reference": f"Patient/{subject}"}} for each in ours.observed.get(matter, ()))
@@ -54,9 +55,9 @@ def prepare(exchange: Exchange, change: Planned, ours: Ours, known: Known) -> Re
     return Ready(matter, wanted, existing)
 
 
-def _subject(exchange: Exchange, ours: Ours, known: Known) -> str:
+def _subject(exchange: Exchange, ours: Ours, known: Known, patients: Patients) -> str:
     """The id of the Patient who is our member, looked at once more; empty where there is none."""
-    there = exchange.client.read("Patient", known.link[0]) if known.link else None
+    there = patients.read(known.link[0]) if known.link else None
     if there is None or not is_active(there.resource):
         return ""
     same = same_person(ours.person.member, exchange.theirs(there.resource).member)

@@ -12,6 +12,8 @@ from fhir_equity.store.hie import SENT, Planned
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
 from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent, same_person
 from fhir_equity.sync.leaks import leaks
+from fhir_equity.sync.patients import Patients
+from fhir_equity.sync.replies import is_same_version
 from fhir_equity.sync.search import query, token
 from fhir_equity.sync.transport import UnavailableError
 
@@ -24,9 +26,12 @@ class Ready(Struct, frozen=True):
     condition: str = ""
 
 
-def prepare(exchange: Exchange, change: Planned, ours: Ours) -> Ready | Versioned | str:
-    """What to send, the Patient that an interrupted write of ours left, or why nothing is sent."""
-    return (_new if change.action == "create" else _merged)(exchange, change, ours)
+def prepare(exchange: Exchange, change: Planned, ours: Ours, patients: Patients) -> Ready | Versioned | str:
+    """What to send, the Patient that an interrupted write of ours left, or why nothing is sent.
+
+    `patients` has looked up who is there now; what is written is written under a condition all the same.
+    """
+    return (_new if change.action == "create" else _merged)(exchange, change, ours, patients)
 
 
 def send(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | str:
@@ -34,7 +39,7 @@ def send(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | str:
     return (_create if ready.condition else _update)(exchange, change, ready)
 
 
-def _new(exchange: Exchange, change: Planned, ours: Ours) -> Ready | Versioned | str:
+def _new(exchange: Exchange, change: Planned, ours: Ours, patients: Patients) -> Ready | Versioned | str:
     patient = exchange.patient(ours, change.matters)
     tokens = exchange.tokens(patient)
     if not tokens:
@@ -43,22 +48,23 @@ def _new(exchange: Exchange, change: Planned, ours: Ours) -> Ready | Versioned |
         return "invalid"
     if leaks(exchange, ours, patient, None, change.matters):
         return "forbidden"
-    if found := exchange.known_as(patient):  # also by those of our identifiers that the condition below leaves out
+    if found := patients.known_as(tokens):  # also by those of our identifiers that the condition below leaves out
         return _made_before(exchange, found, patient) if change.status == SENT else "moved"
     return Ready(patient, condition=query({"identifier": token(*tokens[0])}))
 
 
 def _create(exchange: Exchange, _change: Planned, ready: Ready) -> Versioned | str:
-    patient = ready.body
+    patient, anew = ready.body, Patients(exchange.client)
+    tokens = exchange.tokens(patient)
     try:
         made = exchange.client.create(patient, if_none_exist=ready.condition)
     except Conflict:
         return "moved"
     except OutcomeUnknownError:
-        found = exchange.known_as(patient)
+        found = anew.known_as(tokens)
         return _made_before(exchange, found, patient) if found else "unverified"
     except RemoteError as error:
-        return refused(error, lambda: exchange.known_as(patient))
+        return refused(error, lambda: anew.known_as(tokens))
     # Status 200 is a Patient that was there: ours if an earlier attempt of this very request made it.
     return made if made.status == 201 or is_as_sent(made.resource, patient) else "moved"
 
@@ -70,27 +76,32 @@ def _made_before(exchange: Exchange, found: list[Resource], patient: Resource) -
     return exchange.client.read("Patient", id_of(found[0])) or "moved"
 
 
-def _merged(exchange: Exchange, change: Planned, ours: Ours) -> Ready | Versioned | str:
-    now = exchange.client.read("Patient", change.resource_id)
+def _merged(exchange: Exchange, change: Planned, ours: Ours, patients: Patients) -> Ready | Versioned | str:
+    now = patients.read(change.resource_id)
     if now is None:
         return "moved"
-    if now.etag != change.etag:
+    if not is_same_version(now.etag, change.etag):
         return now if change.status == SENT and says(exchange, now, change) else "moved"
-    if not _may_change(exchange, change, ours, now):
+    if exchange.settings.mode == "contributor" and not exchange.memory.is_made_by_us(change.resource_id):
         return "stale"
     return merged(exchange, change, ours, now)
 
 
 def merged(exchange: Exchange, change: Planned, ours: Ours, now: Versioned) -> Ready | str:
-    """The Patient with our answers in it, or why it is not sent: it would be invalid, or not read as planned."""
+    """The Patient with our answers in it, or why it is not sent.
+
+    It is another person by now, would be invalid, or would not be read as planned.
+    """
     try:
         body, _ = merge(
             now.resource, exchange.only(ours, change.matters), exchange.contexts(ours.person.member.partner)
         )
     except RecursionError:  # somebody nested it deeper than can be copied
         return "invalid"
-    said = exchange.theirs(body).said
-    as_planned = all(said.get(matter) == planned for matter, planned in change.said.items())
+    theirs = exchange.theirs(body)  # who it is about is untouched
+    if not same_person(ours.person.member, theirs.member):
+        return "stale"
+    as_planned = all(theirs.said.get(matter) == planned for matter, planned in change.said.items())
     if not as_planned or set(validate(body)) - set(validate(now.resource)):
         return "invalid"
     if leaks(exchange, ours, body, now.resource, change.matters):
@@ -107,13 +118,6 @@ def _update(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | st
         return _found(exchange, change, "unverified")
     except RemoteError as error:
         return refused(error, lambda: exchange.client.read("Patient", change.resource_id))
-
-
-def _may_change(exchange: Exchange, change: Planned, ours: Ours, now: Versioned) -> bool:
-    """Whether the settings, and who our member is, still allow what was planned."""
-    if exchange.settings.mode == "contributor" and not exchange.memory.is_made_by_us(change.resource_id):
-        return False
-    return same_person(ours.person.member, exchange.theirs(now.resource).member)
 
 
 def says(exchange: Exchange, there: Versioned, change: Planned) -> bool:

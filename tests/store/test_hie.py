@@ -10,7 +10,7 @@ import pytest
 from fhir_equity.errors import StoreError
 from fhir_equity.model import Member
 from fhir_equity.store import Store, Written
-from fhir_equity.store.hie import HieMemory, Planned
+from fhir_equity.store.hie import HieMemory, Planned, Settled
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 
@@ -27,13 +27,13 @@ def change(member_id: int, *matters: str, action: str = "update") -> Planned:
 
 
 def begin(memory: HieMemory, *changes: Planned) -> list[Planned]:
-    memory.begin_plan(changes, "release 7", {})
-    return memory.latest_plan()[1]
+    memory.journal.begin_plan(changes, "release 7", {})
+    return memory.journal.latest_plan()[1]
 
 
 def test_links_belong_to_one_hie_and_take_the_newest_version(memory: HieMemory, store: Store) -> None:
-    memory.begin_plan([], "r", {1: ("p1", 'W/"1"'), 2: ("p2", ""), 3: ("p2", "")})
-    memory.begin_plan([], "r", {1: ("p9", 'W/"2"')})
+    memory.journal.begin_plan([], "r", {1: ("p1", 'W/"1"'), 2: ("p2", ""), 3: ("p2", "")})
+    memory.journal.begin_plan([], "r", {1: ("p9", 'W/"2"')})
     assert memory.links() == {1: ("p9", 'W/"2"'), 2: ("p2", ""), 3: ("p2", "")}
     assert memory.members_linked() == {"p9": {1}, "p2": {2, 3}}
     assert store.hie("south").links() == {}
@@ -42,20 +42,20 @@ def test_links_belong_to_one_hie_and_take_the_newest_version(memory: HieMemory, 
 def test_a_link_needs_a_member_and_a_plan_that_fails_is_not_written(memory: HieMemory, rows: Rows) -> None:
     begin(memory, change(1))
     with pytest.raises(StoreError):
-        memory.begin_plan([change(2)], "r", {99: ("p1", "")})
-    assert [c.member_id for c in memory.latest_plan()[1]] == [1]
+        memory.journal.begin_plan([change(2)], "r", {99: ("p1", "")})
+    assert [c.member_id for c in memory.journal.latest_plan()[1]] == [1]
     assert rows("SELECT count(*) FROM journal") == [(1,)]
 
 
 def test_no_plan_yet(memory: HieMemory) -> None:
-    assert memory.latest_plan() == ("", [])
-    assert (memory.written(), memory.echoes(), memory.sent()) == ({}, {}, [])
+    assert memory.journal.latest_plan() == ("", [])
+    assert (memory.written(), memory.echoes(), memory.journal.sent()) == ({}, {}, [])
 
 
 def test_a_plan_comes_back_in_order(memory: HieMemory, store: Store, rows: Rows) -> None:
-    name = memory.begin_plan([change(2), change(1, "language_spoken", action="create")], "release 7", {})
+    name = memory.journal.begin_plan([change(2), change(1, "language_spoken", action="create")], "release 7", {})
     said = {"race_ethnicity": "said-race_ethnicity", "language_spoken": "said-language_spoken"}
-    assert memory.latest_plan() == (
+    assert memory.journal.latest_plan() == (
         name,
         [
             Planned(1, 2, ("race_ethnicity", "language_spoken"), "update", "p2", 'W/"1"', said, "planned"),
@@ -65,13 +65,13 @@ def test_a_plan_comes_back_in_order(memory: HieMemory, store: Store, rows: Rows)
     assert rows("SELECT DISTINCT hie, policy, planned_at != '', done_at FROM journal") == [
         ("north", "release 7", 1, "")
     ]
-    assert store.hie("south").latest_plan() == ("", [])
+    assert store.hie("south").journal.latest_plan() == ("", [])
 
 
 def test_what_is_settled_is_not_done_again_and_the_rest_is(memory: HieMemory, rows: Rows) -> None:
     first, second = begin(memory, change(1), change(2))
-    memory.settle(first, "verified", {"race_ethnicity": "fp1"})
-    assert memory.latest_plan()[1] == [second]
+    memory.journal.settle([Settled(first, "verified", {"race_ethnicity": "fp1"})])
+    assert memory.journal.latest_plan()[1] == [second]
     assert rows("SELECT member_id, status, done_at != '' FROM journal ORDER BY id") == [
         (1, "verified", 1),
         (2, "planned", 0),
@@ -80,14 +80,14 @@ def test_what_is_settled_is_not_done_again_and_the_rest_is(memory: HieMemory, ro
 
 def test_a_change_that_was_being_sent_is_still_open_and_its_word_is_ours(memory: HieMemory) -> None:
     first, second = begin(memory, change(1, "race_ethnicity"), change(2, "race_ethnicity"))
-    memory.settle(first, "verified", {"race_ethnicity": "old"})
+    memory.journal.settle([Settled(first, "verified", {"race_ethnicity": "old"})])
     (again, _) = begin(memory, change(1, "race_ethnicity"), second)
-    memory.sending(again)
+    memory.journal.sending([again])
     begin(memory)
-    assert [(c.member_id, c.status) for c in memory.sent()] == [(1, "sent")]
+    assert [(c.member_id, c.status) for c in memory.journal.sent()] == [(1, "sent")]
     assert memory.echoes() == {(1, "race_ethnicity"): {"old", "said-race_ethnicity"}}
-    memory.settle(again, "verified", {"race_ethnicity": "said-race_ethnicity"})
-    assert memory.sent() == []
+    memory.journal.settle([Settled(again, "verified", {"race_ethnicity": "said-race_ethnicity"})])
+    assert memory.journal.sent() == []
 
 
 def test_a_newer_plan_supersedes_what_an_older_left_even_when_it_is_empty(
@@ -95,24 +95,26 @@ def test_a_newer_plan_supersedes_what_an_older_left_even_when_it_is_empty(
 ) -> None:
     begin(store.hie("south"), change(3))
     first, _ = begin(memory, change(1), change(2))
-    memory.settle(first, "moved")
+    memory.journal.settle([Settled(first, "moved")])
     assert begin(memory) == []
     assert rows("SELECT status FROM journal WHERE hie = 'north' ORDER BY id") == [("moved",), ("superseded",)]
-    assert len(store.hie("south").latest_plan()[1]) == 1
+    assert len(store.hie("south").journal.latest_plan()[1]) == 1
 
 
 def test_every_plan_has_a_name_of_its_own(memory: HieMemory, store: Store) -> None:
     south = store.hie("south")
-    names = [each.begin_plan([], "r", {}) for each in (memory, south, memory, south, memory)]
+    names = [each.journal.begin_plan([], "r", {}) for each in (memory, south, memory, south, memory)]
     assert len(set(names)) == 5
-    assert memory.latest_plan() == (names[-1], [])
+    assert memory.journal.latest_plan() == (names[-1], [])
 
 
 def test_what_we_wrote_last_is_remembered_by_matter(memory: HieMemory, store: Store) -> None:
     first, second = begin(memory, change(1), change(2))
-    memory.settle(first, "verified", {"race_ethnicity": "old", "language_spoken": "en"}, ("p1", 'W/"2"'))
-    memory.settle(first, "verified", {"race_ethnicity": "new"}, ("p1", 'W/"3"'))
-    memory.settle(second, "unverified")
+    memory.journal.settle(
+        [Settled(first, "verified", {"race_ethnicity": "old", "language_spoken": "en"}, ("p1", 'W/"2"'))]
+    )
+    memory.journal.settle([Settled(first, "verified", {"race_ethnicity": "new"}, ("p1", 'W/"3"'))])
+    memory.journal.settle([Settled(second, "unverified")])
     assert memory.written() == {(1, "race_ethnicity"): "new", (1, "language_spoken"): "en"}
     assert memory.links() == {1: ("p1", 'W/"3"')}
     assert store.hie("south").written() == {}
@@ -120,16 +122,16 @@ def test_what_we_wrote_last_is_remembered_by_matter(memory: HieMemory, store: St
 
 def test_what_we_wrote_into_another_resource_is_no_longer_theirs(memory: HieMemory) -> None:
     first, second = begin(memory, change(1), change(2))
-    memory.settle(first, "verified", {"race_ethnicity": "a"}, ("p1", ""))
-    memory.settle(second, "verified", {"race_ethnicity": "b"}, ("p2", ""))
-    memory.begin_plan([], "r", {1: ("p7", ""), 2: ("p2", 'W/"5"')})
+    memory.journal.settle([Settled(first, "verified", {"race_ethnicity": "a"}, ("p1", ""))])
+    memory.journal.settle([Settled(second, "verified", {"race_ethnicity": "b"}, ("p2", ""))])
+    memory.journal.begin_plan([], "r", {1: ("p7", ""), 2: ("p2", 'W/"5"')})
     assert memory.written() == {(2, "race_ethnicity"): "b"}
 
 
 def test_the_resources_that_we_made(memory: HieMemory, store: Store) -> None:
     first, second = begin(memory, change(1, action="create"), change(2))
-    memory.settle(first, "verified", {}, ("new-1", ""))
-    memory.settle(second, "verified", {}, ("p2", ""))
+    memory.journal.settle([Settled(first, "verified", {}, ("new-1", ""))])
+    memory.journal.settle([Settled(second, "verified", {}, ("p2", ""))])
     assert [memory.is_made_by_us(key) for key in ("new-1", "p2")] == [True, False]
     assert not store.hie("south").is_made_by_us("new-1")
 

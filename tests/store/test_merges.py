@@ -14,7 +14,7 @@ from fhir_equity.model import Address, Enrollment, Identifier, Member
 from fhir_equity.store import Kept, Store
 from fhir_equity.store.hie import VERIFIED, HieMemory
 from fhir_equity.store.hie_standing import Outcome
-from fhir_equity.store.planned import Planned
+from fhir_equity.store.planned import Planned, Settled
 from tests.conftest import select_rows
 from tests.faults.points import everything
 from tests.store.conftest import record_of
@@ -183,7 +183,7 @@ def test_a_person_stands_while_any_of_their_members_does(three: Store, person: P
 
 def linked(store: Store, *links: tuple[int, str]) -> HieMemory:
     memory = store.hie("north")
-    memory.begin_plan([], "r", {member: (patient, 'W/"1"') for member, patient in links})
+    memory.journal.begin_plan([], "r", {member: (patient, 'W/"1"') for member, patient in links})
     return memory
 
 
@@ -196,16 +196,16 @@ def test_a_link_follows_and_goes_back_with_what_was_learnt(three: Store, url: st
     undo(three, number)
     assert all_but(url, *BESIDE) == before
     number = merge(three, 1, 2)
-    name = memory.begin_plan([Planned(0, 1, ("race",), "update", "p2", 'W/"1"', {"race": "f"})], "r", {})
-    (change,) = memory.latest_plan()[1]
-    assert (change.member_id, memory.is_as_planned(name), memory.undone()) == (1, True, {1})
-    memory.sending(change)
-    assert [sent.member_id for sent in memory.sent()] == [1]
+    name = memory.journal.begin_plan([Planned(0, 1, ("race",), "update", "p2", 'W/"1"', {"race": "f"})], "r", {})
+    (change,) = memory.journal.latest_plan()[1]
+    assert (change.member_id, memory.journal.is_as_planned(name), memory.journal.undone()) == (1, True, {1})
+    memory.journal.sending([change])
+    assert [sent.member_id for sent in memory.journal.sent()] == [1]
     with pytest.raises(UsageError, match="sync apply --hie north"):
         undo(three, number)
-    memory.settle(change, VERIFIED, {"race": "f"}, ("p2", 'W/"2"'), {("race", 0): ("o1", "")})
+    memory.journal.settle([Settled(change, VERIFIED, {"race": "f"}, ("p2", 'W/"2"'), {("race", 0): ("o1", "")})])
     assert memory.written() == {(1, "race"): "f"}
-    assert list(memory.held()) == [1]
+    assert list(memory.journal.held()) == [1]
     known = memory.known([1])[1]
     assert (known.link, known.written, list(known.observed)) == (("p2", 'W/"2"'), {"race": "f"}, [("race", 0)])
     assert list(three.history.held(1)) == [("north", "race")]
@@ -217,13 +217,13 @@ def test_a_link_follows_and_goes_back_with_what_was_learnt(three: Store, url: st
 def test_what_a_plan_wants_of_them_is_not_done_any_more(three: Store) -> None:
     memory = linked(three, (1, "p1"), (2, "p2"), (3, "p3"))
     changes = [Planned(0, n, ("race",), "update", f"p{n}", "", {"race": "f"}) for n in (1, 2, 3)]
-    name = memory.begin_plan(changes, "r", {})
+    name = memory.journal.begin_plan(changes, "r", {})
     number = merge(three, 1, 2)
-    assert [change.member_id for change in memory.latest_plan()[1]] == [3]
-    assert memory.is_as_planned(name)
-    memory.begin_plan([Planned(0, 1, ("race",), "update", "p1", "", {"race": "f"})], "r", {})
+    assert [change.member_id for change in memory.journal.latest_plan()[1]] == [3]
+    assert memory.journal.is_as_planned(name)
+    memory.journal.begin_plan([Planned(0, 1, ("race",), "update", "p1", "", {"race": "f"})], "r", {})
     undo(three, number)
-    assert memory.latest_plan()[1] == []
+    assert memory.journal.latest_plan()[1] == []
 
 
 def test_two_patients_of_one_hie_are_a_case_and_a_decision_says_which(three: Store, url: str) -> None:

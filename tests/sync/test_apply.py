@@ -14,9 +14,11 @@ from starlette.responses import Response
 from fhir_equity.errors import RemoteError, UsageError
 from fhir_equity.pipeline.demo_people import MEMBER_SYSTEM
 from fhir_equity.pipeline.sync import sync_apply
+from fhir_equity.store.hie_journal import Journal
 from fhir_equity.sync import apply as module
 from fhir_equity.sync import write_patient
 from fhir_equity.sync.client import Client
+from fhir_equity.sync.stages import Ended
 from tests.sync.scene import BCP47, HIE, Json, Scene, Sent, ada, enrolled, languages_of, omb, opened, race_of, theirs
 
 RACE = "race_ethnicity"
@@ -442,6 +444,41 @@ class Killed(BaseException):
     pass
 
 
+def test_a_plan_that_is_killed_settles_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What became of an interrupted write is recorded with the new plan, or the old one goes on."""
+    scene.survey(ada(), ada(**BEA))
+    scene.put(theirs("Asian"))
+    scene.plan()
+    for target, name in ((Client, "update"), (Journal, "begin_plan")):
+        with monkeypatch.context() as patch:
+            patch.setattr(target, name, _killing(getattr(target, name), [0], 1, before=True))
+            with pytest.raises(Killed):
+                scene.apply() if target is Client else scene.plan()
+    assert scene.apply().statuses == {"verified": 2}
+    assert scene.plan().changes == []
+
+
+def test_what_was_not_begun_is_still_to_do(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.survey(ada(), ada(**BEA), ada(member_id="M3"))
+    scene.put(theirs("Asian"))
+    scene.put(bea())
+    scene.plan()
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "update", _killing(Client.update, [0], 2, before=False))
+        with pytest.raises(Killed):
+            scene.apply()
+    with scene.workspace() as workspace:
+        journal = workspace.store.hie(HIE).journal
+        _, left = journal.latest_plan()
+        assert [each.status for each in left] == ["sent", "planned"]  # the first is closed
+        states = [workspace.store.disclosures.in_transmission(f"{HIE}/{n}")[0].state for n in (1, 2, 3)]
+        assert states == ["verified", "intended", "failed"]
+    assert scene.apply().statuses == {"verified": 2}
+    with scene.workspace() as workspace:
+        states = [workspace.store.disclosures.in_transmission(f"{HIE}/{n}")[0].state for n in (1, 2, 3)]
+    assert states == ["verified"] * 3
+
+
 @pytest.mark.parametrize("when", ["before the write", "after the write", "while reading back"])
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_again_after_a_crash(scene: Scene, when: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,7 +492,7 @@ def test_again_after_a_crash(scene: Scene, when: str, number: int, monkeypatch: 
         if when == "while reading back":
             real = module._Applying._read_back
 
-            def read_back(*arguments: Any) -> str:
+            def read_back(*arguments: Any) -> Ended:
                 count[0] += 1
                 if count[0] == number:
                     raise Killed

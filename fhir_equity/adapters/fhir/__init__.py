@@ -13,7 +13,7 @@ from fhir_equity.adapters.fhir.export import read_export
 from fhir_equity.adapters.fhir.forms import write_bulk, write_lines, write_transactions
 from fhir_equity.adapters.fhir.mentions import mentions
 from fhir_equity.adapters.fhir.merge import merge
-from fhir_equity.adapters.fhir.patient import answers_of, observed_in
+from fhir_equity.adapters.fhir.patient import PatientReader, answers_of, observed_in
 from fhir_equity.adapters.fhir.read import read, read_again
 from fhir_equity.adapters.fhir.validate import validate
 from fhir_equity.adapters.fhir.write import Writer, patient_from, resources_from
@@ -24,6 +24,7 @@ from fhir_equity.model import Loss, Outgoing, Rejected
 
 __all__ = [
     "ADAPTER",
+    "PatientReader",
     "Writer",
     "answers_of",
     "mentions",

@@ -55,14 +55,7 @@ def answers_of(
     passed over. `source_name` and `number` become the artefact and the resource number of locators.
     Anything malformed becomes a finding of the member; nothing is raised for content.
     """
-    place = Locator(source_name, "resource", number)
-    reader = PatientReader(source_name, context)
-    member = reader.member(resource, place)
-    for kind in ("Observation", "Provenance"):  # a Provenance tells who said what is there already
-        for each in beside:
-            if each.get("resourceType") == kind:
-                reader.observed(member, each, place)
-    return member
+    return PatientReader(source_name, context).in_hand(resource, number, beside)
 
 
 def observed_in(observations: Iterable[dict[str, Any]], source_name: str, context: Context) -> Member:
@@ -77,7 +70,7 @@ class PatientReader:
     """Reads the Patients of one artefact, sharing one Origin and every Received that is equal."""
 
     def __init__(self, artefact: str, context: Context) -> None:
-        self._context = context
+        self._artefact, self._context = artefact, context
         self._origins = Origins(artefact, context)
         self._labelled: dict[tuple[str, bytes], Origin | None] = {}
         self._extensions: dict[bytes, Extension] = {}
@@ -93,8 +86,18 @@ class PatientReader:
 
     def member(self, patient: Json, place: Locator) -> Member:
         """The Member of a Patient of any shape. `place` locates the resource; paths are added to it."""
-        problems = Problems()
-        return self._member(patient_at(patient, problems), compact(patient), problems, place)
+        problems, raw = Problems(), compact(patient)
+        return self._member(decoded(raw) or patient_at(patient, problems), raw, problems, place)
+
+    def in_hand(self, resource: Json, number: int = 0, beside: Iterable[Json] = ()) -> Member:
+        """The Member of a Patient in hand and of what is `beside` it: see `answers_of`."""
+        place = Locator(self._artefact, "resource", number)
+        member = self.member(resource, place)
+        for kind in ("Observation", "Provenance"):  # a Provenance tells who said what is there already
+            for each in beside:
+                if each.get("resourceType") == kind:
+                    self.observed(member, each, place)
+        return member
 
     def _member(self, patient: Patient, record: bytes, problems: Problems, place: Locator) -> Member:
         self._observed.clear()
