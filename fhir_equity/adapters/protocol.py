@@ -45,6 +45,21 @@ class Seam(Struct):
     state: Any
 
 
+class Piece(Struct, frozen=True, gc=False):
+    """One member as a format writes them, without what stands around members: written anywhere, bound in one place.
+
+    `parts` are bytes by kind (the type of a resource; elsewhere the kind is empty), `losses` what they could not
+    carry. `units` says how many segments it has, `family` whom it must stand beside and `leads` whether it comes
+    first there, where the format cares.
+    """
+
+    parts: tuple[tuple[str, bytes], ...]
+    losses: tuple[Loss, ...] = ()
+    units: int = 0
+    family: str = ""
+    leads: bool = False
+
+
 Read = Member | Rejected | Finding | Loss | Frame | Seam
 
 
@@ -114,8 +129,14 @@ class Adapter(Protocol):
         where the frame cannot be used.
         """
 
-    def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
-        """Write members to `out`, yielding what the format could not carry.
+    def pieces(self, context: Context) -> Callable[[Outgoing], Piece]:
+        """What writes one member after the other, each alone: any process may, in any order."""
 
-        Consume the iterator to write. Formats with `writes` False raise UsageError.
+    def bind(self, pieces: Iterable[Piece], out: IO[bytes], context: Context) -> Iterator[Loss]:
+        """Write pieces to `out` with what stands around them, yielding all that the format could not carry.
+
+        Consume the iterator to write.
         """
+
+    def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
+        """Write members to `out`: bind their pieces. Formats with `writes` False raise UsageError."""

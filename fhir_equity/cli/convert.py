@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from fhir_equity.cli.options import counted, say, unreadable, workspace
-from fhir_equity.pipeline.convert import Wish
 from fhir_equity.pipeline.convert import convert as verb
+from fhir_equity.pipeline.leaving import Wish
 from fhir_equity.vocabulary import US_CORE
 
 

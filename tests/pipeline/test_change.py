@@ -11,8 +11,9 @@ import pytest
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Address, Enrollment, Identifier, Member, Name, Outgoing
 from fhir_equity.pipeline.change import completed, is_change
-from fhir_equity.pipeline.convert import Converted, Wish, convert
+from fhir_equity.pipeline.convert import convert
 from fhir_equity.pipeline.ingest import ingest
+from fhir_equity.pipeline.leaving import Converted, Wish
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import MappingSettings, Settings, StoreSettings
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from fhir_equity.errors import UnreadableError, UsageError
-from fhir_equity.pipeline.convert import Converted, Wish, convert
+from fhir_equity.pipeline.convert import convert
+from fhir_equity.pipeline.leaving import Converted, Wish
 from fhir_equity.pipeline.patients import Form
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import MappingSettings, Settings, StoreSettings

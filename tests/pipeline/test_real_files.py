@@ -71,7 +71,7 @@ def test_an_x12_that_is_no_834_is_refused_by_its_number(shared: Path) -> None:
 
 @pytest.mark.parametrize("omb", ["faithful", "rollup-1997"])
 def test_what_we_write_of_real_people_reads_back_to_the_same_counts(shared: Path, tmp_path: Path, omb: str) -> None:
-    from fhir_equity.pipeline.convert import Wish
+    from fhir_equity.pipeline.leaving import Wish
 
     source = shared / "data/real/fhir-r4/smart-on-fhir__sample-bulk-fhir-datasets/synthea-bulk-100-Patient.ndjson.gz"
     out = tmp_path / "again.ndjson"

@@ -8,8 +8,9 @@ from typing import get_args
 
 import pytest
 
-from fhir_equity.pipeline.convert import Omb, Wish, convert
+from fhir_equity.pipeline.convert import convert
 from fhir_equity.pipeline.demo_people import enrollment, people, survey
+from fhir_equity.pipeline.leaving import Omb, Wish
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import Settings, StoreSettings
 from tests.conftest import ROOT

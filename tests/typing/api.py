@@ -21,8 +21,8 @@ from fhir_equity import (
 )
 from fhir_equity.pipeline.ack import Acknowledged
 from fhir_equity.pipeline.audit import Audit
-from fhir_equity.pipeline.convert import Converted
 from fhir_equity.pipeline.ingest import Ingested
+from fhir_equity.pipeline.leaving import Converted
 from fhir_equity.pipeline.questionnaire import Emitted
 from fhir_equity.pipeline.sync import PullResult
 from fhir_equity.sync.apply import Applied

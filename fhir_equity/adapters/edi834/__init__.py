@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO
 
 from fhir_equity.adapters.edi834.again import read_again
 from fhir_equity.adapters.edi834.ranges import cut, join, split
 from fhir_equity.adapters.edi834.read import read
-from fhir_equity.adapters.edi834.write import write
-from fhir_equity.adapters.protocol import Context, Cut, Range, Read, Seam
+from fhir_equity.adapters.edi834.write import bind, segments
+from fhir_equity.adapters.protocol import Context, Cut, Piece, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Loss, Outgoing, Rejected
 
@@ -47,9 +47,17 @@ class Edi834:
         """Read a rejected member again; its frame is the ISA of its interchange."""
         return read_again(rejected, frame, context)
 
-    def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
+    def pieces(self, context: Context) -> Callable[[Outgoing], Piece]:
         """See `fhir_equity.adapters.edi834.write`."""
-        return write(records, out, context)
+        return segments(context)
+
+    def bind(self, pieces: Iterable[Piece], out: IO[bytes], context: Context) -> Iterator[Loss]:
+        """See `fhir_equity.adapters.edi834.write`."""
+        return bind(pieces, out, context)
+
+    def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
+        """One interchange with these members."""
+        return bind(map(segments(context), records), out, context)
 
 
 ADAPTER = Edi834()

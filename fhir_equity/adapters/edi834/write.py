@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 
 from fhir_equity.adapters.edi834.characters import Characters, Element
 from fhir_equity.adapters.edi834.waiting import Waiting
 from fhir_equity.adapters.edi834.write_member import MemberWriter
-from fhir_equity.adapters.protocol import Context
+from fhir_equity.adapters.protocol import Context, Piece
 from fhir_equity.errors import TableError
 from fhir_equity.model import Loss, Member, Outgoing, Relationship
 
@@ -18,36 +18,58 @@ _MARKS = ("element", "component", "repetition", "segment")
 _NAMES = {"sender": 15, "receiver": 15, "sponsor": 60, "sponsor_id": 80, "payer": 60, "payer_id": 80}
 
 
-def write(records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
+def segments(context: Context) -> Callable[[Outgoing], Piece]:
+    """What writes the segments of one member after the other.
+
+    Raises TableError for a guide whose delimiters cannot be told apart, or that cannot be used.
+    """
+    marks = _marks(context.guide["write"])
+    members = MemberWriter(context, Characters(context.guide["write"], "".join(marks)), marks[:3])
+    end = _end(context, marks)
+
+    def piece(record: Outgoing) -> Piece:
+        found = members.segments(record)
+        losses = tuple(members.losses)
+        members.losses.clear()
+        leads = record.member.enrollment.subscriber
+        return Piece((("", _text(found, end)),), losses, len(found), _family(record.member), leads)
+
+    return piece
+
+
+def bind(pieces: Iterable[Piece], out: IO[bytes], context: Context) -> Iterator[Loss]:
     """Write one interchange to `out`, yielding what could not be carried.
 
     A dependent follows their subscriber: one who comes before, or among another family, waits in a
     temporary file and is written after everybody else, so memory is constant whatever the order.
-    Raises TableError for a guide whose delimiters cannot be told apart, or that cannot be used.
+    Raises TableError as `segments` does.
     """
     marks = _marks(context.guide["write"])
-    characters = Characters(context.guide["write"], "".join(marks))
-    members = MemberWriter(context, characters, marks[:3])
-    interchange = _Interchange(out, context, marks, characters)
+    interchange = _Interchange(out, context, marks, Characters(context.guide["write"], "".join(marks)))
     yield from interchange.losses
     with Waiting() as waiting:
         subscriber = ""
-        for record in records:
-            segments = members.segments(record)
-            text = interchange.text(segments)
-            family = _family(record.member)
-            if record.member.enrollment.subscriber:
-                subscriber = family
-            if family == subscriber:
-                interchange.member(text, len(segments))
+        for piece in pieces:
+            ((_, text),) = piece.parts
+            if piece.leads:
+                subscriber = piece.family
+            if piece.family == subscriber:
+                interchange.member(text, piece.units)
             else:
-                waiting.add(text, len(segments))
-            if members.losses:
-                yield from members.losses
-                members.losses.clear()
+                waiting.add(text, piece.units)
+            yield from piece.losses
         for text, count in waiting:
             interchange.member(text, count)
     interchange.close()
+
+
+def _end(context: Context, marks: tuple[str, str, str, str]) -> str:
+    return f"{marks[3]}{context.guide['write']['line_end']}"
+
+
+def _text(found: list[str], end: str) -> bytes:
+    """Segments with their terminators."""
+    return (end.join(found) + end).encode("ascii")
 
 
 def _marks(guide: Mapping[str, Any]) -> tuple[str, str, str, str]:
@@ -73,7 +95,7 @@ class _Interchange:
     ) -> None:
         self._out, self._control = out, context.control
         guide: Mapping[str, Any] = context.guide["write"]
-        self._element, self._end = marks[0], f"{marks[3]}{guide['line_end']}"
+        self._element, self._end = marks[0], _end(context, marks)
         self._purpose: str = guide["purpose"]
         self._most: int = guide["members_per_set"]
         self.losses: list[Loss] = []
@@ -82,10 +104,6 @@ class _Interchange:
         self._number = next(self._control)
         self._sets = self._set = self._segments = self._members = 0
         self._open(marks, guide["usage"])
-
-    def text(self, segments: list[str]) -> bytes:
-        """Segments with their terminators."""
-        return (self._end.join(segments) + self._end).encode("ascii")
 
     def member(self, text: bytes, segments: int) -> None:
         """Write one member, in a new set where the one before is full."""
@@ -101,7 +119,7 @@ class _Interchange:
             self._open_set()
         self._close_set()
         trailer = (("GE", str(self._sets), str(self._number)), ("IEA", "1", f"{self._number:09d}"))
-        self._out.write(self.text([self._element.join(each) for each in trailer]))
+        self._out.write(_text([self._element.join(each) for each in trailer], self._end))
 
     def _open(self, marks: tuple[str, str, str, str], usage: str) -> None:
         sender, receiver = self._names["sender"], self._names["receiver"]
@@ -109,7 +127,7 @@ class _Interchange:
         isa = ["ISA", "00", blank, "00", blank, "ZZ", f"{sender:<15}", "ZZ", f"{receiver:<15}", f"{self._day[2:]:<6}"]
         isa += [f"{self._time:<4}", marks[2], "00501", number, "0", usage, marks[1]]
         group = ("GS", "BE", sender, receiver, self._day, self._time, str(self._number), "X", VERSION)
-        self._out.write(self.text([self._element.join(isa), self._element.join(group)]))
+        self._out.write(_text([self._element.join(isa), self._element.join(group)], self._end))
 
     def _open_set(self) -> None:
         """ST to the payer; BGN02 is the set's own number, which no other set has."""
@@ -123,12 +141,12 @@ class _Interchange:
             ("N1", "P5", names["sponsor"], "FI", names["sponsor_id"]),
             ("N1", "IN", names["payer"], "FI", names["payer_id"]),
         )
-        self._out.write(self.text([self._element.join(each) for each in header]))
+        self._out.write(_text([self._element.join(each) for each in header], self._end))
         self._segments, self._members = len(header), 0
         self._sets += 1
 
     def _close_set(self) -> None:
-        self._out.write(self.text([self._element.join(("SE", str(self._segments + 1), f"{self._set:04d}"))]))
+        self._out.write(_text([self._element.join(("SE", str(self._segments + 1), f"{self._set:04d}"))], self._end))
 
     def _lose(self, rule: str) -> None:
         self.losses.append(Loss(rule, Relationship.WIDER))

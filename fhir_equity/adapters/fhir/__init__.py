@@ -5,12 +5,12 @@ The definitions of codes are in `fhir_equity.adapters.fhir.terminology`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO
 
 from fhir_equity.adapters.fhir import layout
 from fhir_equity.adapters.fhir.export import read_export
-from fhir_equity.adapters.fhir.forms import write_bulk, write_lines, write_transactions
+from fhir_equity.adapters.fhir.forms import bind, bind_bulk, pieces
 from fhir_equity.adapters.fhir.mentions import mentions
 from fhir_equity.adapters.fhir.merge import merge
 from fhir_equity.adapters.fhir.patient import PatientReader, answers_of, observed_in
@@ -18,7 +18,7 @@ from fhir_equity.adapters.fhir.read import read, read_again
 from fhir_equity.adapters.fhir.validate import validate
 from fhir_equity.adapters.fhir.write import Writer, patient_from, resources_from
 from fhir_equity.adapters.manifest import MOST, is_manifest, manifest_in
-from fhir_equity.adapters.protocol import Adapter, Context, Cut, Range, Read, Seam
+from fhir_equity.adapters.protocol import Adapter, Context, Cut, Piece, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Loss, Outgoing, Rejected
 
@@ -27,13 +27,13 @@ __all__ = [
     "PatientReader",
     "Writer",
     "answers_of",
+    "bind_bulk",
     "mentions",
     "merge",
     "observed_in",
     "patient_from",
     "resources_from",
     "validate",
-    "write_bulk",
 ]
 
 
@@ -70,10 +70,17 @@ class _Fhir:
         """Read a rejected resource again; it stands in no frame."""
         return read_again(rejected, context)
 
+    def pieces(self, context: Context) -> Callable[[Outgoing], Piece]:
+        """A line for each resource, or (`form` of the guide) a transaction for each member."""
+        return pieces(context)
+
+    def bind(self, pieces: Iterable[Piece], out: IO[bytes], context: Context) -> Iterator[Loss]:
+        """The lines one after the other."""
+        return bind(pieces, out, context)
+
     def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
         """Write Patients and what stands beside them, a resource or (`form` of the guide) a transaction per line."""
-        form = write_transactions if context.guide.get("form") == "bundle" else write_lines
-        return form(records, out, context)
+        return bind(map(pieces(context), records), out, context)
 
 
 ADAPTER: Adapter = _Fhir()

@@ -10,55 +10,66 @@ from urllib.parse import quote
 from fhir_equity.adapters.fhir.shape import Json, compact
 from fhir_equity.adapters.fhir.write import Writer
 from fhir_equity.adapters.fhir.write_provenance import instant
-from fhir_equity.adapters.protocol import Context
+from fhir_equity.adapters.protocol import Context, Piece
 from fhir_equity.model import Loss, Outgoing, Relationship
 
 MANIFEST = "manifest.json"
 _NOT_TOLD = Loss("fhir.provenance.patient_not_ours", Relationship.UNMATCHED)
 
 
-def write_lines(records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
-    """Write one resource per line (application/fhir+ndjson), yielding what was lost on the way."""
+def pieces(context: Context) -> Callable[[Outgoing], Piece]:
+    """What writes one member after the other: a line for each resource, or (`form` of the guide) a transaction."""
+    return _transactions(context) if context.guide.get("form") == "bundle" else _lines(context)
+
+
+def bind(pieces: Iterable[Piece], out: IO[bytes], context: Context) -> Iterator[Loss]:  # noqa: ARG001 - as all
+    """Write lines one after the other (application/fhir+ndjson), yielding what was lost on the way."""
+    for piece in pieces:
+        out.writelines(line for _, line in piece.parts)
+        yield from piece.losses
+
+
+def _lines(context: Context) -> Callable[[Outgoing], Piece]:
     writer = Writer(context)
-    for outgoing in records:
+
+    def piece(outgoing: Outgoing) -> Piece:
         resources, losses = writer.resources(outgoing)
-        for resource in resources:
-            out.write(compact(resource) + b"\n")
-        yield from losses
+        return Piece(tuple((each["resourceType"], compact(each) + b"\n") for each in resources), tuple(losses))
+
+    return piece
 
 
-def write_transactions(records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
-    """Write one transaction Bundle per member and line, yielding what was lost on the way.
+def _transactions(context: Context) -> Callable[[Outgoing], Piece]:
+    """One transaction Bundle for each member. The guide's ``transaction`` says how the receiver finds the Patient.
 
-    The guide's ``transaction`` says how the receiver finds the Patient. https://hl7.org/fhir/R4/http.html#transaction
+    https://hl7.org/fhir/R4/http.html#transaction
     """
     writer = Writer(context, _urn)
     by_identifier = context.guide.get("transaction", {}).get("patient") == "identifier"
-    for outgoing in records:
+
+    def piece(outgoing: Outgoing) -> Piece:
         resources, losses = writer.resources(outgoing)
         kept = [each for each in resources if not by_identifier or not _is_about_patient(each)]
-        out.write(compact(transaction(kept, by_identifier=by_identifier)) + b"\n")
-        yield from losses
-        yield from [_NOT_TOLD] * (len(resources) - len(kept))
+        line = compact(transaction(kept, by_identifier=by_identifier)) + b"\n"
+        return Piece((("Bundle", line),), (*losses, *[_NOT_TOLD] * (len(resources) - len(kept))))
+
+    return piece
 
 
-def write_bulk(records: Iterable[Outgoing], opened: Callable[[str], IO[bytes]], context: Context) -> Iterator[Loss]:
+def bind_bulk(pieces: Iterable[Piece], opened: Callable[[str], IO[bytes]], context: Context) -> Iterator[Loss]:
     """Write one file for each type of resource and their manifest, yielding what was lost on the way.
 
     `opened` opens a new file by its name. https://hl7.org/fhir/uv/bulkdata/export.html#response---output-manifest
     """
-    writer = Writer(context)
     files = {"Patient": opened("Patient.ndjson")}
     counts: Counter[str] = Counter(Patient=0)
-    for outgoing in records:
-        resources, losses = writer.resources(outgoing)
-        for resource in resources:
-            kind = resource["resourceType"]
+    for piece in pieces:
+        for kind, line in piece.parts:
             if kind not in files:
                 files[kind] = opened(f"{kind}.ndjson")
-            files[kind].write(compact(resource) + b"\n")
+            files[kind].write(line)
             counts[kind] += 1
-        yield from losses
+        yield from piece.losses
     opened(MANIFEST).write(compact(_manifest(counts, context)) + b"\n")
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import IO
 
-from fhir_equity.adapters.protocol import Adapter, Context, Cut, Range, Read, Seam
+from fhir_equity.adapters.protocol import Adapter, Context, Cut, Piece, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.adapters.survey.columns import header_of
 from fhir_equity.adapters.survey.guide import Guide, guide_from
 from fhir_equity.adapters.survey.read import read_again, read_members
 from fhir_equity.adapters.survey.rows import encoding_of
-from fhir_equity.adapters.survey.write import write_members
+from fhir_equity.adapters.survey.write import bind, rows_of
 from fhir_equity.model import Loss, Outgoing, Rejected
 
 __all__ = ["ADAPTER", "SurveyAdapter"]
@@ -69,9 +69,17 @@ class SurveyAdapter:
         """Read a rejected row again; its frame is the header row."""
         return read_again(rejected, frame, context)
 
+    def pieces(self, context: Context) -> Callable[[Outgoing], Piece]:
+        """A row of a CSV for each member."""
+        return rows_of(context)
+
+    def bind(self, pieces: Iterable[Piece], out: IO[bytes], context: Context) -> Iterator[Loss]:
+        """The header and the rows."""
+        return bind(pieces, out, context)
+
     def write(self, records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
         """Write a CSV of members, yielding what a table of wordings cannot carry."""
-        return write_members(records, out, context)
+        return bind(map(rows_of(context), records), out, context)
 
 
 @cache

@@ -10,10 +10,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO
 
-from fhir_equity.adapters.protocol import Context
+from fhir_equity.adapters.protocol import Context, Piece
 from fhir_equity.adapters.survey.guide import Guide, guide_from
 from fhir_equity.adapters.survey.read import enrolled
 from fhir_equity.model import Expressed, Locator, Loss, Member, Outgoing, Relationship
@@ -30,19 +30,28 @@ BETWEEN = "; "
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
-def write_members(records: Iterable[Outgoing], out: IO[bytes], context: Context) -> Iterator[Loss]:
-    """Write the header and one row per member; yields the losses of each."""
+def rows_of(context: Context) -> Callable[[Outgoing], Piece]:
+    """What writes one row for each member."""
     guide = guide_from(context.guide)
-    out.write(_line((*WHO, *guide.topics, *WHEN)))
-    for record in records:
+
+    def piece(record: Outgoing) -> Piece:
         row = _Row(guide, record)
         try:
             line = _line(row.cells)
         except UnicodeEncodeError:  # half a surrogate pair is no text and has no bytes in UTF-8
             line = _line([cell.encode("utf-8", "replace").decode() for cell in row.cells])
             row.lose("text")
-        out.write(line)
-        yield from row.losses
+        return Piece((("", line),), tuple(row.losses))
+
+    return piece
+
+
+def bind(pieces: Iterable[Piece], out: IO[bytes], context: Context) -> Iterator[Loss]:
+    """Write the header and the rows; yields the losses of each."""
+    out.write(_line((*WHO, *guide_from(context.guide).topics, *WHEN)))
+    for piece in pieces:
+        out.writelines(line for _, line in piece.parts)
+        yield from piece.losses
 
 
 def _line(cells: Iterable[str]) -> bytes:

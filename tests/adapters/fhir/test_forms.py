@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from fhir_equity.adapters.fhir import ADAPTER, validate, write_bulk
+from fhir_equity.adapters.fhir import ADAPTER, bind_bulk, validate
 from fhir_equity.adapters.protocol import Range
 from fhir_equity.adapters.source import Source, sources
 from fhir_equity.model import Coding, Finding, Identifier, Member, Name, Origin, Outgoing, Received
@@ -103,7 +103,7 @@ def bulk(*records: Outgoing) -> tuple[dict[str, list[Json]], list[str]]:
         assert name not in files
         return files.setdefault(name, io.BytesIO())
 
-    losses = [loss.rule for loss in write_bulk(records, opened, context())]
+    losses = [loss.rule for loss in bind_bulk(map(ADAPTER.pieces(context()), records), opened, context())]
     return {name: [json.loads(line) for line in file.getvalue().splitlines()] for name, file in files.items()}, losses
 
 
@@ -143,7 +143,8 @@ def test_a_folder_reads_back_with_who_told_it(tmp_path: Path) -> None:
     """Observations and Provenances stand in files of their own."""
     records = [person("1", WHITE, LESBIAN), person("2", WHITE)]
     with ExitStack() as files:
-        for _ in write_bulk(records, lambda name: files.enter_context((tmp_path / name).open("wb")), context()):
+        written = map(ADAPTER.pieces(context()), records)
+        for _ in bind_bulk(written, lambda name: files.enter_context((tmp_path / name).open("wb")), context()):
             continue
     (source,) = sources([tmp_path])
     read = list(ADAPTER.read(source, Range(), context()))

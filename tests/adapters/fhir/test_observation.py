@@ -29,7 +29,8 @@ from fhir_equity.model import (
     Resolution,
     State,
 )
-from fhir_equity.pipeline.convert import Wish, convert
+from fhir_equity.pipeline.convert import convert
+from fhir_equity.pipeline.leaving import Wish
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.settings import Settings, StoreSettings

@@ -7,7 +7,7 @@ import io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_equity.adapters.fhir import ADAPTER, validate, write_bulk
+from fhir_equity.adapters.fhir import ADAPTER, bind_bulk, validate
 from fhir_equity.adapters.fhir.shape import parse
 from fhir_equity.adapters.protocol import Context, Range
 from fhir_equity.adapters.source import Source
@@ -137,7 +137,8 @@ def test_a_folder_has_the_resources_of_the_lines(version: str, received: tuple[R
     member = Member("acme", "k", identifiers=(Identifier("urn:x", "1"),), name=Name("Ruiz", ("Ana",)))
     files: dict[str, io.BytesIO] = {}
     said, _ = expressed(version, *received, origin=origin)
-    for _ in write_bulk([Outgoing(member, said)], lambda name: files.setdefault(name, io.BytesIO()), context(version)):
+    pieces = map(ADAPTER.pieces(context(version)), [Outgoing(member, said)])
+    for _ in bind_bulk(pieces, lambda name: files.setdefault(name, io.BytesIO()), context(version)):
         continue
     del files["manifest.json"]
     assert sorted(b"".join(file.getvalue() for file in files.values()).splitlines()) == sorted(lines)
