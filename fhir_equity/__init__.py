@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fhir_equity.pipeline.convert import convert
     from fhir_equity.pipeline.doctor import doctor
     from fhir_equity.pipeline.explain import explain
+    from fhir_equity.pipeline.frames import audit_frame, normalize_frame
     from fhir_equity.pipeline.ingest import ingest
     from fhir_equity.pipeline.init import init
     from fhir_equity.pipeline.members import members
@@ -59,6 +60,7 @@ __all__ = [
     "Workspace",
     "ack",
     "audit",
+    "audit_frame",
     "convert",
     "disclosures",
     "doctor",
@@ -68,6 +70,7 @@ __all__ = [
     "lookup",
     "members",
     "merge",
+    "normalize_frame",
     "quarantine_list",
     "quarantine_retry",
     "quarantine_show",
@@ -99,6 +102,7 @@ _LATER = {
     "Workspace": "fhir_equity.pipeline.workspace",
     "ack": "fhir_equity.pipeline.ack",
     "audit": "fhir_equity.pipeline.audit",
+    "audit_frame": "fhir_equity.pipeline.frames",
     "convert": "fhir_equity.pipeline.convert",
     "doctor": "fhir_equity.pipeline.doctor",
     "explain": "fhir_equity.pipeline.explain",
@@ -106,6 +110,7 @@ _LATER = {
     "init": "fhir_equity.pipeline.init",
     "lookup": "fhir_equity.pipeline.codes_lookup",
     "members": "fhir_equity.pipeline.members",
+    "normalize_frame": "fhir_equity.pipeline.frames",
     "quarantine_list": "fhir_equity.pipeline.quarantine",
     "quarantine_retry": "fhir_equity.pipeline.quarantine",
     "quarantine_show": "fhir_equity.pipeline.quarantine",

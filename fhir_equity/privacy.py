@@ -97,6 +97,11 @@ class Pseudonyms:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
+    @property
+    def secret(self) -> bytes:
+        """The key itself, for whoever works elsewhere on the same run."""
+        return self._key
+
     def __call__(self, *parts: str) -> str:
         """The pseudonym of an identifier given in parts (partner, key)."""
         message = _joined(parts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,8 +38,8 @@ class Omb(StrEnum):
 
 def convert(
     context: typer.Context,
-    src: Annotated[Path, typer.Argument(metavar="SRC", help="A file, folder, .gz, .zip, or - .")],
-    dst: Annotated[Path, typer.Argument(metavar="DST", help="The file (.834, .ndjson, .csv) or folder, or - .")],
+    src: Annotated[str, typer.Argument(metavar="SRC", help="A file, folder, .gz, .zip, or - .")],
+    dst: Annotated[str, typer.Argument(metavar="DST", help="The file (.834, .ndjson, .csv) or folder, or - .")],
     from_: Annotated[str, typer.Option("--from", help="Do not recognise the format of SRC, take this one.")] = "",
     to: Annotated[str, typer.Option(help="The format of DST where its name does not say.")] = "",
     partner: Annotated[str, typer.Option(help="Whose data this is.")] = "",
@@ -56,7 +55,7 @@ def convert(
     control_number: Annotated[
         int, typer.Option(min=0, max=999_999_999, help="The first control number of an 834; 0: the next one.")
     ] = 0,
-    losses: Annotated[Path | None, typer.Option(metavar="FILE", help="Every loss, one JSON object a line.")] = None,
+    losses: Annotated[str, typer.Option(metavar="FILE", help="Every loss, one JSON object a line.")] = "",
     include_sensitive: Annotated[
         bool, typer.Option("--include-sensitive", help="Internal use only: do not leave SOGI out.")
     ] = False,
@@ -64,6 +63,9 @@ def convert(
         bool,
         typer.Option("--validate", help="Check every Patient with fhir.resources; 1 when one is not valid."),
     ] = False,
+    engine: Annotated[
+        str, typer.Option(help="local, or spark: SRC and DST are URLs, DST a new folder (fhir, parquet or delta).")
+    ] = "local",
 ) -> None:
     """Convert members from one format to another, telling the losses on the way."""
     wish = Wish(
@@ -80,7 +82,7 @@ def convert(
         control_number,
     )
     with workspace(context) as opened:
-        done = verb(opened, src, dst, wish=wish, losses=losses)
+        done = verb(opened, src, dst, wish=wish, losses=losses or None, engine=engine)
     say(context, f"Wrote {done.members - done.unchanged:,} members.")
     if done.unchanged:
         say(context, f"Left out {done.unchanged:,} members who are as the store knows them.")

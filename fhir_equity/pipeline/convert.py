@@ -25,19 +25,32 @@ from fhir_equity.pipeline.writing import written, written_folder
 from fhir_equity.privacy import private_file
 from fhir_equity.vocabulary import US_CORE
 
+ENGINES = ("local", "spark")
 ENDINGS = {".834": "edi834", ".edi": "edi834", ".x12": "edi834", ".ndjson": "fhir", ".json": "fhir", ".csv": "survey"}
 
 
 def convert(
-    workspace: Workspace, src: str | Path, dst: str | Path, *, wish: Wish | None = None, losses: Path | None = None
+    workspace: Workspace,
+    src: str | Path,
+    dst: str | Path,
+    *,
+    wish: Wish | None = None,
+    losses: str | Path | None = None,
+    engine: str = "local",
 ) -> Converted:
     """Convert the members of `src` into one file `dst` (``-`` for standard output), or a folder in the form ``bulk``.
 
     It appears whole or not at all. Without a recipient this is internal use: sensitive topics
     are left out, with a loss entry, unless `include_sensitive`. A change file (834) corrects what the
-    store knows, where there is one: who is as known is left out. Raises UsageError.
+    store knows, where there is one: who is as known is left out. With the engine ``spark`` these are URLs that
+    Spark can reach, `dst` and `losses` new folders: of lines, or in the format ``parquet`` or ``delta`` the table
+    `normalized` of guides/frame.toml. Raises UsageError, and EngineError where Spark gives up.
     """
     wish = wish or Wish()
+    if engine not in ENGINES:
+        raise UsageError(f"--engine is one of {', '.join(ENGINES)}")
+    if engine == "spark":
+        return _on_cluster(workspace, str(src), str(dst), wish, str(losses or ""))
     target = adapter_named(wish.to or ("fhir" if wish.form != "ndjson" else _format_of(dst)))
     wish = msgspec.structs.replace(wish, to=target.name)
     require_sense(workspace, wish)
@@ -57,6 +70,18 @@ def convert(
         if done.failures and not done.members and not done.rejected:
             raise UnreadableError(done.failures[0])  # DST keeps what it held
     return done
+
+
+def _on_cluster(workspace: Workspace, src: str, dst: str, wish: Wish, losses: str) -> Converted:
+    from fhir_equity.pipeline.cluster.convert import TABLES, convert_on_cluster  # loads what only a cluster needs
+
+    ending = Path(dst).suffix.removeprefix(".")
+    wish = msgspec.structs.replace(wish, to=wish.to or (ending if ending in TABLES else _format_of(dst)))
+    if wish.to not in TABLES:
+        require_sense(workspace, wish)
+    elif wish.recipient:
+        workspace.release.require(wish.recipient)
+    return convert_on_cluster(workspace, src, dst, wish, losses)
 
 
 def require_sense(workspace: Workspace, wish: Wish) -> None:
@@ -131,10 +156,10 @@ def _write_down(ledger: IO[bytes] | None, losses: Iterable[Lost]) -> None:
 
 
 @contextlib.contextmanager
-def _ledger(path: Path | None) -> Iterator[IO[bytes] | None]:
+def _ledger(path: str | Path | None) -> Iterator[IO[bytes] | None]:
     """The loss ledger: one JSON object a line; none when nobody asked for it."""
     if path is None:
         yield None
         return
-    with private_file(path) as ledger:
+    with private_file(Path(path)) as ledger:
         yield ledger

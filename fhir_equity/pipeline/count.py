@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fhir_equity.model import Event, Meaning, Member, Received, Severity
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
@@ -23,6 +23,11 @@ from fhir_equity.quality.inspection import Inspection, Person, kept
 from fhir_equity.quality.programs import Program
 from fhir_equity.quality.strata import Strata, Stratum
 from fhir_equity.quality.tally import RACE, Counting, Tally
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from fhir_equity.pipeline.cluster.count import Result
 
 
 class Count:
@@ -89,25 +94,41 @@ class Count:
         self, urls: Sequence[str], partner: str, format_: str, failures: Failures
     ) -> list[dict[str, str | int]]:
         """Count files that Spark can reach; returns what was read. Raises UsageError, EngineError."""
-        from fhir_equity.pipeline.cluster import Cluster  # loads what only a cluster needs
+        from fhir_equity.pipeline.cluster.count import Cluster  # loads what only a cluster needs
 
         cluster = Cluster(self._workspace, self._how(partner), format_, urls)
         self._partner, entries, families = partner, [], []
         for result in cluster.counted():
-            if result.failure or result.adapter is None:
-                failures.messages.append(result.failure)
-                continue
-            self._census.begin(result.file.number, result.adapter.name, families=result.adapter.families)
-            read = Input(result.source, result.adapter, self._workspace.context(partner, result.adapter.name))
-            if not put_together(result.counted, read, self._census, failures):
-                cluster.here(result)
-                put_together(result.counted, read, self._census, failures)
-            if read.listed:
-                entries.append(read.entry())
-            if result.adapter.families:
+            entries += self._result(result, partner, failures, cluster.here)
+            if result.adapter is not None and result.adapter.families:
                 families.append((result.file, result.adapter))
         self._alone(item for file, adapter in families for item in cluster.members(file, adapter))
         return entries
+
+    def _result(
+        self, result: Result, partner: str, failures: Failures, here: Callable[[Result], None] | None = None
+    ) -> list[dict[str, str | int]]:
+        """Add what came of one input elsewhere; where its ranges do not fit, it is counted `here`."""
+        if result.failure or result.adapter is None:
+            failures.messages.append(result.failure)
+            return []
+        self._census.begin(result.file.number, result.adapter.name, families=result.adapter.families)
+        read = Input(result.source, result.adapter, self._workspace.context(partner, result.adapter.name))
+        for finding in result.headings:
+            self._census.add(finding)
+        if not put_together(result.counted, read, self._census, failures) and here is not None:
+            here(result)
+            put_together(result.counted, read, self._census, failures)
+        return [read.entry()] if read.listed else []
+
+    def on_frame(
+        self, rows: DataFrame, name: str, partner: str, format_: str, column: str, failures: Failures
+    ) -> list[dict[str, str | int]]:
+        """Count the rows of a table of Spark; returns what was read. Raises UsageError, EngineError."""
+        from fhir_equity.pipeline.cluster.count import counted_rows
+
+        result = counted_rows(self._workspace, self._how(partner), rows, name, format_, column)
+        return self._result(result, partner, failures)
 
     def _how(self, partner: str) -> How:
         """How others count for this audit."""

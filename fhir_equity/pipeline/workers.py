@@ -110,7 +110,7 @@ def put_together(counted: list[Counted], read: Input, census: Census, failures: 
         if isinstance(item, Finding):
             read.found += 1
             census.add(item)
-    if counted[-1].failure:
+    if counted and counted[-1].failure:
         read.broke_off = True
         failures.messages.append(counted[-1].failure)
     return True

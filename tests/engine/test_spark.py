@@ -8,25 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fhir_equity.pipeline import cluster
 from fhir_equity.pipeline.audit import audit
+from fhir_equity.pipeline.cluster import count as cluster
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import MappingSettings, Settings
 from tests.adapters.edi834.files import join
 from tests.adapters.edi834.test_ranges import sets
 from tests.benchmarks.generate_834 import file_of
 from tests.benchmarks.generate_fhir import file_of as fhir_file_of
-from tests.engine.conftest import SPLIT
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 PROGRAMS = ("base", "rdm-style", "masshealth")
-
-
-@pytest.fixture(autouse=True)
-def _cut_finely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "LEAST", SPLIT)
 
 
 def counted(paths: list[Path], engine: str, settings: Settings | None = None) -> tuple[dict[str, Any], list[str]]:

@@ -11,8 +11,30 @@ Needs the extra `spark` (PySpark 4, Java 17) and a session that is not Spark Con
 from __future__ import annotations
 
 from fhir_equity.engine.spark.files import File, Files
-from fhir_equity.engine.spark.ranges import layouts, over_slices, over_whole
-from fhir_equity.engine.spark.session import collected, session
-from fhir_equity.engine.spark.slices import Layout, Marks, Slice
+from fhir_equity.engine.spark.ranges import layouts, over_rows, over_slices, over_whole, parquet
+from fhir_equity.engine.spark.session import collected, session, split_size
+from fhir_equity.engine.spark.slices import Layout, Marks, Slice, Work
+from fhir_equity.engine.spark.staging import Staging
+from fhir_equity.engine.spark.typed import ddl, results, table_of, typed
 
-__all__ = ["File", "Files", "Layout", "Marks", "Slice", "collected", "layouts", "over_slices", "over_whole", "session"]
+__all__ = [
+    "File",
+    "Files",
+    "Layout",
+    "Marks",
+    "Slice",
+    "Staging",
+    "Work",
+    "collected",
+    "ddl",
+    "layouts",
+    "over_rows",
+    "over_slices",
+    "over_whole",
+    "parquet",
+    "results",
+    "session",
+    "split_size",
+    "table_of",
+    "typed",
+]

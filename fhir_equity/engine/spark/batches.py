@@ -97,6 +97,45 @@ class OverWhole:
                     yield from _made(number, whole, self._work(number, whole, iter([content.as_py()])))
 
 
+class OverRows:
+    """Gives batches of rows to the function: the values of a column as lines, else all columns as comma-separated."""
+
+    def __init__(self, number: int, work: Work, column: str) -> None:
+        self._number = number
+        self._work = work
+        self._column = column
+
+    def __call__(self, batches: Iterator[RecordBatch]) -> Iterator[RecordBatch]:
+        """What the function makes of each batch."""
+        from pyspark import TaskContext
+
+        task = TaskContext.get()
+        first = (task.partitionId() if task else 0) << _BATCHES
+        for start, batch in enumerate((batch for batch in batches if batch.num_rows), first):
+            content = _lines(batch) if self._column else _table(batch)
+            part = Slice(start)
+            yield from _made(self._number, part, self._work(self._number, part, iter([content])))
+
+
+_BATCHES = 32  # bits for the batches of a partition
+
+
+def _lines(batch: RecordBatch) -> bytes:
+    """The values of the only column, one a line: a line break inside is a blank, as JSON allows."""
+    values = (value.encode() if isinstance(value, str) else value or b"" for value in batch.column(0).to_pylist())
+    return b"".join(b" ".join(value.splitlines()) + b"\n" for value in values)
+
+
+def _table(batch: RecordBatch) -> bytes:
+    import pyarrow as pa
+    import pyarrow.csv
+
+    out = pa.BufferOutputStream()
+    pa.csv.write_csv(batch, out)
+    content: bytes = out.getvalue().to_pybytes()
+    return content
+
+
 def _counted() -> Any:
     import pyarrow as pa
 

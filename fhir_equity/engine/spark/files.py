@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from fhir_equity.errors import UsageError
+from fhir_equity.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -34,7 +34,7 @@ class Files:
         self._conf = spark.sparkContext._jsc.hadoopConfiguration()
 
     def below(self, urls: Iterable[str]) -> list[File]:
-        """Every file at or below these URLs, by name; names that start with a dot are passed over in folders.
+        """Every file at or below these URLs, by name; in folders names that start with . or _ are passed over.
 
         Raises UsageError for a URL that does not exist or cannot be reached.
         """
@@ -57,7 +57,7 @@ class Files:
             while listed.hasNext():
                 each = listed.next()
                 place = each.getPath().toString()
-                if not any(part.startswith(".") for part in place.removeprefix(root).split("/")):
+                if not any(part.startswith((".", "_")) for part in place.removeprefix(root).split("/")):
                     found.append((place, each.getPath().getName(), each.getLen()))
         except Py4JJavaError:
             raise UsageError(f"{path.getName()} does not exist, or Spark cannot reach it") from None
@@ -82,6 +82,31 @@ class Files:
         path = self._jvm.org.apache.hadoop.fs.Path(url)
         here = self._jvm.org.apache.hadoop.fs.Path(f"file://{to}")
         path.getFileSystem(self._conf).copyToLocalFile(False, path, here, True)
+
+    def require_free(self, url: str) -> None:
+        """Raise UsageError where there is something already."""
+        path = self._jvm.org.apache.hadoop.fs.Path(url)
+        if self._reached(lambda: path.getFileSystem(self._conf).exists(path), path.getName()):
+            raise UsageError(f"{path.getName()} exists; on a cluster nothing is replaced")
+
+    def remove(self, url: str) -> None:
+        """Remove a folder with all that is in it, if it is there."""
+        path = self._jvm.org.apache.hadoop.fs.Path(url)
+        self._reached(lambda: path.getFileSystem(self._conf).delete(path, True), path.getName())
+
+    def move(self, url: str, to: str) -> None:
+        """Give a folder another name in the same file system. Raises EngineError where that cannot be done."""
+        path, other = (self._jvm.org.apache.hadoop.fs.Path(each) for each in (url, to))
+        if not self._reached(lambda: path.getFileSystem(self._conf).rename(path, other), other.getName()):
+            raise EngineError(f"{other.getName()} could not be given its name")
+
+    def _reached(self, ask: Callable[[], Any], name: str) -> Any:
+        from py4j.protocol import Py4JJavaError
+
+        try:
+            return ask()
+        except Py4JJavaError:
+            raise UsageError(f"Spark cannot reach {name}") from None
 
     def _opened(self, url: str) -> Any:
         path = self._jvm.org.apache.hadoop.fs.Path(url)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from fhir_equity.engine.spark.batches import COUNTED, RESULT, Count, OverSlices, OverWhole
+from fhir_equity.engine.spark.batches import COUNTED, RESULT, Count, OverRows, OverSlices, OverWhole
 from fhir_equity.engine.spark.files import File
 from fhir_equity.engine.spark.session import collected
 from fhir_equity.engine.spark.slices import Layout, Marks, Slice, Work
@@ -58,6 +58,19 @@ def over_whole(spark: SparkSession, files: Sequence[File], work: Work) -> DataFr
         numbers.setdefault(file.url, []).append(file.number)
     read = spark.read.format("binaryFile").load([_literal(url) for url in numbers])
     return read.select("path", "content").mapInArrow(OverWhole(numbers, work), RESULT)
+
+
+def parquet(spark: SparkSession, file: File) -> DataFrame:
+    """The rows of a Parquet file; Spark cuts it by row group."""
+    return spark.read.parquet(_literal(file.url))
+
+
+def over_rows(rows: DataFrame, number: int, work: Work, column: str = "") -> DataFrame:
+    """What `work` makes of each batch of rows, as rows of RESULT: the lines in a column, else a table with headings.
+
+    `number` is what the rows are called in the run; where a batch starts is unlike that of any other.
+    """
+    return (rows.select(column) if column else rows).mapInArrow(OverRows(number, work, column), RESULT)
 
 
 def _pieces(spark: SparkSession, file: File, marks: Marks) -> DataFrame:

@@ -34,14 +34,21 @@ def session(config: dict[str, str]) -> SparkSession:
     conf.set("spark.hadoop.fs.permissions.umask-mode", PRIVATE)
     if not conf.contains("spark.master"):
         conf.setMaster("local[*]")
-    if (conf.get("spark.master") or "").startswith("local"):
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    python = conf.get("spark.pyspark.python")  # which Spark itself heeds in spark-submit only
+    if python or (conf.get("spark.master") or "").startswith("local"):
+        os.environ.setdefault("PYSPARK_PYTHON", python or sys.executable)
     try:
         found = SparkSession.builder.appName("fhir-equity").config(conf=conf).getOrCreate()
     except (PySparkException, RuntimeError, OSError):  # whose messages quote the whole environment
         raise UsageError("Spark does not start; is Java 17 installed, and does the master answer?") from None
     found.sparkContext.setLogLevel("ERROR")
     return found
+
+
+def split_size(spark: SparkSession) -> int:
+    """Bytes of the pieces that Spark cuts files into (``spark.sql.files.maxPartitionBytes``)."""
+    inner: Any = spark
+    return int(inner._jsparkSession.sessionState().conf().filesMaxPartitionBytes())
 
 
 def collected(frame: DataFrame) -> list[Any]:
