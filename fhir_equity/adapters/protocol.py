@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import IO, Any, Protocol
 
@@ -17,12 +17,14 @@ from fhir_equity.privacy import KEY_BYTES, Pseudonyms
 class Range(Struct, frozen=True):
     """A piece of a source that can be read alone: bytes `start` to `stop` (-1 = to the end).
 
-    `before` is how many units (segments) come before it, where the format counts them.
+    `before` is how many units (segments) come before it, where the format counts them, and `opened` the number of
+    the one that began what the range stands in (the ST of its set), -1 where nobody has looked.
     """
 
     start: int = 0
     stop: int = -1
     before: int = 0
+    opened: int = -1
 
 
 class Cut(Struct, frozen=True):
@@ -40,7 +42,7 @@ class Cut(Struct, frozen=True):
 
 
 class Seam(Struct):
-    """What a range leaves open at its edges, for `Adapter.join`; `state` is the adapter's own and can be pickled."""
+    """What one range of several cannot judge alone, in its place; `state` is the adapter's own and can be pickled."""
 
     state: Any
 
@@ -61,6 +63,49 @@ class Piece(Struct, frozen=True, gc=False):
 
 
 Read = Member | Rejected | Finding | Loss | Frame | Seam
+
+
+class Joint(Protocol):
+    """Puts the ranges of one source together, seam by seam in their order."""
+
+    def take(self, seam: Seam) -> list[Read] | None:
+        """What stands in the place of a seam: what it shows with all that came before.
+
+        None where the ranges do not fit together: then the source must be read in one. Raises
+        UnreadableError as `Adapter.read` does.
+        """
+
+    def end(self) -> list[Read]:
+        """What only all ranges together show. Raises UnreadableError as `Adapter.read` does."""
+
+    @property
+    def whole(self) -> bool:
+        """What `Source.whole` is of a source that was read in one."""
+
+
+class NoJoint:
+    """Of a format whose ranges leave nothing open."""
+
+    whole = False
+
+    def take(self, seam: Seam) -> list[Read] | None:
+        """Nothing."""
+        return []
+
+    def end(self) -> list[Read]:
+        """Nothing."""
+        return []
+
+
+def join(adapter: Adapter, seams: Iterable[Seam]) -> list[Read] | None:
+    """What all seams of a source show, in order; None where its ranges do not fit. Raises UnreadableError."""
+    joint, found = adapter.joint(), list[Read]()
+    for seam in seams:
+        shown = joint.take(seam)
+        if shown is None:
+            return None
+        found += shown
+    return found + joint.end()
 
 
 class Context(Struct, frozen=True):
@@ -110,16 +155,12 @@ class Adapter(Protocol):
         """Read a range in constant memory.
 
         Yields Members, Rejected (verbatim bytes that are no member), Findings about the artefact
-        and Losses; a Frame before the records that stand in it; at the end of one range of several a
-        Seam, where the format needs one. Raises UnreadableError only when nothing at all can be read.
+        and Losses; a Frame before the records that stand in it; in one range of several a Seam for what
+        it cannot judge, where the format needs one. Raises UnreadableError only when nothing at all can be read.
         """
 
-    def join(self, seams: Sequence[Seam]) -> list[Read] | None:
-        """What only all ranges together show, from their seams in order.
-
-        None where the ranges do not fit together: then the source must be read in one. Raises
-        UnreadableError as `read` does.
-        """
+    def joint(self) -> Joint:
+        """What puts the ranges of one source together."""
 
     def again(self, rejected: Rejected, frame: bytes, context: Context) -> Iterator[Read]:
         """Read a rejected record once more, alone, as it would now be read in its artefact.

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fhir_equity.adapters import Adapter, Source, adapter_named
-from fhir_equity.adapters.protocol import Range, Seam
+from fhir_equity.adapters.protocol import Range, Seam, join
 from fhir_equity.adapters.source import sources
 from fhir_equity.engine.local import in_order
 from fhir_equity.errors import UnreadableError
@@ -52,7 +52,7 @@ class Counted(Struct):
     members: int = 0
     rejected: int = 0
     found: int = 0
-    seam: Seam | None = None
+    seams: list[Seam] = field(default_factory=list)
     failure: str = ""
 
 
@@ -73,7 +73,7 @@ def count_range(workspace: Workspace, how: How, number: int, source: Source, ada
     try:
         for item in adapter.read(source, part, workspace.context(how.partner, adapter.name)):
             if isinstance(item, Seam):
-                counted.seam = item
+                counted.seams.append(item)
                 continue
             counted.found += not isinstance(item, Frame)
             counted.members += isinstance(item, Member)
@@ -97,7 +97,7 @@ def put_together(counted: list[Counted], read: Input, census: Census, failures: 
     broken = next((number for number, each in enumerate(counted, start=1) if each.failure), len(counted))
     counted = counted[:broken]
     try:
-        joined = read.adapter.join([each.seam for each in counted if each.seam is not None])
+        joined = join(read.adapter, (seam for each in counted for seam in each.seams))
     except UnreadableError as error:
         joined, counted[-1].failure = [], str(error)
     if joined is None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO
 
 from fhir_equity.adapters.edi834.again import read_again
-from fhir_equity.adapters.edi834.ranges import cut, join, split
+from fhir_equity.adapters.edi834.joint import Sets
+from fhir_equity.adapters.edi834.ranges import cut, split
 from fhir_equity.adapters.edi834.read import read
 from fhir_equity.adapters.edi834.write import bind, segments
-from fhir_equity.adapters.protocol import Context, Cut, Piece, Range, Read, Seam
+from fhir_equity.adapters.protocol import Context, Cut, Joint, Piece, Range, Read
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Loss, Outgoing, Rejected
 
@@ -39,9 +40,9 @@ class Edi834:
         """See `fhir_equity.adapters.edi834.read`."""
         return read(source, part, context)
 
-    def join(self, seams: Sequence[Seam]) -> list[Read] | None:
-        """See `fhir_equity.adapters.edi834.ranges`."""
-        return join(seams)
+    def joint(self) -> Joint:
+        """See `fhir_equity.adapters.edi834.joint`."""
+        return Sets()
 
     def again(self, rejected: Rejected, frame: bytes, context: Context) -> Iterator[Read]:
         """Read a rejected member again; its frame is the ISA of its interchange."""

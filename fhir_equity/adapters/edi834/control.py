@@ -6,8 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from msgspec import Struct
+
 from fhir_equity.adapters.edi834.delimiters import Delimiters
-from fhir_equity.adapters.protocol import Context, Read
+from fhir_equity.adapters.protocol import Context, Read, Seam
 from fhir_equity.errors import TableError, UnreadableError
 from fhir_equity.model import Finding, Frame, Locator, Severity
 
@@ -57,6 +59,11 @@ class Control:
     def within(self, number: int) -> int:
         """The number of a segment in its set, ST being 1; 0 outside of sets, and where the ST is in another range."""
         return number - self._set.number + 1 if self._set.number and not self._closed else 0
+
+    @property
+    def opened(self) -> int:
+        """The number of the segment with which the set began."""
+        return self._set.number
 
     @property
     def stray(self) -> bool:
@@ -206,18 +213,32 @@ class Control:
             yield Finding(f"x12.{name}02.control_number_differs", Severity.ERROR, place)
 
 
-class Recorder(Control):
-    """A Control in the middle of a set whose beginning another range has: it writes down and judges nothing.
+class Saw(Struct):
+    """What a Recorder met, the members and dependents before it, and what a Control would have been asked."""
 
-    `verifies` says what the beginning is taken to have said, `assumed` keeps that; `seen` is for `replay`:
-    the members and dependents before, what happened, and with what.
+    members: int
+    dependents: int
+    what: str
+    given: tuple[Any, ...]
+
+    def told(self, control: Control) -> Iterator[Read]:
+        """What a Control that knows what came before says of it."""
+        found: Iterator[Read] = getattr(control, self.what)(*self.given)
+        return found
+
+
+class Recorder(Control):
+    """A Control in the middle of a set whose beginning another range has: it judges nothing.
+
+    What it meets is a Seam in its place. `opened` is the number of the set's ST; without it positions in the set are 0.
+    `verifies` says what the beginning is taken to have said.
     """
 
-    def __init__(self, name: str, context: Context, *, verifies: bool) -> None:
+    def __init__(self, name: str, context: Context, opened: int, *, verifies: bool) -> None:
         super().__init__(name, context)
-        self.verifies = self.assumed = verifies
+        self.verifies = verifies
         self._closed, self.taking, self.ended = False, True, False
-        self.seen: list[tuple[int, int, str, tuple[Any, ...]]] = []
+        self._set = Locator(name, number=max(opened, 0))
 
     def segment(self, kind: str, cells: list[str], place: Locator, marks: Delimiters) -> Iterator[Read]:
         """See `Control.segment`."""
@@ -239,18 +260,8 @@ class Recorder(Control):
         """Nothing is refused in the middle."""
 
     def _saw(self, what: str, judge: Callable[..., Iterator[Read]], *given: Any) -> Iterator[Read]:
-        self.seen.append((self.members, self.dependents, what, given))
-        deque(judge(*given), maxlen=0)  # for what becomes of it; what it finds is found by `replay`
-        return iter(())
-
-
-def replay(control: Control, recorder: Recorder) -> Iterator[Read]:
-    """Let a Control that knows what came before judge what a Recorder saw."""
-    members, dependents = control.members, control.dependents
-    for more, others, what, given in recorder.seen:
-        control.members, control.dependents = members + more, dependents + others
-        yield from getattr(control, what)(*given)
-    control.members, control.dependents = members + recorder.members, dependents + recorder.dependents
+        yield Seam(Saw(self.members, self.dependents, what, given))
+        deque(judge(*given), maxlen=0)  # for what becomes of it; what it finds is found where the seam is taken
 
 
 def _number(digits: str) -> int:

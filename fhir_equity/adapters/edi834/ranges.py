@@ -1,7 +1,7 @@
-"""Cut one 834 into ranges at an INS, so that several workers can read it, and judge the envelope of all of them.
+"""Cut one 834 into ranges at an INS, so that several workers can read it.
 
 A worker that starts in the middle takes for granted that it is inside an 834 set of the first
-interchange, for the purpose of the first one; `join` checks that, and where it was wrong the file is read in one.
+interchange, for the purpose of the first one; `joint` checks that, and where it was wrong the file is read in one.
 """
 
 from __future__ import annotations
@@ -10,27 +10,14 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from msgspec import Struct
-
-from fhir_equity.adapters.edi834.control import FULL, PURPOSE, Control, Recorder, replay
+from fhir_equity.adapters.edi834.control import FULL, PURPOSE
 from fhir_equity.adapters.edi834.delimiters import BLANK, Delimiters, delimiters
 from fhir_equity.adapters.edi834.envelope import isa_in, isa_of
-from fhir_equity.adapters.protocol import Cut, Range, Read, Seam
+from fhir_equity.adapters.protocol import Cut, Range
 from fhir_equity.adapters.source import BLOCK, Source
 from fhir_equity.errors import UnreadableError
-from fhir_equity.model import Finding, Locator, Severity
 
-LEAST = 4 * 1024 * 1024  # bytes of a range: less is read sooner than a worker is started
-
-
-class Edges(Struct):
-    """A range that was read: the delimiters at its end, which segment came next, the envelope, and the encoding."""
-
-    part: Range
-    marks: Delimiters
-    next: tuple[int, int]
-    control: Control
-    encoding: str
+LEAST = 512 * 1024  # bytes of a range
 
 
 def split(source: Source, pieces: int) -> list[Range]:
@@ -52,7 +39,7 @@ def split(source: Source, pieces: int) -> list[Range]:
         return [Range()]
     starts = [0, *sorted(cuts - {-1})]
     before = _segments_before(source, starts, marks)
-    return [Range(start, stop, before[start]) for start, stop in pairwise([*starts, -1])]
+    return [Range(start, stop, *before[start]) for start, stop in pairwise([*starts, -1])]
 
 
 def cut(head: bytes) -> Cut | None:
@@ -90,46 +77,27 @@ def _next_member(source: Source, after: int, marks: Delimiters) -> int:
     return after + found.end() if found else -1
 
 
-def _segments_before(source: Source, starts: Sequence[int], marks: Delimiters) -> dict[int, int]:
-    """How many segments end before each of these offsets, in one pass over the whole source."""
+def _segments_before(source: Source, starts: Sequence[int], marks: Delimiters) -> dict[int, tuple[int, int]]:
+    """How many segments end before each of these offsets, and the number of the ST before it, in one pass over all."""
     terminator = marks.segment.encode("latin-1")
-    counts = dict.fromkeys(starts, 0)
-    number = offset = 0
+    st = terminator + f"{marks.line_end}ST{marks.element}".encode("latin-1")
+    overlap = len(st) - 1
+    counts = {0: (0, 0)}
+    left = [*reversed([start for start in starts if start])]
+    number = opened = offset = 0
+    tail = b""
     for block in source.blocks():
-        for start in starts:
-            if offset < start <= offset + len(block):
-                counts[start] = number + block.count(terminator, 0, start - offset)
-        number += block.count(terminator)
+        text = tail + block  # of a mark that the edge of a block cuts, the beginning is in the tail
+        first, at = offset - len(tail), offset
+        while at < offset + len(block):
+            stop = min(left[-1] if left else offset + len(block), offset + len(block))
+            found = text.rfind(st, max(at - first - overlap, 0), stop - first)
+            if found >= 0:
+                opened = number + text.count(terminator, at - first, found + 1) + 1
+            number += text.count(terminator, at - first, stop - first)
+            if left and stop == left[-1]:
+                counts[left.pop()] = (number, opened)
+            at = stop
         offset += len(block)
+        tail = text[-overlap:]
     return counts
-
-
-def join(seams: Sequence[Seam]) -> list[Read] | None:
-    """What the envelope's counts and control numbers say, which only all ranges together know.
-
-    None where a range does not go on where the one before it stopped. Raises UnreadableError where
-    there is no 834 set in any.
-    """
-    edges: list[Edges] = [seam.state for seam in seams]
-    if not edges:
-        return []
-    first = edges[0]
-    control = first.control
-    found: list[Read] = []
-    for before, after in pairwise(edges):
-        inside = control.taking and not control.ended and before.marks == first.marks
-        if not inside or before.next != (after.part.before + 1, after.part.start):
-            return None
-        if isinstance(after.control, Recorder):
-            if after.control.assumed != control.verifies:
-                return None
-            found += replay(control, after.control)
-    control.refuse_others()
-    return [*found, *told_encoding(first.control.name, [each.encoding for each in edges])]
-
-
-def told_encoding(name: str, encodings: Sequence[str]) -> list[Finding]:
-    """What the bytes of a source are that are no ASCII: one piece that is no UTF-8 decides for all."""
-    known = set(encodings) - {""}
-    code = "latin1" if "latin1" in known else "utf8"
-    return [Finding(f"x12.encoding.{code}", Severity.INFO, Locator(name))] if known else []

@@ -9,9 +9,10 @@ from fhir_equity.adapters.edi834.batch import Batch, Raw
 from fhir_equity.adapters.edi834.control import Control, Recorder
 from fhir_equity.adapters.edi834.delimiters import BLANK, Delimiters, starts_isa
 from fhir_equity.adapters.edi834.envelope import Envelope, Interchange, Tail
+from fhir_equity.adapters.edi834.joint import Edges, Start, told_encoding
 from fhir_equity.adapters.edi834.member import MemberReader
 from fhir_equity.adapters.edi834.memory import Memory
-from fhir_equity.adapters.edi834.ranges import Edges, told_encoding, verifies
+from fhir_equity.adapters.edi834.ranges import verifies
 from fhir_equity.adapters.edi834.shape import BOUNDARIES, is_boundary
 from fhir_equity.adapters.protocol import Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
@@ -22,26 +23,29 @@ Used = tuple[int, int]  # the segment number and the byte offset up to which a b
 
 
 def read(source: Source, part: Range, context: Context) -> Iterator[Read]:
-    """Yield Members, Rejected and Findings of a range in constant memory, and a Seam at the end of one of several.
+    """Yield Members, Rejected and Findings of a range in constant memory, of one of several Seams among them.
 
     Raises UnreadableError when the source is no 834 at all.
     """
     envelope = Envelope(source, part)
-    control = Control(source.name, context)
+    control, purpose = Control(source.name, context), part.start > 0 and verifies(source)
     if part.start:
-        control = Recorder(source.name, context, verifies=verifies(source))
+        control = Recorder(source.name, context, part.opened, verifies=purpose)
     reader = _Reader(source.name, envelope, context, control)
     try:
+        if part.start:
+            yield Seam(Start(part, purpose))
         for interchange in envelope.interchanges():
             yield from reader.interchange(interchange)
-        if part.stop < 0:
-            yield from reader.end()
-        else:
-            yield from reader.edge()
         if part == Range():
+            yield from reader.end()
             yield from told_encoding(source.name, [envelope.encoding.name])
-        else:
-            yield Seam(Edges(part, envelope.marks, envelope.next, control, envelope.encoding.name))
+        elif part.stop < 0:
+            yield from reader.end()
+            yield Seam(reader.edges(part))
+        else:  # whether the range ends where it should decides whether its last member is all of it
+            yield Seam(reader.edges(part))
+            yield from reader.edge()
     finally:  # also for who stops reading after the first member
         source.whole = part == Range() and bool(control.whole)
 
@@ -175,8 +179,11 @@ class _Reader:
 
     def _finish(self, raw: Raw) -> Member | Rejected:
         self._control.members += 1
-        self._control.dependents += raw.segments[0].partition(self._marks.element)[2].startswith(_DEPENDENT)
+        self._control.dependents += self._is_dependent(raw)
         return self._members.read(raw, self._members.shape_of(raw.segments, raw.kinds))
+
+    def _is_dependent(self, raw: Raw) -> bool:
+        return raw.segments[0].partition(self._marks.element)[2].startswith(_DEPENDENT)
 
     def _too_long(self, batch: Batch, first: int) -> Rejected:
         """The beginning of a member that is too long; what of it is still to come is passed over."""
@@ -193,6 +200,15 @@ class _Reader:
         if self._open is not None:
             yield self._truncated(self._open)
         yield from self._control.cut_off(Locator(self._name, "segment", number, offset, "ISA"))
+
+    def edges(self, part: Range) -> Edges:
+        """What is known at the end of a range."""
+        control, raw, envelope = self._control, self._open, self._envelope
+        members, dependents = control.members, control.dependents
+        if raw is not None:
+            members, dependents = members + 1, dependents + self._is_dependent(raw)
+        first = None if part.start else control
+        return Edges(part, envelope.marks, envelope.next, members, dependents, envelope.encoding.name, first)
 
     def edge(self) -> Iterator[Read]:
         """The end of a range that another follows, which starts with an INS: a member that is open ends here."""

@@ -5,7 +5,7 @@ The definitions of codes are in `fhir_equity.adapters.fhir.terminology`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO
 
 from fhir_equity.adapters.fhir import layout
@@ -18,7 +18,7 @@ from fhir_equity.adapters.fhir.read import read, read_again
 from fhir_equity.adapters.fhir.validate import validate
 from fhir_equity.adapters.fhir.write import Writer, patient_from, resources_from
 from fhir_equity.adapters.manifest import MOST, is_manifest, manifest_in
-from fhir_equity.adapters.protocol import Adapter, Context, Cut, Piece, Range, Read, Seam
+from fhir_equity.adapters.protocol import Adapter, Context, Cut, Joint, NoJoint, Piece, Range, Read
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Loss, Outgoing, Rejected
 
@@ -62,9 +62,9 @@ class _Fhir:
         manifest = manifest_in(b"".join(source.part(0, MOST))) if is_manifest(source.head()) else None
         return read(source, part, context) if manifest is None else read_export(source, manifest, context)
 
-    def join(self, seams: Sequence[Seam]) -> list[Read] | None:
-        """Nothing: a range leaves nothing open."""
-        return []
+    def joint(self) -> Joint:
+        """A range leaves nothing open."""
+        return NoJoint()
 
     def again(self, rejected: Rejected, frame: bytes, context: Context) -> Iterator[Read]:
         """Read a rejected resource again; it stands in no frame."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import IO
 
-from fhir_equity.adapters.protocol import Adapter, Context, Cut, Piece, Range, Read, Seam
+from fhir_equity.adapters.protocol import Adapter, Context, Cut, Joint, NoJoint, Piece, Range, Read
 from fhir_equity.adapters.source import Source
 from fhir_equity.adapters.survey.columns import header_of
 from fhir_equity.adapters.survey.guide import Guide, guide_from
@@ -61,9 +61,9 @@ class SurveyAdapter:
         """Read a survey row by row. Raises UnreadableError without a header or a member key column."""
         return read_members(source, context)
 
-    def join(self, seams: Sequence[Seam]) -> list[Read] | None:
-        """Nothing: a range leaves nothing open."""
-        return []
+    def joint(self) -> Joint:
+        """A range leaves nothing open."""
+        return NoJoint()
 
     def again(self, rejected: Rejected, frame: bytes, context: Context) -> Iterator[Read]:
         """Read a rejected row again; its frame is the header row."""

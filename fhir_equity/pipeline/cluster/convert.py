@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fhir_equity.adapters import Adapter, Source, adapter_named
-from fhir_equity.adapters.protocol import Range, Seam
+from fhir_equity.adapters.protocol import Range, Seam, join
 from fhir_equity.engine import spark
 from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import Finding, Member, Rejected
@@ -37,7 +37,7 @@ class Far(Struct):
 
     format_: str
     told: Told
-    seam: Seam | None = None
+    seams: list[Seam] = field(default_factory=list)
     failure: str = ""
 
 
@@ -58,7 +58,7 @@ class Converting(Struct, frozen=True):
         try:
             for item in adapter.read(source, part, workspace.context(partner, adapter.name)):
                 if isinstance(item, Seam):
-                    far.seam = item
+                    far.seams.append(item)
                     continue
                 far.told.members += isinstance(item, Member)
                 far.told.rejected += isinstance(item, Rejected)
@@ -171,7 +171,7 @@ class _Gathering:
         broken = next((at for at, each in enumerate(ranges) if each.failure), len(ranges) - 1)
         kept = ranges[: broken + 1]
         try:
-            joined = adapter_named(kept[0].format_).join([each.seam for each in kept if each.seam is not None])
+            joined = join(adapter_named(kept[0].format_), (seam for each in kept for seam in each.seams))
         except UnreadableError as error:
             joined, kept[-1].failure = [], str(error)
         if joined is None:
