@@ -9,7 +9,7 @@ FhirEquityError
 ├── RetriableError            safe to run again as it is                    (exit 4)
 │   ├── StoreLockedError      another process holds the store               (exit 4)
 │   ├── StoreUnavailableError the store's server is away, or the line is    (exit 4)
-│   ├── EngineError           a cluster gave up on a task                   (exit 4)
+│   ├── EngineError           a cluster or a worker gave up on a task       (exit 4)
 │   └── RemoteError           the other side is unavailable or refuses      (exit 4)
 │       └── RemoteContentError it answered something that is not FHIR       (exit 4)
 └── SkippableError            this input is lost, the others go on          (exit 3)
@@ -69,7 +69,7 @@ class StoreUnavailableError(RetriableError):
 
 
 class EngineError(RetriableError):
-    """A task failed on the executors of a cluster, more often than the cluster tries it."""
+    """A task failed on a cluster more often than it is tried, or a worker process was killed."""
 
 
 class RemoteError(RetriableError):

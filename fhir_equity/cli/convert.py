@@ -63,6 +63,7 @@ def convert(
         bool,
         typer.Option("--validate", help="Check every Patient with fhir.resources; 1 when one is not valid."),
     ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that convert a large file together.")] = 1,
     engine: Annotated[
         str, typer.Option(help="local, or spark: SRC and DST are URLs, DST a new folder (fhir, parquet or delta).")
     ] = "local",
@@ -82,7 +83,7 @@ def convert(
         control_number,
     )
     with workspace(context) as opened:
-        done = verb(opened, src, dst, wish=wish, losses=losses or None, engine=engine)
+        done = verb(opened, src, dst, wish=wish, losses=losses or None, engine=engine, workers=workers)
     say(context, f"Wrote {done.members - done.unchanged:,} members.")
     if done.unchanged:
         say(context, f"Left out {done.unchanged:,} members who are as the store knows them.")

@@ -18,13 +18,14 @@ def ingest(
     accept_drop: Annotated[
         bool, typer.Option("--accept-drop", help="Let in what drops, flips or erases too much; on record.")
     ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read a large file while one writes.")] = 1,
     as_of: Annotated[str, typer.Option(help="The date new answers are first seen on (default today).")] = "",
 ) -> None:
     """Read files into the store: answers with their origin, bad records into quarantine."""
     from fhir_equity.pipeline.ingest import ingest as verb  # loads the database, which others need not
 
     with workspace(context, as_of) as opened:
-        done = verb(opened, paths, partner=partner, format_=format_, accept_drop=accept_drop)
+        done = verb(opened, paths, partner=partner, format_=format_, accept_drop=accept_drop, workers=workers)
     for words in done.too_much:
         say(context, f"Too much: {words}.")
     if done.stopped:

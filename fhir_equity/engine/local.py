@@ -3,16 +3,67 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from typing import TypeVar
+
+from fhir_equity.errors import EngineError
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
+AHEAD = 2  # pieces for each process that are worked on, or wait to be taken
 
-def in_order(work: Callable[[Piece], Result], pieces: Iterable[Piece], workers: int) -> Iterator[Result]:
-    """What `work` makes of each piece, in their order, by as many processes; it and all pieces can be pickled."""
+
+def in_order(work: Callable[[Piece], Result], pieces: Iterable[Piece], workers: int) -> Generator[Result, None, None]:
+    """What `work` makes of each piece, in their order, by as many processes; it and all pieces can be pickled.
+
+    Only some pieces are worked on ahead of whoever takes the results, so that memory has a bound. Whoever stops
+    taking them (Ctrl-C, an error, closing the iterator) ends the processes at once, and so does the end of this
+    process, however it comes. Raises EngineError where a process was killed.
+    """
+    others = set(multiprocessing.active_children())
     # A fresh interpreter for each: a copy of this process would take over its threads and open files.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(work, pieces)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _end_with_parent)
+    waiting: deque[Future[Result]] = deque()
+    done = False
+    try:
+        for piece in pieces:
+            waiting.append(_submitted(pool, work, piece))
+            if len(waiting) > AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+        done = True
+    except BrokenExecutor:
+        raise EngineError("a worker process was killed; run this again") from None
+    finally:
+        if not done:
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+        pool.shutdown(cancel_futures=True)
+
+
+def _submitted(pool: ProcessPoolExecutor, work: Callable[[Piece], Result], piece: Piece) -> Future[Result]:
+    """Ctrl-C at a terminal goes to every process: the workers, which start here, leave it to us."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(work, piece)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """Begin a worker: it waits for nobody who is gone."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

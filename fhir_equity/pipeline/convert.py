@@ -16,10 +16,11 @@ from fhir_equity.adapters.protocol import Context, Piece
 from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import Loss
 from fhir_equity.pipeline.change import BGN08, context_834
-from fhir_equity.pipeline.converting import Conversion
+from fhir_equity.pipeline.converting import Conversion, Elsewhere
 from fhir_equity.pipeline.leaving import Converted, Leaving, Lost, Told, Wish
 from fhir_equity.pipeline.patients import context_fhir
-from fhir_equity.pipeline.reading import Failures, inputs, items
+from fhir_equity.pipeline.reading import Failures, inputs
+from fhir_equity.pipeline.together import made
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.pipeline.writing import written, written_folder
 from fhir_equity.privacy import private_file
@@ -37,12 +38,14 @@ def convert(
     wish: Wish | None = None,
     losses: str | Path | None = None,
     engine: str = "local",
+    workers: int = 1,
 ) -> Converted:
     """Convert the members of `src` into one file `dst` (``-`` for standard output), or a folder in the form ``bulk``.
 
     It appears whole or not at all. Without a recipient this is internal use: sensitive topics
     are left out, with a loss entry, unless `include_sensitive`. A change file (834) corrects what the
-    store knows, where there is one: who is as known is left out. With the engine ``spark`` these are URLs that
+    store knows, where there is one: who is as known is left out. Large plain files are converted by `workers`
+    processes (such corrections by one); what is written is the same, byte by byte, for any number. With the engine ``spark`` these are URLs that
     Spark can reach, `dst` and `losses` new folders: of lines, or in the format ``parquet`` or ``delta`` the table
     `normalized` of guides/frame.toml. Raises UsageError, and EngineError where Spark gives up.
     """
@@ -56,7 +59,7 @@ def convert(
     require_sense(workspace, wish)
     if str(dst) != "-" and Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
         raise UsageError("SRC and DST are the same file")
-    work = _Run(workspace, target, wish)
+    work = _Run(workspace, target, wish, workers)
     with contextlib.ExitStack() as files:
         if wish.form == "bulk":
             folder = files.enter_context(written_folder(dst))
@@ -118,8 +121,8 @@ def context_of(workspace: Workspace, wish: Wish, created: str) -> Context:
 class _Run:
     """One conversion under way."""
 
-    def __init__(self, workspace: Workspace, target: Adapter, wish: Wish) -> None:
-        self._workspace, self._target, self._wish = workspace, target, wish
+    def __init__(self, workspace: Workspace, target: Adapter, wish: Wish, workers: int) -> None:
+        self._workspace, self._target, self._wish, self._workers = workspace, target, wish, workers
         self.context = context_of(workspace, wish, datetime.now(UTC).isoformat(timespec="seconds"))
         self.told, self.failures = Told(), Failures()
 
@@ -129,15 +132,18 @@ class _Run:
         if self._target.name == "edi834":
             change = self.context.guide["write"]["purpose"] == BGN08["change"]
             correcting = change and self._workspace.has_store
-        making = Conversion(self._workspace, self._wish, self.context, ledger=ledger is not None, correcting=correcting)
+        told = ledger is not None
+        here = Conversion(self._workspace, self._wish, self.context, ledger=told, correcting=correcting)
+        key = self._workspace.pseudonyms.secret if self._target.name == "fhir" and self._workers > 1 else b""
+        elsewhere = Elsewhere(self._wish, self.context.guide, self.context.created, key, told)
         partner = self._workspace.partner(self._wish.partner)
         for read in inputs(self._workspace, [src], partner, self._wish.from_, self.failures):
-            for item in items(self._workspace, read, self.failures):
-                made = making.made(item)
-                self.told.add(made)
-                _write_down(ledger, made.losses)
-                if made.piece is not None:
-                    yield made.piece
+            workers = 1 if correcting else self._workers
+            for each in made(self._workspace, read, self.failures, here.made, elsewhere, workers):
+                self.told.add(each)
+                _write_down(ledger, each.losses)
+                if each.piece is not None:
+                    yield each.piece
             self.told.members += read.members
             self.told.rejected += read.rejected
 

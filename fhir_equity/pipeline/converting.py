@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
 from fhir_equity.adapters import adapter_named
 from fhir_equity.adapters.fhir import Writer, validate
@@ -14,6 +15,7 @@ from fhir_equity.model import Event, Expressed, Finding, Loss, Member, Outgoing,
 from fhir_equity.pipeline.change import completed, is_change
 from fhir_equity.pipeline.leaving import Leaving, Made, Wish
 from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.people import events_of
 from fhir_equity.quality.rules import findings
 
@@ -95,3 +97,21 @@ class Conversion:
         else:
             expressed, lost = express.plain(released)
         return tuple(expressed), (*losses, *lost)
+
+
+class Elsewhere(Struct, frozen=True):
+    """How another process begins the same conversion; `key` is that of the ids of Patients."""
+
+    wish: Wish
+    guide: Mapping[str, Any]
+    created: str
+    key: bytes
+    ledger: bool
+
+    def __call__(self, workspace: Workspace) -> Callable[[Read], Made]:
+        """What makes a piece of each item."""
+        context = workspace.context(workspace.partner(self.wish.partner), self.wish.to)
+        context = msgspec.structs.replace(context, guide=self.guide, created=self.created)
+        if self.key:
+            context = msgspec.structs.replace(context, uuid=Pseudonyms(self.key).uuid)
+        return Conversion(workspace, self.wish, context, ledger=self.ledger).made

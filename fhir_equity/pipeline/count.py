@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_equity.model import Event, Meaning, Member, Received, Severity
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
+from fhir_equity.pipeline.together import share
 from fhir_equity.pipeline.workers import How, Job, count_together, put_together
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.privacy import Pseudonyms
@@ -136,12 +137,12 @@ class Count:
 
     def _together(self, number: int, read: Input, failures: Failures) -> bool:
         """Let the workers count an input; False where it is not cut, and nothing was counted."""
-        if self._workers < 2 or read.source.path is None:
+        parts = share(read, self._workers, self._workers)
+        if len(parts) < 2 or read.source.path is None:
             return False
-        parts = read.adapter.split(read.source, self._workers)
         workspace, how = self._workspace, self._how(read.context.partner)
         job = Job(workspace.settings, workspace.as_of, how, read.source.path, number, read.adapter.name)
-        return len(parts) > 1 and count_together(job, parts, read, self._census, failures)
+        return count_together(job, parts, read, self._census, failures)
 
     def frozen(self) -> bytes:
         """Everything that was counted, to be counted again."""

@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct, field
 
 from fhir_equity.adapters import Source, adapters
+from fhir_equity.adapters.protocol import Read
 from fhir_equity.adapters.source import sources
 from fhir_equity.errors import UnreadableError
-from fhir_equity.model import Finding, Frame, Loss, Member, Rejected
+from fhir_equity.model import Finding, Frame, Loss, Rejected
 from fhir_equity.pipeline.judging import judge, too_much
 from fhir_equity.pipeline.lake import cover_of, is_lake, load
-from fhir_equity.pipeline.reading import Failures, Input, inputs, items
-from fhir_equity.pipeline.record import record_of
+from fhir_equity.pipeline.reading import Failures, Input, inputs
+from fhir_equity.pipeline.record import recorded
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.store import Record, RunWriter
 
@@ -47,11 +48,13 @@ def ingest(
     partner: str = "",
     format_: str = "",
     accept_drop: bool = False,
+    workers: int = 1,
 ) -> Ingested:
     """Read files into the store. The same file twice changes nothing but the sightings.
 
     Files that drop, flip or erase more of what is known than the settings allow (``[breaker]``) are `stopped`:
-    nothing of them is written, `too_much` says why. `accept_drop` lets them in, on record.
+    nothing of them is written, `too_much` says why. `accept_drop` lets them in, on record. Large plain files are read
+    by `workers` processes while this one writes; the store is the same, row by row, for any number of them.
 
     Interrupted at any moment and run again with the same files on the same `as_of`, it ends as if
     nothing had happened. Raises UsageError, StoreError, StoreLockedError, StoreUnavailableError,
@@ -69,7 +72,7 @@ def ingest(
     run: RunWriter | None = None
     counted: Counter[str] = Counter()
     digest = _digest(workspace, found, named, format_)
-    judgement = judge(workspace, found, named, format_, digest)
+    judgement = judge(workspace, found, named, format_, digest, workers)
     done.too_much = too_much(judgement, workspace.settings.breaker.of(named))
     judgement.accepted = accept_drop and bool(done.too_much)
     if done.too_much and not accept_drop:
@@ -78,7 +81,7 @@ def ingest(
         return done
     for read in inputs(workspace, found, named, format_, failures):
         run = run or workspace.run(named, inputs=digest, judgement=judgement)
-        _one(run, read, _chunks(workspace, read, failures, counted))
+        _one(run, read, _chunks(recorded(workspace, read, failures, workers), counted))
         if read.listed:
             done.inputs.append(read.entry())
         done.members += read.members
@@ -132,13 +135,13 @@ def _one(run: RunWriter, read: Input, chunks: Iterator[_Chunk]) -> None:
         run.close(artefact, sha256=source.sha256, size=source.size, members=read.members, rejected=read.rejected)
 
 
-def _chunks(workspace: Workspace, read: Input, failures: Failures, counted: Counter[str]) -> Iterator[_Chunk]:
+def _chunks(found: Iterable[Record | Read], counted: Counter[str]) -> Iterator[_Chunk]:
     """What the input yields, in portions; the last may be empty."""
     chunk = _Chunk()
-    for item in items(workspace, read, failures):
-        if isinstance(item, Member):
-            chunk.records.append(record_of(workspace, item))
-            counted.update(finding.code for finding in chunk.records[-1].findings)
+    for item in found:
+        if isinstance(item, Record):
+            chunk.records.append(item)
+            counted.update(finding.code for finding in item.findings)
         elif isinstance(item, Rejected):
             counted[item.finding.code] += 1
             chunk.rejected.append(item)

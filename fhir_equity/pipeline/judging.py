@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import islice
 
 from fhir_equity.adapters import Source
-from fhir_equity.model import Member
-from fhir_equity.pipeline.reading import Failures, Input, inputs, items
-from fhir_equity.pipeline.record import record_of
+from fhir_equity.pipeline.reading import Failures, Input, inputs
+from fhir_equity.pipeline.record import recorded
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.settings import LimitsSettings
-from fhir_equity.store import Judgement
+from fhir_equity.store import Judgement, Record
 from fhir_equity.survivorship import known_words
 
 AT_ONCE = 2000  # members looked up together
@@ -20,7 +20,9 @@ AT_ONCE = 2000  # members looked up together
 SHARES = {"members_dropped": "members", "statements_dropped": "statements", "flipped": "known", "erased": "known"}
 
 
-def judge(workspace: Workspace, found: Sequence[Source], partner: str, format_: str, digest: str) -> Judgement:
+def judge(
+    workspace: Workspace, found: Sequence[Source], partner: str, format_: str, digest: str, workers: int = 1
+) -> Judgement:
     """Read the inputs and judge them; nothing is written. What was judged before it was interrupted is let on."""
     breaker = None
     if workspace.settings.store.file is None or workspace.settings.store.file.exists():
@@ -29,11 +31,12 @@ def judge(workspace: Workspace, found: Sequence[Source], partner: str, format_: 
         breaker = workspace.store.breaker(partner, partial(known_words, meaning=workspace.vocabulary(partner).meaning))
     whole: list[bool] = []
     for read in inputs(workspace, found, partner, format_, Failures()):
-        members = _members(workspace, read)
-        if breaker is None or breaker.nothing_to_lose:
+        glance = breaker is None or breaker.nothing_to_lose
+        members = _members(workspace, read, 1 if glance else workers)
+        if breaker is None or glance:
             next(members, None)  # only what the file says of itself before it is still to be known
         else:
-            while records := [record_of(workspace, member) for member in islice(members, AT_ONCE)]:
+            while records := list(islice(members, AT_ONCE)):
                 breaker.look(records)
         members.close()
         whole.append(read.source.whole)
@@ -42,10 +45,11 @@ def judge(workspace: Workspace, found: Sequence[Source], partner: str, format_: 
     return Judgement(partner, whole=said) if breaker is None else breaker.judgement(whole=said)
 
 
-def _members(workspace: Workspace, read: Input) -> Generator[Member, None, None]:
-    for item in items(workspace, read, Failures()):
-        if isinstance(item, Member):
-            yield item
+def _members(workspace: Workspace, read: Input, workers: int) -> Generator[Record, None, None]:
+    with closing(recorded(workspace, read, Failures(), workers)) as found:
+        for item in found:
+            if isinstance(item, Record):
+                yield item
 
 
 def too_much(judgement: Judgement, limits: LimitsSettings) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fhir_equity.adapters.edi834 import ranges
+from fhir_equity.pipeline import together
 from fhir_equity.pipeline.audit import audit
 from fhir_equity.pipeline.workspace import Workspace
 from tests.adapters.edi834.files import ADA, join
@@ -18,14 +19,19 @@ STRATA = ("relationship", "coverage,county,age", "language,month", "source")
 PROGRAMS = ("base", "rdm-style", "ldm-style", "tmsis", "masshealth")
 
 
+@pytest.fixture(autouse=True)
+def _share_what_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranges, "LEAST", 1000)
+    monkeypatch.setattr(together, "LEAST", 1000)
+
+
 def counted(paths: list[Path], workers: int) -> tuple[dict[str, Any], list[str]]:
     workspace = Workspace(as_of="2026-01-01")
     done = audit(workspace, paths, by=STRATA, programs=PROGRAMS, workers=workers)
     return {name: value for name, value in done.document.items() if name != "generated"}, done.failures
 
 
-def test_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranges, "LEAST", 1000)
+def test_workers_change_nothing(tmp_path: Path) -> None:
     generated = file_of(500, tmp_path)
     small = tmp_path / "sets.834"
     small.write_bytes(join(sets(40, 1)).replace(b"SE*12*0030", b"SE*11*0030"))
@@ -42,8 +48,7 @@ def test_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert {"x12.se01.count_differs", "member.duplicate", "x12.member.subscriber_unknown"} <= found
 
 
-def test_what_is_too_long_in_a_range_is_too_long_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranges, "LEAST", 1000)
+def test_what_is_too_long_in_a_range_is_too_long_in_one(tmp_path: Path) -> None:
     path = tmp_path / "endless.834"
     endless = join(["INS*Y*18", *["REF*ZZ*1"] * 150_000])
     path.write_bytes(join(sets(30, 1)[:-2]) + endless + join([*ADA, "GE*30*1", "IEA*1*000000001"]))
@@ -53,8 +58,7 @@ def test_what_is_too_long_in_a_range_is_too_long_in_one(tmp_path: Path, monkeypa
     assert alone[0]["run"]["inputs"][0]["members"] == 61
 
 
-def test_ranges_that_do_not_fit_are_counted_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranges, "LEAST", 1000)
+def test_ranges_that_do_not_fit_are_counted_in_one(tmp_path: Path) -> None:
     path = tmp_path / "stray.834"
     path.write_bytes(join(sets(20, 1)).replace(b"ST*834*0001", b"ST*820*0001").replace(b"SE*", b"XX*", 15))
     alone = counted([path], 1)
