@@ -45,9 +45,11 @@ def convert(
     It appears whole or not at all. Without a recipient this is internal use: sensitive topics
     are left out, with a loss entry, unless `include_sensitive`. A change file (834) corrects what the
     store knows, where there is one: who is as known is left out. Large plain files are converted by `workers`
-    processes (such corrections by one); what is written is the same, byte by byte, for any number. With the engine ``spark`` these are URLs that
-    Spark can reach, `dst` and `losses` new folders: of lines, or in the format ``parquet`` or ``delta`` the table
-    `normalized` of guides/frame.toml. Raises UsageError, and EngineError where Spark gives up.
+    processes (such corrections by one); what is written is the same, byte by byte, for any number of them.
+
+    With the engine ``spark`` these are URLs that Spark can reach, `dst` and `losses` new folders: of lines, or in the
+    format ``parquet`` or ``delta`` the table `normalized` of guides/frame.toml. Raises UsageError, and EngineError
+    where Spark gives up or a worker was killed.
     """
     wish = wish or Wish()
     if engine not in ENGINES:
@@ -79,7 +81,8 @@ def _on_cluster(workspace: Workspace, src: str, dst: str, wish: Wish, losses: st
     from fhir_equity.pipeline.cluster.convert import TABLES, convert_on_cluster  # loads what only a cluster needs
 
     ending = Path(dst).suffix.removeprefix(".")
-    wish = msgspec.structs.replace(wish, to=wish.to or (ending if ending in TABLES else _format_of(dst)))
+    lines = "fhir" if wish.form != "ndjson" else ""
+    wish = msgspec.structs.replace(wish, to=wish.to or lines or (ending if ending in TABLES else _format_of(dst)))
     if wish.to not in TABLES:
         require_sense(workspace, wish)
     elif wish.recipient:

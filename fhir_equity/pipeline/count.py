@@ -26,8 +26,7 @@ from fhir_equity.quality.strata import Strata, Stratum
 from fhir_equity.quality.tally import RACE, Counting, Tally
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
+    from fhir_equity.engine.spark import DataFrame
     from fhir_equity.pipeline.cluster.count import Result
 
 

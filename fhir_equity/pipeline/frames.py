@@ -22,7 +22,7 @@ from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.reports.tidy import Row, Value, tidy
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from fhir_equity.engine.spark import DataFrame
 
 NAME = "frame"
 _COUNT = ("part", "stratum", "topic", "source", "name", "count", "whole")

@@ -10,6 +10,8 @@ Needs the extra `spark` (PySpark 4, Java 17) and a session that is not Spark Con
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fhir_equity.engine.spark.files import File, Files
 from fhir_equity.engine.spark.ranges import layouts, over_rows, over_slices, over_whole, parquet
 from fhir_equity.engine.spark.session import collected, session, split_size
@@ -17,7 +19,11 @@ from fhir_equity.engine.spark.slices import Layout, Marks, Slice, Work
 from fhir_equity.engine.spark.staging import Staging
 from fhir_equity.engine.spark.typed import ddl, results, table_of, typed
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
 __all__ = [
+    "DataFrame",
     "File",
     "Files",
     "Layout",

@@ -26,7 +26,7 @@ from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import Pseudonyms
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from fhir_equity.engine.spark import DataFrame
 
 TABLES = ("parquet", "delta")  # what is written besides FHIR, by Spark's own writers
 PIECE, LOSS, TOLD = "piece", "loss", "told"

@@ -24,7 +24,7 @@ from fhir_equity.pipeline.workers import Counted, How, count_range
 from fhir_equity.pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from fhir_equity.engine.spark import DataFrame
 
 
 class Result(Struct):

@@ -22,7 +22,7 @@ from fhir_equity.pipeline.luggage import packed
 from fhir_equity.pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from fhir_equity.engine.spark import DataFrame
 
 MOST = 1024 * 1024 * 1024  # bytes of one that travels whole
 _ZIP = b"PK"

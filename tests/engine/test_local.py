@@ -1,0 +1,71 @@
+"""Processes of this machine: results in order, not far ahead of whoever takes them, and nobody is left behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from fhir_equity.engine.local import AHEAD, in_order
+from fhir_equity.errors import EngineError
+
+
+def squared(number: int) -> int:
+    time.sleep(0.02 * (number % 3))
+    return number * number
+
+
+def stuck(number: int) -> int:
+    time.sleep(600)
+    return number
+
+
+def dying(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_results_are_in_order_and_few_are_ahead() -> None:
+    asked: list[int] = []
+    pieces = (asked.append(number) or number for number in range(30))  # type: ignore[func-returns-value]
+    found = []
+    for result in in_order(squared, pieces, 2):
+        found.append(result)
+        assert len(asked) <= len(found) + AHEAD * 2
+    assert found == [number * number for number in range(30)]
+    assert multiprocessing.active_children() == []
+
+
+def test_who_stops_ends_the_processes_at_once() -> None:
+    started = time.monotonic()
+    results = in_order(stuck, iter([0] * 20), 2)
+    with pytest.raises(ZeroDivisionError):
+        next(in_order(squared, (1 // (number - number) for number in range(9)), 2))
+    signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 3)
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+    assert time.monotonic() - started < 60
+    assert multiprocessing.active_children() == []
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_killed_worker_is_told() -> None:
+    with pytest.raises(EngineError, match="a worker process was killed; run this again"):
+        list(in_order(dying, range(5), 2))
+    assert multiprocessing.active_children() == []
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended; a zombie has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
