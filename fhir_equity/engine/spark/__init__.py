@@ -20,10 +20,9 @@ from fhir_equity.engine.spark.staging import Staging
 from fhir_equity.engine.spark.typed import ddl, results, table_of, typed
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame as DataFrame
 
 __all__ = [
-    "DataFrame",
     "File",
     "Files",
     "Layout",
