@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from fhir_equity.pipeline.doctor import doctor
     from fhir_equity.pipeline.explain import explain
     from fhir_equity.pipeline.frames import audit_frame, normalize_frame
+    from fhir_equity.pipeline.hold import hold_add, hold_list, hold_release
     from fhir_equity.pipeline.ingest import ingest
     from fhir_equity.pipeline.init import init
     from fhir_equity.pipeline.members import members
     from fhir_equity.pipeline.merge import merge, unmerge
     from fhir_equity.pipeline.probe import sync_probe
+    from fhir_equity.pipeline.purge import purge
     from fhir_equity.pipeline.quarantine import quarantine_list, quarantine_retry, quarantine_show
     from fhir_equity.pipeline.questionnaire import questionnaire
     from fhir_equity.pipeline.resolve import resolve
@@ -65,12 +67,16 @@ __all__ = [
     "disclosures",
     "doctor",
     "explain",
+    "hold_add",
+    "hold_list",
+    "hold_release",
     "ingest",
     "init",
     "lookup",
     "members",
     "merge",
     "normalize_frame",
+    "purge",
     "quarantine_list",
     "quarantine_retry",
     "quarantine_show",
@@ -106,11 +112,15 @@ _LATER = {
     "convert": "fhir_equity.pipeline.convert",
     "doctor": "fhir_equity.pipeline.doctor",
     "explain": "fhir_equity.pipeline.explain",
+    "hold_add": "fhir_equity.pipeline.hold",
+    "hold_list": "fhir_equity.pipeline.hold",
+    "hold_release": "fhir_equity.pipeline.hold",
     "ingest": "fhir_equity.pipeline.ingest",
     "init": "fhir_equity.pipeline.init",
     "lookup": "fhir_equity.pipeline.codes_lookup",
     "members": "fhir_equity.pipeline.members",
     "normalize_frame": "fhir_equity.pipeline.frames",
+    "purge": "fhir_equity.pipeline.purge",
     "quarantine_list": "fhir_equity.pipeline.quarantine",
     "quarantine_retry": "fhir_equity.pipeline.quarantine",
     "quarantine_show": "fhir_equity.pipeline.quarantine",

@@ -17,11 +17,13 @@ from fhir_equity.cli.demo import demo
 from fhir_equity.cli.doctor import doctor
 from fhir_equity.cli.explain import explain
 from fhir_equity.cli.export import export
+from fhir_equity.cli.hold import app as hold
 from fhir_equity.cli.ingest import ingest
 from fhir_equity.cli.init import init
 from fhir_equity.cli.members import members
 from fhir_equity.cli.merge import merge, unmerge
 from fhir_equity.cli.options import Options, words
+from fhir_equity.cli.purge import purge
 from fhir_equity.cli.quarantine import app as quarantine
 from fhir_equity.cli.questionnaire import questionnaire
 from fhir_equity.cli.resolve import resolve
@@ -61,6 +63,7 @@ for command in (
     retract,
     merge,
     unmerge,
+    purge,
     convert,
     ack,
     questionnaire,
@@ -70,6 +73,7 @@ for command in (
     app.command()(command)
 app.add_typer(codes, name="codes")
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(hold, name="hold")
 app.add_typer(review, name="review")
 app.add_typer(trail, name="trail")
 app.add_typer(snapshot, name="snapshot")

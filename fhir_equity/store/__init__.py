@@ -2,9 +2,10 @@
 
 A `Store` is opened by URL or file name; `run` writes, `people` reads back what decisions are made
 from, `history` the past of one member, `retractions` takes runs back, `merges` makes one person of two
-members, `quarantine` what could not be read, `hie` holds what synchronising needs to remember, `cases` what
-people have to decide, `disclosures` who was told what, `accounts` counts both, `trail` who did what,
-`publications` what readers were told, `snapshots` measurements that were frozen.
+members, `purge` takes what is too old and `holds` what it may not take, `quarantine` what could not be
+read, `hie` holds what synchronising needs to remember, `cases` what people have to decide, `disclosures`
+who was told what, `accounts` counts both, `trail` who did what, `publications` what readers were told,
+`snapshots` measurements that were frozen.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fhir_equity.store.disclosures import Disclosure, Disclosures
 from fhir_equity.store.endpoint import EndpointMemory
 from fhir_equity.store.hie import HieMemory
 from fhir_equity.store.history import Found, History, Place, Sent
+from fhir_equity.store.holds import Hold, Holds
 from fhir_equity.store.ingest import RunWriter, Written
 from fhir_equity.store.lake import Lake
 from fhir_equity.store.merges import Joined, Merges, Merging
@@ -28,6 +30,7 @@ from fhir_equity.store.opt_outs import Kept, OptOuts
 from fhir_equity.store.people import People, Person
 from fhir_equity.store.progress import unfinished
 from fhir_equity.store.publications import Publications
+from fhir_equity.store.purge import Cutoffs, Gone, Purge
 from fhir_equity.store.quarantine import Held, Quarantine, Selection
 from fhir_equity.store.resolutions import Judge
 from fhir_equity.store.resolve import Side, Turned, resolve_again
@@ -41,13 +44,16 @@ __all__ = [
     "Case",
     "CaseCount",
     "Changed",
+    "Cutoffs",
     "Decision",
     "Disclosure",
     "Entry",
     "Found",
+    "Gone",
     "Group",
     "Head",
     "Held",
+    "Hold",
     "Joined",
     "Judge",
     "Judgement",
@@ -92,6 +98,8 @@ class Store:
         self.lake = Lake(self.engine)
         self.retractions = Retractions(self.engine, self.trail)
         self.merges = Merges(self.engine, self.trail)
+        self.holds = Holds(self.engine, self.trail)
+        self.purge = Purge(self.engine, self.trail)
         self.snapshots = Snapshots(self.engine, self.trail)
         self.opt_outs = OptOuts(self.engine)
         self.publications = Publications(self.engine)

@@ -73,16 +73,23 @@ class Interned(Struct):
         return tuple(sorted(set(parts))) if len(parts) > 1 else tuple(parts)
 
     def _learn_sayings(self, connection: Connection, new: Iterable[Said]) -> None:
-        digests = {digest(encode(parts)): parts for parts in sorted(new)}
-        ids = intern(connection, Saying, {of: {} for of in digests})
-        names = ("matter", "event", "origin_id")
-        rows = [
-            {"saying_id": ids[of], **dict(zip(names, part, strict=True))}
-            for of, said in digests.items()
-            for part in said
-        ]
-        insert_new(connection, SayingPart, rows)
-        self.sayings.update((said, ids[of]) for of, said in digests.items())
+        self.sayings.update(_sayings(connection, sorted(new)))
+
+
+def saying_of(connection: Connection, parts: Said) -> int:
+    """The id of a saying of these parts (in order), made where it is new."""
+    return _sayings(connection, [parts])[parts]
+
+
+def _sayings(connection: Connection, new: Sequence[Said]) -> dict[Said, int]:
+    digests = {digest(encode(parts)): parts for parts in new}
+    ids = intern(connection, Saying, {of: {} for of in digests})
+    names = ("matter", "event", "origin_id")
+    rows = [
+        {"saying_id": ids[of], **dict(zip(names, part, strict=True))} for of, said in digests.items() for part in said
+    ]
+    insert_new(connection, SayingPart, rows)
+    return {said: ids[of] for of, said in digests.items()}
 
 
 def _parts(origin: Origin) -> dict[str, str]:

@@ -50,3 +50,6 @@ class Backend(Protocol):
 
     def upsert(self, table: Any) -> Any:
         """An INSERT of SQLAlchemy that knows ``on_conflict_do_update``."""
+
+    def scrub(self, engine: Engine) -> None:
+        """Overwrite or give back what was deleted, so that its bytes are in no file of the database any more."""

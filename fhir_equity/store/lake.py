@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 from msgspec import Struct
@@ -68,11 +69,11 @@ class Lake:
 
     def people(self) -> Iterator[Whole]:
         """Everybody, in the order of their ids."""
-        with reading(self._engine) as connection:
-            told = by_key(connection.execute(_positions().execution_options(yield_per=5000)))
-            told_elsewhere = by_key(connection.execute(_positions(merged=True).execution_options(yield_per=5000)))
-            settled = by_key(connection.execute(_settled().execution_options(yield_per=5000)))
-            beaten = by_key(connection.execute(_beaten().execution_options(yield_per=5000)))
+        queries = (_positions(), _positions(merged=True), _settled(), _beaten())
+        with reading(self._engine) as connection, ExitStack() as opened:
+            streamed = [query.execution_options(yield_per=5000) for query in queries]
+            results = [opened.enter_context(connection.execute(query)) for query in streamed]
+            told, told_elsewhere, settled, beaten = map(by_key, results)
             twins = dict(connection.execute(_twins()).all())
             for person in self._people:
                 at = {row.id: Told(*row[2:]) for row in (*told(person.id), *told_elsewhere(person.id))}

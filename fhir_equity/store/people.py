@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, Engine, Select, func, select
 
 from fhir_equity.model import Event, Member, Origin, Received
 from fhir_equity.store.connection import reading
+from fhir_equity.store.inputs import latest_inputs
 from fhir_equity.store.members import Kept, joined
 from fhir_equity.store.merged import parts_of, person_of
 from fhir_equity.store.rows import by_key, slices
@@ -29,8 +31,8 @@ from fhir_equity.store.schema import (
     StoredOrigin,
     core,
 )
-from fhir_equity.store.settlements import Marked, Marks, marks_of, strongest
-from fhir_equity.store.withdrawn import answer_stands, member_stands, run_stands
+from fhir_equity.store.settlements import Marks, marks_in_order, marks_of, strongest
+from fhir_equity.store.withdrawn import answer_stands, member_stands
 
 _received = msgspec.json.Decoder(Received).decode
 _kept = msgspec.json.Decoder(Kept).decode
@@ -58,14 +60,16 @@ class People:
     def among(self, partners: Sequence[str] | None) -> Iterator[Person]:
         """The people of some partners, or of all."""
         members = core(StoredMember)
-        with reading(self._engine) as connection:
-            values, origins, marked = _values(connection), _origins(connection), Marked(connection)
-            said, said_elsewhere, parts = (by_key(connection.execute(query)) for query in _everything())
+        with reading(self._engine) as connection, ExitStack() as opened:
+            values, origins = _values(connection), _origins(connection)
+            marks_of_person = opened.enter_context(marks_in_order(connection))
+            results = [opened.enter_context(connection.execute(query)) for query in _everything()]
+            said, said_elsewhere, parts = map(by_key, results)
             everybody = select(members).where(member_stands(members)).order_by(members.c.id)
             everybody = everybody.execution_options(yield_per=2000)
-            for row in connection.execute(everybody).mappings():
+            for row in opened.enter_context(connection.execute(everybody)).mappings():
                 person = row["id"]
-                marks, others = marked.of(person), parts(person)
+                marks, others = marks_of_person(person), parts(person)
                 told = said(person)
                 if others:
                     told = sorted((*told, *said_elsewhere(person)), key=attrgetter("id"))
@@ -138,7 +142,7 @@ class People:
     def inputs(self, partners: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """What was read so far: every name and partner as of the latest run that read it."""
         table = core(Artefact)
-        query = select(table).where(table.c.id.in_(_latest(partners))).order_by(table.c.id)
+        query = select(table).where(table.c.id.in_(latest_inputs(partners))).order_by(table.c.id)
         with reading(self._engine) as connection:
             rows = connection.execute(query).mappings().all()
         names = ("name", "sha256", "bytes", "format", "members", "rejected")
@@ -148,7 +152,7 @@ class People:
         """How many of the same inputs belong to a run that never came to its end."""
         table, runs = core(Artefact), core(Run)
         query = select(func.count()).select_from(table.join(runs, runs.c.id == table.c.run_id))
-        query = query.where(table.c.id.in_(_latest(partners)), runs.c.finished == "")
+        query = query.where(table.c.id.in_(latest_inputs(partners)), runs.c.finished == "")
         with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
 
@@ -165,7 +169,9 @@ class People:
     def _counted(
         self, columns: Any, artefact: Any, partners: Sequence[str] | None, elsewhere: str = ""
     ) -> list[tuple[str, str, int]]:
-        query = select(*columns, func.count()).where(artefact.in_(_latest(partners, elsewhere))).group_by(*columns)
+        query = (
+            select(*columns, func.count()).where(artefact.in_(latest_inputs(partners, elsewhere))).group_by(*columns)
+        )
         with reading(self._engine) as connection:
             return sorted((row[0], row[1], row[2]) for row in connection.execute(query))
 
@@ -182,21 +188,6 @@ class People:
                 name: int(connection.execute(select(func.count()).select_from(core(model))).scalar_one())
                 for name, model in tables.items()
             }
-
-
-def _latest(partners: Sequence[str] | None, elsewhere: str = "") -> Select[int]:
-    """The artefacts of the latest run that read their name: two files of one run may share a name.
-
-    Where the column `elsewhere` names another artefact, that one.
-    """
-    table, runs = core(Artefact), core(Run)
-    newest = select(table.c.name, func.max(runs.c.id).label("run")).join(runs, runs.c.id == table.c.run_id)
-    newest = newest.where(run_stands(runs))
-    if partners is not None:
-        newest = newest.where(runs.c.partner.in_(partners))
-    found = newest.group_by(table.c.name, runs.c.partner).subquery()
-    wanted = func.coalesce(table.c[elsewhere], table.c.id) if elsewhere else table.c.id
-    return select(wanted).join(found, (found.c.name == table.c.name) & (found.c.run == table.c.run_id))
 
 
 def _everything() -> tuple[Select[Any], ...]:

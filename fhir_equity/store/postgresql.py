@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine, create_engine, inspect
 from sqlalchemy.dialects import postgresql
 
 from fhir_equity.errors import StoreError, StoreUnavailableError, UsageError
@@ -94,6 +94,13 @@ class Postgresql:
     def upsert(self, table: Any) -> Any:
         """PostgreSQL's own."""
         return postgresql.insert(table)
+
+    def scrub(self, engine: Engine) -> None:
+        """Write every table of the schema anew, without what was deleted (VACUUM FULL)."""
+        tables = inspect(engine).get_table_names()
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for name in sorted(tables):
+                connection.exec_driver_sql(f'VACUUM FULL "{name}"')
 
 
 def _copy(connection: Connection, target: str, columns: Sequence[str], rows: Sequence[Any]) -> None:

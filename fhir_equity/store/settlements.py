@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
 
@@ -36,20 +37,17 @@ def strongest(marks: Mapping[int, str], answers: Iterable[int]) -> str:
     return next((mark for mark in (CHOSEN, KNOWN) if mark in found), "")
 
 
-class Marked:
-    """The marks of everybody, asked for in the order of their ids, in constant memory."""
-
-    def __init__(self, connection: Connection) -> None:
-        table, merged = core(Settlement), core(Merged)
-        person = func.coalesce(merged.c.into_id, table.c.member_id)
-        query = _holding().add_columns(person.label("person"))
-        query = query.outerjoin(merged, merged.c.member_id == table.c.member_id).order_by(None)
-        rows = connection.execute(query.order_by(person, table.c.decision_id).execution_options(yield_per=1000))
-        self._of = by_key(rows, "person")
-
-    def of(self, person: int) -> Marks:
-        """The marks of one person, whose id is greater than that of the one before."""
-        return _marks(self._of(person))
+@contextmanager
+def marks_in_order(connection: Connection) -> Iterator[Callable[[int], Marks]]:
+    """The marks of everybody, asked for in the order of the ids of people, in constant memory."""
+    table, merged = core(Settlement), core(Merged)
+    person = func.coalesce(merged.c.into_id, table.c.member_id)
+    query = _holding().add_columns(person.label("person"))
+    query = query.outerjoin(merged, merged.c.member_id == table.c.member_id).order_by(None)
+    query = query.order_by(person, table.c.decision_id).execution_options(yield_per=1000)
+    with connection.execute(query) as rows:
+        of = by_key(rows, "person")
+        yield lambda whose: _marks(of(whose))
 
 
 def _holding() -> Select[Any]:

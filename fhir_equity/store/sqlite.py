@@ -74,6 +74,17 @@ class Sqlite:
         """SQLite's own."""
         return sqlite.insert(table)
 
+    def scrub(self, engine: Engine) -> None:
+        """Rebuild the file without free pages, then copy the log into it and cut that off (lang_vacuum, wal)."""
+        connection = engine.raw_connection()  # which begins no transaction: within one neither works
+        try:
+            cursor = connection.cursor()
+            cursor.execute("VACUUM")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            cursor.close()
+        finally:
+            connection.close()
+
 
 def encrypted(path: Path, *, empty: bool = False) -> bool:
     """Whether a file is no plain database of SQLite; of one that is empty, `empty`."""

@@ -39,14 +39,15 @@ class Changed(Struct):
     restored: int = 0
 
 
-class _Meeting(Struct, frozen=True):
-    """A standing run that met a member; `parts` is None where what it said is not known."""
+class Meeting(Struct, frozen=True):
+    """A run that met a member; `parts` is None where what it said is not known."""
 
     run: int
     as_of: str
     parts: frozenset[Part] | None
 
     def gave(self, answer: Any) -> bool:
+        """Whether it said this answer (a row of `answers_of`)."""
         if self.parts is None:
             return bool(answer.run_id <= self.run)
         return (answer.event, answer.origin_id) in self.parts
@@ -57,8 +58,8 @@ def restate(connection: Connection, resolutions: Resolutions, members: Iterable[
     runs = _runs(connection)
     done = Changed()
     for page in slices(sorted(members)):
-        met = _meetings(connection, page, runs)
-        answers = _answers(connection, page)
+        met = meetings(connection, page, runs)
+        answers = answers_of(connection, page)
         before = withdrawn_answers(connection, page)
         seen = {a.id: min((m.as_of for m in met.get(a.member_id, ()) if m.gave(a)), default="") for a in answers}
         after = {number for number, first in seen.items() if not first}
@@ -89,14 +90,15 @@ def _runs(connection: Connection) -> dict[int, str]:
     return {row.id: row.as_of for row in connection.execute(query)}
 
 
-def _meetings(connection: Connection, page: Sequence[int], runs: dict[int, str]) -> dict[int, list[_Meeting]]:
+def meetings(connection: Connection, page: Sequence[int], runs: dict[int, str]) -> dict[int, list[Meeting]]:
+    """Who met these members of these runs (with their dates), by member."""
     table = core(Sighting)
     query = select(table.c.member_id, table.c.run_id, table.c.saying_id).order_by(table.c.member_id, table.c.run_id)
     rows = [row for row in among(connection, query, table.c.member_id, page) if row[1] in runs]
     parts = _parts(connection, sorted({saying for *_, saying in rows} - {0}))
-    met: dict[int, list[_Meeting]] = {}
+    met: dict[int, list[Meeting]] = {}
     for member, run, saying in rows:
-        met.setdefault(member, []).append(_Meeting(run, runs[run], parts[saying] if saying else None))
+        met.setdefault(member, []).append(Meeting(run, runs[run], parts[saying] if saying else None))
     return met
 
 
@@ -109,7 +111,8 @@ def _parts(connection: Connection, sayings: Sequence[int]) -> dict[int, frozense
     return {saying: frozenset(parts) for saying, parts in found.items()}
 
 
-def _answers(connection: Connection, page: Sequence[int]) -> list[Any]:
+def answers_of(connection: Connection, page: Sequence[int]) -> list[Any]:
+    """Every answer of these members, each with the run that gave it first."""
     table, artefacts = core(StoredAnswer), core(Artefact)
     names = ("id", "member_id", "matter", "event", "received_id", "origin_id", "first_seen")
     query = select(*(table.c[name] for name in names), artefacts.c.run_id)

@@ -202,6 +202,14 @@ CALLS: list[list[str]] = [
     ["merge", "--json", "-"],
     ["unmerge", "1"],
     ["unmerge", "77"],
+    ["hold", "add", "--member", "CANARYID77", "--reason", "a complaint"],
+    ["hold", "add", "--member", "CANARYNAME", "--reason", "a complaint"],
+    ["hold", "add", "--run", "1", "--reason", "a complaint"],
+    ["hold", "list", "--json", "-"],
+    ["hold", "release", "1"],
+    ["purge", "--before", "2026-08-15", "--dry-run"],
+    ["purge", "--before", "2020-01-01", "--certificate", "gone.json"],
+    ["purge", "--before", "CANARYWORD", "--certificate", "gone.json"],
     ["quarantine", "list", "--json", "-"],
     ["quarantine", "list", "--partner", "demo-plan", "--code", "x12.nm1.missing"],
     *(["quarantine", "show", str(number)] for number in (1, 2, 3, 99)),
@@ -264,7 +272,9 @@ STORES = [
 
 def test_every_command_is_called() -> None:
     called = {
-        " ".join(call[:2]) if call[0] in ("codes", "quarantine", "review", "snapshot", "sync", "trail") else call[0]
+        " ".join(call[:2])
+        if call[0] in ("codes", "hold", "quarantine", "review", "snapshot", "sync", "trail")
+        else call[0]
         for call in CALLS
     }
     assert called == set(commands())
@@ -295,7 +305,7 @@ def test_no_output_carries_a_value_of_a_record(run: Run, folder: Path) -> None:
     assert not [mark for mark in MARKS if mark in (folder / "unmapped.json").read_text()]
     assert "CANARYRACE" in (folder / "rows.csv").read_text()  # asked for by name, in a file of one's own
     assert "CANARYNAME" in (folder / "raw.txt").read_text()
-    for name in ("review.json", "review.csv", "trail.json", "trail.ndjson"):
+    for name in ("gone.json", "review.json", "review.csv", "trail.json", "trail.ndjson"):
         content = (folder / name).read_text()
         assert len(content) > 60
         assert not [mark for mark in MARKS if mark in content], name

@@ -44,7 +44,7 @@ def test_what_nothing_happened_to(whole: tuple[Rows, int], new_url: Callable[[],
         *("control_number", "cursor", "journal", "link", "plan", "settled", "written"),
         *("beaten", "resolution", "loss", "disclosure"),
         *("snapshot", "profile", "export", "export_file"),
-        *("retraction", "withdrawn_answer", "withdrawn_member", "merge", "merged"),
+        *("retraction", "withdrawn_answer", "withdrawn_member", "merge", "merged", "hold"),
         *("observed", "sync_run", "standing", "opt_out", "planned_through", "standing_count"),
         *("decision", "settlement", "case", "pattern", "publication"),
     }

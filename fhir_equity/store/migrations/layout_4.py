@@ -24,6 +24,7 @@ def upgrade(op: Operations) -> None:
     _merges(op)
     op.create_index("ix_member_key", "member", ["key"])
     op.create_index("ix_written_member_id", "written", ["member_id"])
+    _holds(op)
     op.execute("UPDATE store_version SET version = 4")
 
 
@@ -184,3 +185,9 @@ def _merges(op: Operations) -> None:
 
 def _into() -> Column[int]:
     return Column("into_id", Integer, ForeignKey("member.id"), nullable=False)
+
+
+def _holds(op: Operations) -> None:
+    """What must not be purged."""
+    run = Column("run_id", Integer, nullable=False)
+    op.create_table("hold", _id(), run, *_texts("pseudonym", "author", "reason", "at", "released_at", "released_by"))

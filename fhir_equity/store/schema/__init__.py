@@ -28,6 +28,7 @@ from fhir_equity.store.schema.hie import (
     SyncRun,
     Written,
 )
+from fhir_equity.store.schema.holds import StoredHold
 from fhir_equity.store.schema.judgements import StoredJudgement
 from fhir_equity.store.schema.members import MemberIdentifier, StoredMember
 from fhir_equity.store.schema.merges import Merge, Merged
@@ -73,6 +74,7 @@ __all__ = [
     "StoredDisclosure",
     "StoredFinding",
     "StoredFrame",
+    "StoredHold",
     "StoredJudgement",
     "StoredLoss",
     "StoredMember",

@@ -1,0 +1,232 @@
+"""What is too old to be kept goes: people, answers, bytes in quarantine, findings, journal, disclosures.
+
+Nothing of it goes that is under hold.
+
+* *People* whom no file has brought since, under any of their keys: with everything of theirs, but not who still
+  keeps something back, or of whom a change at an HIE was interrupted.
+* *Answers* that were last given before, unless who wins would turn out otherwise without them, or somebody has
+  to decide about them (`purge_answers`).
+* *Quarantined records* with their frames; *findings and losses* of inputs that a later run has read again.
+* *Journal* entries that came to nothing; *disclosures* whose period is over.
+* What nothing refers to any more then: received values, origins, sayings, patterns.
+
+Runs, their artefacts, plans, decisions and the trail stay: they say what was done, and hold no value.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct, field
+from sqlalchemy import Connection, Engine, Table, delete, func, or_, select
+from sqlmodel import SQLModel
+
+from fhir_equity.store.cases import Judges
+from fhir_equity.store.connection import backend_of, database_errors, reading, writing
+from fhir_equity.store.hie_standing import Standing
+from fhir_equity.store.holds import Held, held
+from fhir_equity.store.inputs import latest_inputs
+from fhir_equity.store.merged import parts_of, person_of
+from fhir_equity.store.planned import PLANNED, QUARANTINED, SENT, VERIFIED
+from fhir_equity.store.purge_answers import Runs, purge_answers
+from fhir_equity.store.rows import among, slices
+from fhir_equity.store.schema import (
+    Artefact,
+    JournalEntry,
+    OptOut,
+    Pattern,
+    Quarantined,
+    ReceivedValue,
+    Run,
+    Saying,
+    SayingPart,
+    Settled,
+    Sighting,
+    StoredAnswer,
+    StoredCase,
+    StoredDecision,
+    StoredDisclosure,
+    StoredFinding,
+    StoredFrame,
+    StoredLoss,
+    StoredMember,
+    StoredOrigin,
+    core,
+)
+from fhir_equity.store.schema import Standing as StandingRow
+from fhir_equity.store.trail import Trail
+
+About = Mapping[str, str | int]
+STAYS = (PLANNED, SENT, VERIFIED, QUARANTINED)  # of the journal: what is under way, and what an HIE holds from us
+
+
+class Cutoffs(Struct, frozen=True):
+    """The ISO dates before which each kind goes."""
+
+    people: str
+    quarantine: str
+    findings: str
+    journal: str
+    disclosures: str
+
+
+class Gone(Struct):
+    """How many rows of what went, and by the run that had brought them; `held` is how many people are under hold."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    runs: Counter[int] = field(default_factory=Counter)
+    held: int = 0
+
+
+class Purge:
+    """Purges a store. Every method raises StoreError, StoreLockedError, StoreUnavailableError."""
+
+    def __init__(self, engine: Engine, trail: Trail) -> None:
+        self._engine = engine
+        self._trail = trail
+
+    def purge(self, cutoffs: Cutoffs, judges: Judges, certify: Callable[[Gone], About] | None) -> Gone:
+        """Take what is too old, in one transaction and on the trail; without `certify` it is only counted.
+
+        `certify` says what the entry of the trail is about, knowing what goes.
+        """
+        with writing(self._engine) as connection:
+            kept = held(connection)
+            gone = Gone(held=len(set(person_of(connection, kept.members).values())))
+            self._people(connection, cutoffs.people, kept, gone)
+            every = connection.execute(select(core(Run).c.id, core(Run).c.as_of))
+            runs: Runs = {row.id: row.as_of for row in every}
+            purge_answers(connection, judges, cutoffs.people, kept.members, runs, gone)
+            _quarantine(connection, cutoffs.quarantine, kept, gone)
+            _findings(connection, cutoffs.findings, kept, gone)
+            _journal(connection, cutoffs.journal, kept, gone)
+            _disclosures(connection, cutoffs.disclosures, kept, gone)
+            _orphans(connection, gone)
+            if certify is not None:
+                counts = dict(sorted(gone.counts.items()))
+                self._trail.record("purge", connection=connection, about=certify(gone), counts=counts)
+            elif (transaction := connection.get_transaction()) is not None:
+                transaction.rollback()
+            return gone
+
+    def inputs_of(self, runs: Sequence[int]) -> dict[int, list[str]]:
+        """run -> the SHA-256 of each of its inputs that has one."""
+        table = core(Artefact)
+        query = select(table.c.run_id, table.c.sha256).where(table.c.sha256 != "").order_by(table.c.id)
+        found: dict[int, list[str]] = {}
+        with reading(self._engine) as connection:
+            for run, digest in among(connection, query, table.c.run_id, runs):
+                found.setdefault(run, []).append(digest)
+        return found
+
+    def scrub(self) -> None:
+        """Have the database overwrite or give back what was deleted. Nobody else may be in the store."""
+        with database_errors(self._engine):
+            backend_of(self._engine).scrub(self._engine)
+
+    def _people(self, connection: Connection, before: str, kept: Held, gone: Gone) -> None:
+        members = _not_met_since(connection, before, kept)
+        hies = connection.execute(select(core(StandingRow).c.hie).distinct()).scalars().all()
+        by_run = select(core(Artefact).c.run_id, func.count()).join(
+            core(StoredAnswer), core(StoredAnswer).c.artefact_id == core(Artefact).c.id
+        )
+        for some in slices(members):
+            for run, count in connection.execute(
+                by_run.where(core(StoredAnswer).c.member_id.in_(some)).group_by(core(Artefact).c.run_id)
+            ):
+                gone.runs[run] += count
+            for hie in hies:
+                Standing(self._engine, hie).leave(connection, some)
+            for table, column in _of_members():
+                count = connection.execute(delete(table).where(column.in_(some))).rowcount
+                if table.name in ("answer", "journal"):
+                    gone.counts["answers" if table.name == "answer" else "journal"] += count
+            members_table = core(StoredMember)
+            connection.execute(delete(members_table).where(members_table.c.id.in_(some)))
+        gone.counts["members"] += len(members)
+
+
+def _of_members() -> Iterable[tuple[Table, Any]]:
+    """Every table and column that says whose a row is, those first that others do not refer to."""
+    key = core(StoredMember).c.id
+    for table in reversed(SQLModel.metadata.sorted_tables):
+        for column in table.c:
+            if any(each.column is key for each in column.foreign_keys):
+                yield table, column
+
+
+def _not_met_since(connection: Connection, before: str, kept: Held) -> list[int]:
+    """The members of the people whom no run has met since, under any key, and who may go."""
+    seen, runs, journal, opt_outs = core(Sighting), core(Run), core(JournalEntry), core(OptOut)
+    last = select(seen.c.member_id).join(runs, runs.c.id == seen.c.run_id).group_by(seen.c.member_id)
+    old = set(connection.execute(last.having(func.max(runs.c.as_of) < before)).scalars()) - kept.members
+    kept_back = select(opt_outs.c.member_id).where(or_(opt_outs.c.until == "", opt_outs.c.until >= before))
+    under_way = select(journal.c.member_id).where(journal.c.status == SENT)
+    old -= {number for query in (kept_back, under_way) for number in connection.execute(query).scalars()}
+    parts = parts_of(connection, set(person_of(connection, old).values()))
+    whole = set(parts.values()) - {person for member, person in parts.items() if member not in old}
+    return sorted(member for member, person in parts.items() if person in whole)
+
+
+def _old_artefacts(before: str, kept: Held) -> Any:
+    artefacts, runs = core(Artefact), core(Run)
+    query = select(artefacts.c.id).join(runs, runs.c.id == artefacts.c.run_id)
+    return query.where(runs.c.as_of < before, runs.c.finished != "", runs.c.id.not_in(kept.runs))
+
+
+def _quarantine(connection: Connection, before: str, kept: Held, gone: Gone) -> None:
+    held_records, settled = core(Quarantined), core(Settled)
+    old = held_records.c.artefact_id.in_(_old_artefacts(before, kept))
+    connection.execute(delete(settled).where(settled.c.quarantine_id.in_(select(held_records.c.id).where(old))))
+    for name, model in (("quarantined", Quarantined), ("frames", StoredFrame)):
+        _take(connection, model, core(model).c.artefact_id.in_(_old_artefacts(before, kept)), name, gone)
+
+
+def _findings(connection: Connection, before: str, kept: Held, gone: Gone) -> None:
+    artefacts = core(Artefact)
+    told = latest_inputs(None)
+    lent = select(artefacts.c.losses_of).where(artefacts.c.losses_of.is_not(None), artefacts.c.id.in_(told))
+    for name, model in (("findings", StoredFinding), ("losses", StoredLoss)):
+        table = core(model)
+        old = table.c.artefact_id.in_(_old_artefacts(before, kept))
+        _take(connection, model, old & table.c.artefact_id.not_in(told) & table.c.artefact_id.not_in(lent), name, gone)
+
+
+def _take(connection: Connection, model: Any, which: Any, name: str, gone: Gone) -> None:
+    """Delete rows that hang on artefacts, counted by run too."""
+    table, artefacts = core(model), core(Artefact)
+    by_run = select(artefacts.c.run_id, func.count()).join(table, table.c.artefact_id == artefacts.c.id)
+    for run, count in connection.execute(by_run.where(which).group_by(artefacts.c.run_id)):
+        gone.runs[run] += count
+    gone.counts[name] += connection.execute(delete(table).where(which)).rowcount
+
+
+def _journal(connection: Connection, before: str, kept: Held, gone: Gone) -> None:
+    table = core(JournalEntry)
+    over = (table.c.done_at != "", table.c.done_at < before, table.c.status.not_in(STAYS))
+    query = delete(table).where(*over, table.c.member_id.not_in(kept.members))
+    gone.counts["journal"] += connection.execute(query).rowcount
+
+
+def _disclosures(connection: Connection, before: str, kept: Held, gone: Gone) -> None:
+    table = core(StoredDisclosure)
+    query = delete(table).where(table.c.intended_at < before, table.c.pseudonym.not_in(kept.pseudonyms))
+    gone.counts["disclosures"] += connection.execute(query).rowcount
+
+
+def _orphans(connection: Connection, gone: Gone) -> None:
+    """What nothing refers to any more."""
+    answers, parts, seen = core(StoredAnswer), core(SayingPart), core(Sighting)
+    unseen = parts.c.saying_id.not_in(select(seen.c.saying_id))
+    connection.execute(delete(parts).where(unseen))
+    sayings = core(Saying)
+    connection.execute(delete(sayings).where(sayings.c.id.not_in(select(seen.c.saying_id))))
+    received, origins, patterns = core(ReceivedValue), core(StoredOrigin), core(Pattern)
+    values = delete(received).where(received.c.id.not_in(select(answers.c.received_id)))
+    gone.counts["received"] += connection.execute(values).rowcount
+    used = (select(answers.c.origin_id), select(parts.c.origin_id))
+    connection.execute(delete(origins).where(*(origins.c.id.not_in(query) for query in used)))
+    in_use: Sequence[Any] = (select(core(StoredCase).c.pattern_id), select(core(StoredDecision).c.pattern_id))
+    connection.execute(delete(patterns).where(*(patterns.c.id.not_in(query) for query in in_use)))
