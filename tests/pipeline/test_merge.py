@@ -50,7 +50,9 @@ def test_one_person_of_two_keys_and_back(workspace: Workspace) -> None:
     assert [each.reason for each in merges(workspace)] == ["a new card"]
     undone = unmerge(workspace, 1)
     assert (undone.answers, undone.merging.undone_by) == (2, "steward")
-    assert audit(workspace, []).document == before
+    after = audit(workspace, []).document
+    beside = {"controls", "generated"}  # how long the trail is, and when it was counted
+    assert {k: v for k, v in after.items() if k not in beside} == {k: v for k, v in before.items() if k not in beside}
     assert explain(workspace, "m2")["member"]["merged"] == []
 
 

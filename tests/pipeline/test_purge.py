@@ -155,7 +155,7 @@ def test_who_was_not_sent_since_goes_with_everything(workspace: Workspace, url: 
     store = workspace.store
     who = store.people.known("plan", "a")
     assert who is not None
-    store.hie("north").begin_plan([], "r", {who.id: ("p1", "")})
+    store.hie("north").journal.begin_plan([], "r", {who.id: ("p1", "")})
     for number, day in enumerate(("2019-01-01", "2021-01-01")):
         told = (who.pseudonym, "plan", "hie", f"t{number}", "treatment", "b", ("race",), "r1", "p1")
         store.disclosures.intend([Disclosure(*told, intended_at=day)])
