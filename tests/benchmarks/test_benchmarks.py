@@ -207,16 +207,19 @@ def test_the_floor_of_an_ingest_writes_the_very_same_rows(new_url: Callable[[], 
     assert everything(urls[1]) == kept["source"]
     assert len(kept["source"]["member"]) == 40
     assert len(everything(urls[0])["sighting"]) == 80  # and again
-    assert min(done.first, done.again, done.floor) >= 1
+    assert min(done.first, done.again, done.floor, done.resolved) >= 1
+    assert {row[5] for row in everything(urls[0])["resolution"]} == {"other"}
     assert RunWriter.add is add
 
 
 def test_the_table_of_an_ingest() -> None:
-    rounds = [bench_ingest.Round(4.0, 1.0, 2.0), bench_ingest.Round(3.0, 3.0, 1.0), bench_ingest.Round(6.0, 3.0, 2.0)]
+    seconds = ((4.0, 1.0, 2.0, 2.0), (3.0, 3.0, 1.0, 3.0), (6.0, 3.0, 2.0, 1.5))
+    rounds = [bench_ingest.Round(*each) for each in seconds]
     assert [line.split() for line in bench_ingest.report("SQLite", rounds, 1000).splitlines()[1:]] == [
         ["floor", "2.00", "s"],
         ["first", "4.00", "s", "3.00", "x", "the", "floor", "(at", "most", "4)"],
         ["again", "3.00", "s", "0.50", "x", "the", "first", "(at", "most", "0.5)"],
+        ["resolved", "2.00", "s", "0.50", "x", "the", "first", "(at", "most", "1)"],
     ]
 
 
