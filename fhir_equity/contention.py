@@ -19,6 +19,7 @@ TIE, SELF, SOURCES, DETAIL, UNMAPPED = KINDS = (
     "unmapped",  # no table knows what was said
 )
 ONLY_TIES = ("sex",)
+REPEATED = ("combined", "detail")  # rules by which two answers say the same, one of them in less detail
 _UNKNOWN = frozenset(("not_mapped", "not_in_code_list", "system_unknown", "not_a_wording", "check_digit_wrong"))
 
 Said = tuple[tuple[str, str], ...]
@@ -63,7 +64,8 @@ def _conflicts(
         if any(each.state is State.ANSWERED for each in meanings):
             said = tuple(sorted(what_is_said(events[place], meanings)))
             sides.setdefault((*_who(events[place]), said), []).append(place)
-    if len({said for *_, said in sides}) < 2:
+    different = {said for *_, said in sides}
+    if len(different) < 2 or (len(different) == 2 and undecided.rule in REPEATED):
         return
     kind = TIE if undecided.provisional else _kind(sides)
     if kind and (kind == TIE or matter not in ONLY_TIES):
