@@ -179,8 +179,12 @@ def _identities(
 
 def _row(identity: Identity, matter: str, answered: tuple[Received, Origin], record: Record) -> Row:
     place = next(a for a in record.member.answers if (a.received, a.origin) == answered)
+    member, digested, received, origin = identity
     return {
-        **dict(zip(_IDENTITY, identity, strict=True)),
+        "member_id": member,
+        "event": digested,
+        "received_id": received,
+        "origin_id": origin,
         "matter": matter,
         "unit": place.unit,
         "number": place.number,

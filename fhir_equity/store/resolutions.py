@@ -13,13 +13,16 @@ from sqlalchemy import Connection, delete, select
 from fhir_equity.model import Contention, Event, Origin, Received, Resolution, Side
 from fhir_equity.store.changed import touch
 from fhir_equity.store.patterns import forget_cases, pattern_id
-from fhir_equity.store.rows import among, insert_new, slices
+from fhir_equity.store.rows import among, insert_new, insert_tuples, slices
 from fhir_equity.store.schema import Beaten, ReceivedValue, StoredCase, StoredOrigin, StoredResolution, core
 from fhir_equity.store.settlements import marks_of, strongest
 
 MOST = 50_000  # what is remembered within a run before it starts afresh
 Stated = tuple[str, int, int, int, str, int]  # matter, event, origin id, received id, first seen, answer id
 Shape = tuple[tuple[str, int, int, tuple[int, ...], str, str], ...]  # events as ids and what was decided, not whose
+
+_WON = ("member_id", "matter", "winner", "state", "rule", "policy", "provisional", "refused")
+_LOST = ("member_id", "matter", "place", "answer_id")
 
 _decode = msgspec.json.Decoder(Received).decode
 
@@ -98,15 +101,16 @@ class Resolutions:
             for model in (StoredResolution, Beaten):
                 table = core(model)
                 connection.execute(delete(table).where(table.c.member_id.in_(some)))
-        won: list[dict[str, Any]] = []
-        lost: list[dict[str, Any]] = []
+        won: list[tuple[Any, ...]] = []
+        lost: list[tuple[Any, ...]] = []
+        policy = self._judge.policy
         for member, found in decided.items():
             for each in found:
-                whose = {"member_id": member, "matter": each.outcome.matter}
-                won.append({**whose, **self._row(each.outcome), "winner": each.winner})
-                lost += [{**whose, "place": place, "answer_id": answer} for place, answer in enumerate(each.beaten)]
-        insert_new(connection, StoredResolution, won)
-        insert_new(connection, Beaten, lost)
+                told, matter = each.outcome, each.outcome.matter
+                won.append((member, matter, each.winner, told.state, told.rule, policy, told.provisional, told.refused))
+                lost += [(member, matter, place, answer) for place, answer in enumerate(each.beaten)]
+        insert_tuples(connection, StoredResolution, _WON, won)
+        insert_tuples(connection, Beaten, _LOST, lost)
         self.keep_cases(connection, decided, new)
 
     def chosen(
@@ -153,10 +157,6 @@ class Resolutions:
             self._patterns[key] = pattern_id(connection, *key)
         return self._patterns[key]
 
-    def _row(self, outcome: Outcome) -> dict[str, Any]:
-        names = ("state", "rule", "provisional", "refused")
-        return {"policy": self._judge.policy, **{name: getattr(outcome, name) for name in names}}
-
     def _learn(self, connection: Connection, shapes: Iterable[Shape]) -> None:
         new = dict.fromkeys(shapes)
         said = {number for shape in new for *_, received, _, _ in shape for number in received} - self._received.keys()
@@ -200,13 +200,14 @@ def _shape(said: Iterable[Stated], marks: Mapping[int, str]) -> tuple[Shape, lis
     events: dict[tuple[str, int, int], list[Stated]] = {}
     for stated in sorted(said, key=itemgetter(5)):
         events.setdefault(stated[:3], []).append(stated)
-    shape = tuple(
-        (
-            *event,
-            tuple(dict.fromkeys([s[3] for s in parts])),  # a merged person may have said the same under two keys
-            min(s[4] for s in parts),
-            strongest(marks, [s[5] for s in parts]) if marks else "",
-        )
-        for event, parts in events.items()
-    )
+    shape = tuple([(*event, *_together(parts, marks)) for event, parts in events.items()])
     return shape, [parts[0][5] for parts in events.values()]
+
+
+def _together(parts: Sequence[Stated], marks: Mapping[int, str]) -> tuple[tuple[int, ...], str, str]:
+    """The received values of an event, when it was first seen, and what was decided about it."""
+    decided = strongest(marks, [part[5] for part in parts]) if marks else ""
+    if len(parts) == 1:
+        return (parts[0][3],), parts[0][4], decided
+    received = dict.fromkeys([part[3] for part in parts])  # a merged person may have said the same under two keys
+    return tuple(received), min([part[4] for part in parts]), decided

@@ -102,6 +102,12 @@ def insert_new(connection: Connection, model: Any, rows: Sequence[Mapping[str, A
     return backend_of(connection).insert_new(connection, core(model), names, [*_tuples(rows, names)])
 
 
+def insert_tuples(connection: Connection, model: Any, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """As `insert_new`, for many rows that are no mappings: the columns in the order of `names`."""
+    if rows:
+        backend_of(connection).insert_new(connection, core(model), names, rows)
+
+
 def _tuples(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     return map(itemgetter(*names), rows) if len(names) > 1 else ((row[names[0]],) for row in rows)
 
