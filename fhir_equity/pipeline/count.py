@@ -20,7 +20,7 @@ from fhir_equity.quality.benchmark import Benchmark
 from fhir_equity.quality.census import Census
 from fhir_equity.quality.document import SCHEMA, body
 from fhir_equity.quality.frozen import Frozen, freeze, thaw
-from fhir_equity.quality.inspection import Inspection, Person, kept
+from fhir_equity.quality.inspection import Inspection, Kept, Person
 from fhir_equity.quality.programs import Program
 from fhir_equity.quality.strata import Strata, Stratum
 from fhir_equity.quality.tally import RACE, Counting, Tally
@@ -52,7 +52,7 @@ class Count:
         self._key = secrets.token_bytes(32)  # for this run only
         self._inspection = Inspection(programs, workspace.vocabulary(), workspace.as_of, history=history)
         self._strata = Strata(by, workspace.vocabulary().tables, workspace.as_of, self._besides)
-        words = kept(self._strata, self._inspection)
+        words = Kept(self._strata, self._inspection)
         self._census = Census(Pseudonyms(self._key), workspace.matter_of, workspace.as_of, words)
         self._counted: Census | Frozen = self._census
         self._partner = ""  # whose data this is, if it is one's

@@ -75,17 +75,21 @@ def inputs(
 
 def items(workspace: Workspace, read: Input, failures: Failures) -> Iterator[Read]:
     """What the adapter yields, counted; an input that breaks off is told, the others go on."""
+    members = rejected = others = 0
     try:
         for item in read.adapter.read(read.source, Range(), read.context):
-            read.found += not isinstance(item, Frame)
             if isinstance(item, Member):
-                read.members += 1
-                if read.members % TOLD_EVERY == 0:
-                    workspace.progress(read.source.name, read.members)
+                members += 1
+                if members % TOLD_EVERY == 0:
+                    workspace.progress(read.source.name, members)
             elif isinstance(item, Rejected):
-                read.rejected += 1
+                rejected += 1
+            elif not isinstance(item, Frame):
+                others += 1
             yield item
     except UnreadableError as error:
         read.broke_off = True
         failures.messages.append(str(error))
-    log.info("input.read", extra={"format": read.adapter.name, "members": read.members, "rejected": read.rejected})
+    finally:
+        read.members, read.rejected, read.found = members, rejected, members + rejected + others
+    log.info("input.read", extra={"format": read.adapter.name, "members": members, "rejected": rejected})

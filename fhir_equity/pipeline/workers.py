@@ -18,7 +18,7 @@ from fhir_equity.pipeline.reading import Failures, Input
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.census import Census
-from fhir_equity.quality.inspection import Inspection, kept
+from fhir_equity.quality.inspection import Inspection, Kept
 from fhir_equity.quality.programs import Program
 from fhir_equity.quality.strata import Strata
 from fhir_equity.settings import Settings
@@ -67,7 +67,7 @@ def count_range(workspace: Workspace, how: How, number: int, source: Source, ada
     """Read and count one range of the input of this number."""
     vocabulary = workspace.vocabulary()
     strata = Strata(how.by, vocabulary.tables, workspace.as_of, how.besides)
-    words = kept(strata, Inspection(how.programs, vocabulary, workspace.as_of))
+    words = Kept(strata, Inspection(how.programs, vocabulary, workspace.as_of))
     counted = Counted(Census(Pseudonyms(how.key), workspace.matter_of, workspace.as_of, words))
     counted.census.begin(number, adapter.name, families=adapter.families)
     try:

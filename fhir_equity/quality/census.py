@@ -4,27 +4,43 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 from fhir_equity.model import Event, Finding, Loss, Meaning, Member, Origin, Received, Rejected
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.families import Families
 from fhir_equity.quality.households import Households
-from fhir_equity.quality.people import People, Profile, Profiles, check_of
+from fhir_equity.quality.people import Pairs, People, Profile, Profiles, check_of
 from fhir_equity.quality.repeats import repeats
 from fhir_equity.quality.rules import of_the_person, problems
 from fhir_equity.quality.tally import RACE
 
 MOST_LOSSES = 10_000  # tuples of losses that wait to be counted
 
-# What is kept of a record beside what it says: words that become part of the stratum of its profile.
-Words = Callable[[Member, Iterable[tuple[Received, Origin]]], tuple[str, ...]]
+
+class Words(Protocol):
+    """What is kept of a record beside what it says: words that become part of the stratum of its profile."""
+
+    def words(self, member: Member, said: Pairs) -> tuple[str, ...]:
+        """The words of a record that says this."""
+        ...
+
+    def fixed(self, said: Pairs) -> bool:
+        """Whether they are the same for every record that says this."""
+        ...
 
 
-def no_words(_member: Member, _said: Iterable[tuple[Received, Origin]]) -> tuple[str, ...]:
+class NoWords:
     """Nothing is kept."""
-    return ()
+
+    def words(self, member: Member, said: Pairs) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def fixed(self, said: Pairs) -> bool:
+        """Always."""
+        return True
 
 
 class Census:
@@ -39,10 +55,11 @@ class Census:
         pseudonyms: Pseudonyms,
         matter_of: Callable[[str], str],
         as_of: str,
-        words: Words = no_words,
+        words: Words | None = None,
     ) -> None:
         self._pseudonyms = pseudonyms
-        self._words = words
+        self._words: Words = NoWords() if words is None else words
+        self._fixed: dict[tuple[str, int], int] = {}  # by partner and what is said, profiles of the input
         self._as_of = as_of
         self._digests: dict[str, Callable[[str], bytes]] = {}
         self._lost: dict[int, list[Any]] = {}  # by identity: most members of an 834 share a few tuples of losses
@@ -63,13 +80,14 @@ class Census:
         self._settle()
         self.households.seal(lambda family: self._number(*family))
         # Neither the key nor what was made with it, nor what is only a memory.
-        left = {"_digests", "_pseudonyms", "_words", "_matter_of", "_races", "_said"}
+        left = {"_digests", "_pseudonyms", "_words", "_matter_of", "_races", "_said", "_fixed"}
         return {
             name: value for name, value in self.__dict__.items() if name not in left
         }  # neither the key nor a memory
 
     def begin(self, source: int, format_: str, *, families: bool) -> None:
         """What comes now is of this input, numbered from 1; `families`: it has its dependents' subscribers."""
+        self._fixed.clear()
         self._formats += [format_] * (source - len(self._formats))
         self._source, self._follows = source, families
         self.families.part()
@@ -96,10 +114,11 @@ class Census:
         if member.losses:
             lost = self._lost.get(id(member.losses)) or self._lose(member.losses)
             lost[1] += 1
-        partner, enrollment, profiles = member.partner, member.enrollment, self.profiles
-        said = profiles.said(member.answers)
-        stratum = (partner, *self._words(member, profiles.pairs(said)))
-        profile = profiles.number(said, stratum, self._source)
+        partner, enrollment = member.partner, member.enrollment
+        said = self.profiles.said(member.answers)
+        profile = self._fixed.get((partner, said), -1)
+        if profile < 0:
+            profile = self._profile(member, said)
         digest = self._digests.get(partner) or self._digest(partner)
         self.people.add(digest(member.key), check_of(member), profile)
         family = enrollment.subscriber_key
@@ -109,10 +128,17 @@ class Census:
             about = self._races[profile] if profile < len(self._races) else -1
             self.households.add((partner, family), about if about >= 0 else self._race(partner, profile))
 
+    def _profile(self, member: Member, said: int) -> int:
+        pairs, partner = self.profiles.pairs(said), member.partner
+        found = self.profiles.number(said, (partner, *self._words.words(member, pairs)), self._source)
+        if self._words.fixed(pairs):
+            self._fixed[partner, said] = found
+        return found
+
     def stored(self, identity: int, member: Member, events: tuple[Event, ...]) -> None:
         """A person of a store, who has this number there."""
-        said = [(received, event.origin) for event in events for received in event.received]
-        profile = self.profiles.of_events(events, (member.partner, *self._words(member, said)))
+        said = tuple((received, event.origin) for event in events for received in event.received)
+        profile = self.profiles.of_events(events, (member.partner, *self._words.words(member, said)))
         self.people.add(identity.to_bytes(8, "little"), check_of(member), profile)
         family = member.enrollment.subscriber_key
         if family and member.enrollment.maintenance:

@@ -12,15 +12,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from fhir_equity.model import Event, Member, Origin, Received, Resolution, State
+from fhir_equity.model import Event, Member, Resolution, State
 from fhir_equity.quality.benchmark import differing
-from fhir_equity.quality.census import Words
 from fhir_equity.quality.concordance import Concordance, Resolve
 from fhir_equity.quality.drift import Drift
 from fhir_equity.quality.due import stale_before
 from fhir_equity.quality.history import Earlier
 from fhir_equity.quality.measures import ALL, Measuring
-from fhir_equity.quality.people import Profile
+from fhir_equity.quality.people import Pairs, Profile
 from fhir_equity.quality.plausible import Marks, Meant, Plausible
 from fhir_equity.quality.populations import Standing
 from fhir_equity.quality.programs import Program
@@ -69,7 +68,11 @@ class Inspection:
         self._measured: Tally = Counter()
         self._cases: Counter[str] = Counter()
 
-    def words(self, member: Member, said: Iterable[tuple[Received, Origin]]) -> tuple[str, ...]:
+    def fixed(self, said: Pairs) -> bool:
+        """Whether the words are the same for every record that says this."""
+        return not self._kept and self._marks.fixed(said)
+
+    def words(self, member: Member, said: Pairs) -> tuple[str, ...]:
         """What is kept of a record: a word of its dates, then those of its place in each program."""
         marks = self._marks.words(member.birth_date, said)
         if not self._kept:
@@ -163,11 +166,19 @@ class Inspection:
         return ", ".join(word for word in words if word)
 
 
-def kept(strata: Strata, inspection: Inspection) -> Words:
-    """What a census keeps of a record: the words of its strata, then those of the inspection."""
-    if not strata.size:
-        return inspection.words
-    return lambda member, said: (*strata.words(member), *inspection.words(member, said))
+class Kept(Struct, frozen=True):
+    """What a census keeps of a record (`Words`): the words of its strata, then those of the inspection."""
+
+    strata: Strata
+    inspection: Inspection
+
+    def words(self, member: Member, said: Pairs) -> tuple[str, ...]:
+        """The words of a record."""
+        return (*self.strata.words(member), *self.inspection.words(member, said))
+
+    def fixed(self, said: Pairs) -> bool:
+        """Whether they are those of every record that says this."""
+        return not self.strata.size and self.inspection.fixed(said)
 
 
 def _answered(profile: Profile, meaning: Meant) -> bool:

@@ -22,7 +22,7 @@ FULL_DATE = len("YYYY-MM-DD")
 _pack = Packed("=8sII").pack  # key, check, profile: four words of 32 bits
 
 
-Said = tuple[tuple[Received, Origin], ...]
+Pairs = tuple[tuple[Received, Origin], ...]
 Events = tuple[Event, ...]
 _Key = tuple[int, tuple[str, ...], int]  # the input (0 = none), the stratum, the number of what is said
 
@@ -44,8 +44,8 @@ class Profiles:
         self._first_seen = first_seen
         self._numbers: dict[_Key, int] = {}
         self._keys: list[_Key] = []  # all that is kept: a profile is made when it is asked for
-        self._saids: dict[Said | Events, int] = {}
-        self._said: list[Said | Events] = []  # of records of an input values with origins, else events
+        self._saids: dict[Pairs | Events, int] = {}
+        self._said: list[Pairs | Events] = []  # of records of an input values with origins, else events
         self._shared: dict[Any, Any] = {}  # equal parts of profiles are one object
         self._one: dict[tuple[Received, Origin], tuple[tuple[str, Origin], Event]] = {}
 
@@ -58,7 +58,7 @@ class Profiles:
         found = self._saids.get(said)
         return self._new(said) if found is None else found
 
-    def pairs(self, said: int) -> Said:
+    def pairs(self, said: int) -> Pairs:
         """What has this number."""
         return self._said[said]  # type: ignore[return-value]
 
@@ -96,17 +96,17 @@ class Profiles:
         saids = [self._number_of(said) for said in other._said]
         return [self.number(saids[said], stratum, source) for source, stratum, said in other._keys]
 
-    def _number_of(self, said: Said | Events) -> int:
+    def _number_of(self, said: Pairs | Events) -> int:
         found = self._saids.get(said)
         return self._new(said) if found is None else found
 
-    def _new(self, said: Said | Events) -> int:
+    def _new(self, said: Pairs | Events) -> int:
         shared: Any = tuple([self._shared.setdefault(each, each) for each in said])
         number = self._saids[shared] = len(self._said)
         self._said.append(shared)
         return number
 
-    def _events(self, said: Said | Events) -> Events:
+    def _events(self, said: Pairs | Events) -> Events:
         """What a record says by matter and origin: mostly each of its values by itself, and such events are kept."""
         if not said or isinstance(said[0], Event):
             return said  # type: ignore[return-value]
@@ -122,7 +122,7 @@ class Profiles:
         return found
 
 
-def _received(said: Said | Events) -> tuple[Received, ...]:
+def _received(said: Pairs | Events) -> tuple[Received, ...]:
     return tuple([each[0] for each in said if not isinstance(each, Event)])
 
 

@@ -45,6 +45,10 @@ class Marks:
                 young = YOUNG
         return (unborn + young,)
 
+    def fixed(self, said: Iterable[tuple[Received, Origin]]) -> bool:
+        """Whether no birth date makes anything of what is said."""
+        return not any(origin.collected_on or received.topic in self._topics for received, origin in said)
+
     def _too_young(self, born: str, collected: str) -> bool:
         years = age_on(born, collected or self._as_of)
         return years is not None and years < self._age

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
-from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
@@ -33,6 +32,7 @@ from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality import families
 from fhir_equity.quality.census import Census
 from fhir_equity.quality.families import Families
+from fhir_equity.quality.people import Pairs
 
 KEY = b"k" * 32
 WHITE, BLACK = (Received("race_ethnicity", "x12.dmg05", (Coding("1109", c),), "", c) for c in "CB")
@@ -41,12 +41,18 @@ LOSSES = (Loss("x12.not_kept.PER", Relationship.UNMATCHED), Loss("x12.not_kept.A
 PROBLEM = Finding("x12.dmg.repeated", Severity.ERROR, Locator("a.834", "segment", 3))
 
 
-def words(one: Member, said: Iterable[tuple[Received, Origin]]) -> tuple[str, ...]:
-    return (one.birth_date[:4], str(sum(received is ENGLISH for received, _ in said)))
+class Kept:
+    """The year of birth where anything is said, and how often English is."""
+
+    def words(self, member: Member, said: Pairs) -> tuple[str, ...]:
+        return (member.birth_date[:4] if said else "", str(sum(received is ENGLISH for received, _ in said)))
+
+    def fixed(self, said: Pairs) -> bool:
+        return not said
 
 
 def census() -> Census:
-    return Census(Pseudonyms(KEY), str, "2026-01-01", words)
+    return Census(Pseudonyms(KEY), str, "2026-01-01", Kept())
 
 
 def meaning(received: Received) -> Meaning:
@@ -224,3 +230,22 @@ def test_only_the_latest_subscribers_are_remembered(monkeypatch: pytest.MonkeyPa
     far, known = _families(*subscribers, (False, "F0"))
     assert far.waiting
     assert far.alone(known) == 0
+
+
+def test_fixed_words_are_asked_for_once_for_each_partner_and_input() -> None:
+    asked: list[str] = []
+
+    class Fixed(Kept):
+        def words(self, member: Member, said: Pairs) -> tuple[str, ...]:
+            asked.append(member.key)
+            return super().words(member, said)
+
+    counted = Census(Pseudonyms(KEY), str, "2026-01-01", Fixed())
+    for source in (1, 2):
+        counted.begin(source, "edi834", families=False)
+        for key in ("a", "b"):
+            counted.add(Member("plan", f"{key}{source}", birth_date="1980-01-31"))
+            counted.add(Member("other", f"{key}{source}", birth_date="1981-01-31"))
+    assert asked == ["a1", "a1", "a2", "a2"]
+    strata = {counted.profile(number).stratum: count for (number,), count in counted.persons()}
+    assert strata == {("plan", "", "0"): 2, ("other", "", "0"): 2}
