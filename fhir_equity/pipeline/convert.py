@@ -17,7 +17,8 @@ from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import Loss
 from fhir_equity.pipeline.change import BGN08, context_834
 from fhir_equity.pipeline.converting import Conversion, Elsewhere
-from fhir_equity.pipeline.leaving import Converted, Leaving, Lost, Told, Wish
+from fhir_equity.pipeline.disclosing import Disclosing, disclosing
+from fhir_equity.pipeline.leaving import Converted, Leaving, Lost, Made, Told, Wish
 from fhir_equity.pipeline.patients import context_fhir
 from fhir_equity.pipeline.reading import Failures, inputs
 from fhir_equity.pipeline.together import made
@@ -43,8 +44,9 @@ def convert(
     """Convert the members of `src` into one file `dst` (``-`` for standard output), or a folder in the form ``bulk``.
 
     It appears whole or not at all. Without a recipient this is internal use: sensitive topics
-    are left out, with a loss entry, unless `include_sensitive`. A change file (834) corrects what the
-    store knows, where there is one: who is as known is left out. Large plain files are converted by `workers`
+    are left out, with a loss entry, unless `include_sensitive`. What a recipient is told of whom is written down in
+    the account of disclosures before it is handed over, and on the trail (`disclosing`). A change file (834) corrects
+    what the store knows, where there is one: who is as known is left out. Large plain files are converted by `workers`
     processes (such corrections by one); what is written is the same, byte by byte, for any number of them.
 
     With the engine ``spark`` these are URLs that Spark can reach, `dst` and `losses` new folders: of lines, or in the
@@ -61,8 +63,8 @@ def convert(
     require_sense(workspace, wish)
     if str(dst) != "-" and Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
         raise UsageError("SRC and DST are the same file")
-    work = _Run(workspace, target, wish, workers)
-    with contextlib.ExitStack() as files:
+    with disclosing(workspace, wish, dst) as account, contextlib.ExitStack() as files:
+        work = _Run(workspace, target, wish, workers, account)
         if wish.form == "bulk":
             folder = files.enter_context(written_folder(dst))
             ledger = files.enter_context(_ledger(losses))
@@ -87,6 +89,8 @@ def _on_cluster(workspace: Workspace, src: str, dst: str, wish: Wish, losses: st
         require_sense(workspace, wish)
     elif wish.recipient:
         workspace.release.require(wish.recipient)
+    if wish.recipient:
+        raise UsageError("what a recipient is told is accounted for member by member: use --engine local")
     return convert_on_cluster(workspace, src, dst, wish, losses)
 
 
@@ -124,8 +128,11 @@ def context_of(workspace: Workspace, wish: Wish, created: str) -> Context:
 class _Run:
     """One conversion under way."""
 
-    def __init__(self, workspace: Workspace, target: Adapter, wish: Wish, workers: int) -> None:
+    def __init__(
+        self, workspace: Workspace, target: Adapter, wish: Wish, workers: int, account: Disclosing | None
+    ) -> None:
         self._workspace, self._target, self._wish, self._workers = workspace, target, wish, workers
+        self._account = account
         self.context = context_of(workspace, wish, datetime.now(UTC).isoformat(timespec="seconds"))
         self.told, self.failures = Told(), Failures()
 
@@ -136,13 +143,17 @@ class _Run:
             change = self.context.guide["write"]["purpose"] == BGN08["change"]
             correcting = change and self._workspace.has_store
         told = ledger is not None
-        here = Conversion(self._workspace, self._wish, self.context, ledger=told, correcting=correcting)
+        kept_back = {} if self._account is None else self._account.kept_back
+        here = Conversion(
+            self._workspace, self._wish, self.context, ledger=told, correcting=correcting, kept_back=kept_back
+        )
         key = self._workspace.pseudonyms.secret if self._target.name == "fhir" and self._workers > 1 else b""
-        elsewhere = Elsewhere(self._wish, self.context.guide, self.context.created, key, told)
+        elsewhere = Elsewhere(self._wish, self.context.guide, self.context.created, key, told, kept_back)
         partner = self._workspace.partner(self._wish.partner)
         for read in inputs(self._workspace, [src], partner, self._wish.from_, self.failures):
             workers = 1 if correcting else self._workers
-            for each in made(self._workspace, read, self.failures, here.made, elsewhere, workers):
+            items: Iterator[Made] = made(self._workspace, read, self.failures, here.made, elsewhere, workers)
+            for each in items if self._account is None else self._account.before(items):
                 self.told.add(each)
                 _write_down(ledger, each.losses)
                 if each.piece is not None:

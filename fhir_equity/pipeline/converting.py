@@ -13,7 +13,7 @@ from fhir_equity.adapters.fhir import Writer, validate
 from fhir_equity.adapters.protocol import Context, Read
 from fhir_equity.model import Event, Expressed, Finding, Loss, Member, Outgoing, Rejected
 from fhir_equity.pipeline.change import completed, is_change
-from fhir_equity.pipeline.leaving import Leaving, Made, Wish
+from fhir_equity.pipeline.leaving import KeptBack, Leaves, Leaving, Made, Wish
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.people import events_of
@@ -22,6 +22,8 @@ from fhir_equity.quality.rules import findings
 if TYPE_CHECKING:  # the store loads SQLAlchemy, which files alone do not need
     from fhir_equity.store import Person
 
+_Outgoing = tuple[Outgoing, tuple[Loss, ...], tuple[tuple[str, str], ...]]
+_Expressed = tuple[tuple[Expressed, ...], tuple[Loss, ...], tuple[tuple[str, str], ...]]  # and (matter, rule)
 MOST = 50_000  # groups of equal answers remembered as expressed before the memory starts afresh
 
 
@@ -29,14 +31,21 @@ class Conversion:
     """Makes pieces of members; equal answers are expressed once. `ledger` is whether lines are made for one."""
 
     def __init__(
-        self, workspace: Workspace, wish: Wish, context: Context, *, ledger: bool = False, correcting: bool = False
+        self,
+        workspace: Workspace,
+        wish: Wish,
+        context: Context,
+        *,
+        ledger: bool = False,
+        correcting: bool = False,
+        kept_back: KeptBack | None = None,
     ) -> None:
         self._workspace, self._wish, self._correcting = workspace, wish, correcting
-        self._leaving = Leaving(workspace, wish, ledger=ledger)
+        self._leaving = Leaving(workspace, wish, ledger=ledger, kept_back=kept_back)
         self._partner = workspace.partner(wish.partner)
         self._piece_of = adapter_named(wish.to).pieces(context)
         self._checked = Writer(context) if wish.validate and wish.to == "fhir" else None
-        self._expressed: dict[tuple[object, ...], tuple[tuple[Expressed, ...], tuple[Loss, ...]]] = {}
+        self._expressed: dict[tuple[object, ...], _Expressed] = {}
 
     def made(self, item: Read) -> Made:
         """What comes of one item of a reader."""
@@ -53,9 +62,9 @@ class Conversion:
         found = tuple(f.code for f in findings(member, meaning, self._workspace.as_of))
         person = self._workspace.store.people.known(member.partner, member.key) if self._correcting else None
         if person:
-            record, lost = self._corrected(member, person)
+            record, lost, rules = self._corrected(member, person)
         else:
-            record, lost = self._as_it_comes(member)
+            record, lost, rules = self._as_it_comes(member)
         if not is_change(record):
             return Made(findings=found, unchanged=True)
         piece, invalid = self._piece_of(record), 0
@@ -63,31 +72,33 @@ class Conversion:
             resources, _ = self._checked.resources(record)
             invalid = sum(bool(validate(each, each["resourceType"])) for each in resources)
         losses = tuple(self._leaving.lost(loss, member) for loss in (*member.losses, *lost, *piece.losses))
-        return Made(msgspec.structs.replace(piece, losses=()), losses, found, invalid)
+        leaves = Leaves(member.partner, member.key, rules) if rules else None
+        return Made(msgspec.structs.replace(piece, losses=()), losses, found, invalid, leaves=leaves)
 
-    def _as_it_comes(self, member: Member) -> tuple[Outgoing, tuple[Loss, ...]]:
-        key = (member.enrollment.restricted, *[part for a in member.answers for part in (a.received, a.origin)])
+    def _as_it_comes(self, member: Member) -> _Outgoing:
+        kept = self._leaving.kept_back(member)
+        key = (member.enrollment.restricted, kept, *[part for a in member.answers for part in (a.received, a.origin)])
         known = self._expressed.get(key)
         if known is None:
             if len(self._expressed) >= MOST:
                 self._expressed.clear()
             known = self._expressed[key] = self._express(member, self._events(member))
-        return Outgoing(member, known[0]), known[1]
+        return Outgoing(member, known[0]), known[1], known[2]
 
-    def _corrected(self, member: Member, person: Person) -> tuple[Outgoing, tuple[Loss, ...]]:
+    def _corrected(self, member: Member, person: Person) -> _Outgoing:
         """A member with all that is known of them, and as they were known before."""
         known = tuple(event for _, event in person.events)
-        before, _ = self._express(person.member, known)
+        before, *_ = self._express(person.member, known)
         whole = completed(member, person.member)
-        expressed, lost = self._express(whole, (*known, *self._events(member)))
-        return Outgoing(whole, expressed, Outgoing(person.member, before)), lost
+        expressed, lost, rules = self._express(whole, (*known, *self._events(member)))
+        return Outgoing(whole, expressed, Outgoing(person.member, before)), lost, rules
 
     def _events(self, member: Member) -> tuple[Event, ...]:
         return events_of(member.answers, self._workspace.matter_of, self._workspace.as_of)
 
-    def _express(self, member: Member, events: Iterable[Event]) -> tuple[tuple[Expressed, ...], tuple[Loss, ...]]:
+    def _express(self, member: Member, events: Iterable[Event]) -> _Expressed:
         resolutions = self._workspace.resolutions(member.partner, events)
-        released, losses = self._leaving.released(member, resolutions)
+        released, losses, rules = self._leaving.released(member, resolutions)
         express = self._workspace.vocabulary(member.partner).express
         if self._wish.to == "fhir":
             expressed, lost = express.us_core(released, self._wish.omb, self._wish.us_core)
@@ -96,7 +107,7 @@ class Conversion:
             expressed, lost = express.x12(released, guide["write"]["race"], self._wish.omb)
         else:
             expressed, lost = express.plain(released)
-        return tuple(expressed), (*losses, *lost)
+        return tuple(expressed), (*losses, *lost), rules
 
 
 class Elsewhere(Struct, frozen=True):
@@ -107,6 +118,7 @@ class Elsewhere(Struct, frozen=True):
     created: str
     key: bytes
     ledger: bool
+    kept_back: KeptBack = {}
 
     def __call__(self, workspace: Workspace) -> Callable[[Read], Made]:
         """What makes a piece of each item."""
@@ -114,4 +126,4 @@ class Elsewhere(Struct, frozen=True):
         context = msgspec.structs.replace(context, guide=self.guide, created=self.created)
         if self.key:
             context = msgspec.structs.replace(context, uuid=Pseudonyms(self.key).uuid)
-        return Conversion(workspace, self.wish, context, ledger=self.ledger).made
+        return Conversion(workspace, self.wish, context, ledger=self.ledger, kept_back=self.kept_back).made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -17,6 +18,7 @@ from fhir_equity.release import is_sensitive
 from fhir_equity.vocabulary import US_CORE
 
 Omb = Literal["faithful", "rollup-1997"]
+KeptBack = Mapping[tuple[str, str], frozenset[str]]  # partner and key of a member -> matters, an empty one is all
 Lost = tuple[str, bytes]  # the rule, and the line of the ledger (empty where there is none)
 
 
@@ -40,6 +42,14 @@ class Wish(Struct, frozen=True):
     control_number: int = 0
 
 
+class Leaves(Struct, frozen=True, gc=False):
+    """What a recipient is told of one member: each matter with the release rule that lets it out."""
+
+    partner: str
+    key: str
+    matters: tuple[tuple[str, str], ...]
+
+
 class Made(Struct, gc=False):
     """What came of one item: a piece to be written, if any, and what is told of it."""
 
@@ -48,6 +58,7 @@ class Made(Struct, gc=False):
     findings: tuple[str, ...] = ()
     invalid: int = 0  # resources
     unchanged: bool = False
+    leaves: Leaves | None = None
 
 
 class Converted(Struct):
@@ -95,27 +106,38 @@ class Told:
 class Leaving:
     """Decides what of a member may leave, and writes down what is lost; `ledger` is whether lines are made for one."""
 
-    def __init__(self, workspace: Workspace, wish: Wish, *, ledger: bool) -> None:
+    def __init__(self, workspace: Workspace, wish: Wish, *, ledger: bool, kept_back: KeptBack | None = None) -> None:
         self._workspace, self._wish, self._ledger = workspace, wish, ledger
+        self._kept_back = kept_back or {}
 
-    def released(self, member: Member, resolutions: dict[str, Resolution]) -> tuple[dict[str, Resolution], list[Loss]]:
-        """The matters that may leave, and a loss for each answer that stays here."""
-        released, losses = {}, []
+    def kept_back(self, member: Member) -> frozenset[str]:
+        """The matters that a member keeps from the recipient; an empty one is all."""
+        return self._kept_back.get((member.partner, member.key), frozenset())
+
+    def released(
+        self, member: Member, resolutions: dict[str, Resolution]
+    ) -> tuple[dict[str, Resolution], list[Loss], tuple[tuple[str, str], ...]]:
+        """The matters that may leave, a loss for each answer that stays here, and the rules that let answers out."""
+        released, losses, rules = {}, [], []
         for matter, resolution in resolutions.items():
-            reason = self._withheld(member, resolution)
-            if not reason:
+            allowed, reason = self._decided(member, resolution)
+            if allowed:
                 released[matter] = resolution
+                if reason and resolution.winner is not None:
+                    rules.append((matter, reason))
             elif resolution.winner is not None:
                 losses.append(Loss(f"release.{reason}", Relationship.UNMATCHED, matter))
-        return released, losses
+        return released, losses, tuple(rules)
 
-    def _withheld(self, member: Member, resolution: Resolution) -> str:
-        """Why a matter stays here; empty when it may go."""
+    def _decided(self, member: Member, resolution: Resolution) -> tuple[bool, str]:
+        """Whether a matter may go, and by which rule or why not; within the house there is no rule."""
         if self._wish.recipient:
-            decision = self._workspace.release.decide(self._wish.recipient, member, resolution, self._workspace.as_of)
-            return "" if decision.allowed else decision.reason
+            on, kept = self._workspace.as_of, self.kept_back(member)
+            decision = self._workspace.release.decide(self._wish.recipient, member, resolution, on, kept)
+            return decision.allowed, decision.reason
         sensitive = is_sensitive(self._workspace.vocabulary().codes, resolution)
-        return "sensitive_left_out" if sensitive and not self._wish.include_sensitive else ""
+        withheld = sensitive and not self._wish.include_sensitive
+        return not withheld, "sensitive_left_out" if withheld else ""
 
     def lost(self, loss: Loss, member: Member | None = None) -> Lost:
         """A loss by its rule, and as a line of the ledger: one JSON object with its place in `member`."""

@@ -40,7 +40,7 @@ class Normalizing:
         found = findings(member, meaning, self._workspace.as_of)
         events = events_of(member.answers, self._workspace.matter_of, self._workspace.as_of)
         resolutions = self._workspace.resolutions(member.partner, events)
-        released, lost = self._leaving.released(member, resolutions)
+        released, lost, _ = self._leaving.released(member, resolutions)
         losses = (*member.losses, *lost)
         row = {
             **{name: getattr(member, name) for name in ("partner", "key", "key_rule", "unit", "number", "offset")},

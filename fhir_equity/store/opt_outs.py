@@ -10,8 +10,8 @@ from sqlalchemy import Engine, Select, and_, delete, or_, select
 from fhir_equity.store.changed import touch
 from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.merged import parts_of, person_of
-from fhir_equity.store.rows import now, slices, upsert
-from fhir_equity.store.schema import OptOut, core
+from fhir_equity.store.rows import among, now, slices, upsert
+from fhir_equity.store.schema import OptOut, StoredMember, core
 
 MEMBER, CONSENT = "member", "consent"
 ALL = ""  # any recipient, any matter
@@ -69,6 +69,21 @@ class OptOuts:
             for some in slices(list(whose)):
                 for each in _kept(connection.execute(query.where(table.c.member_id.in_(some)))):
                     found.setdefault(whose[each.member_id], set()).add(each.matter)
+        return found
+
+    def keys_in_force(self, recipient: str, on: str) -> dict[tuple[str, str], frozenset[str]]:
+        """(partner, key) -> what `in_force` says, of everybody who keeps something back, under each of their keys."""
+        table, members = core(OptOut), core(StoredMember)
+        with reading(self._engine) as connection:
+            whose = set(connection.execute(select(table.c.member_id).distinct()).scalars())
+            parts = parts_of(connection, set(person_of(connection, whose).values()))
+            query = select(members.c.id, members.c.partner, members.c.key)
+            called = {row[0]: (row[1], row[2]) for row in among(connection, query, members.c.id, sorted(parts))}
+        kept = self.in_force(sorted(set(parts.values())), recipient, on)
+        found: dict[tuple[str, str], frozenset[str]] = {}
+        for member, person in parts.items():
+            if person in kept:
+                found[called[member]] = found.get(called[member], frozenset()) | kept[person]
         return found
 
     def turning(self, recipient: str, after: str, on: str) -> set[int]:

@@ -43,7 +43,7 @@ def settings(tmp_path: Path) -> Settings:
         (overlay / name).write_text(text, encoding="utf-8")
     said = ("LS*2700", "LX*1", "N1*75*Gender identity", "REF*ZZ*f", "DTP*007*D8*20250601", "LE*2700")
     (tmp_path / "in.834").write_bytes(file((*ADA, "HD*030**HLT", "DTP*348*D8*20260101", *said)))
-    return Settings(mappings=MappingSettings(overlay=overlay))
+    return Settings(mappings=MappingSettings(overlay=overlay), store=StoreSettings(url=str(tmp_path / "equity.db")))
 
 
 def converted(settings: Settings, folder: Path, wish: Wish) -> tuple[str, Converted]:
