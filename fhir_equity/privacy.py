@@ -104,8 +104,7 @@ class Pseudonyms:
 
     def __call__(self, *parts: str) -> str:
         """The pseudonym of an identifier given in parts (partner, key)."""
-        message = _joined(parts)
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:16]
+        return hmac.digest(self._key, _joined(parts), "sha256").hex()[:16]
 
     def uuid(self, *parts: str) -> str:
         """A keyed UUID of an identifier given in parts: the same for the same key, and no guess can be tested.

@@ -61,7 +61,7 @@ class Decided:
     def __init__(self, outcome: Outcome, answers: Sequence[int]) -> None:
         self.outcome = outcome
         self.winner = answers[outcome.winner] if outcome.winner >= 0 else None
-        self.beaten = [answers[place] for place in outcome.beaten]
+        self.beaten = [answers[place] for place in outcome.beaten] if outcome.beaten else []
 
 
 class Resolutions:
