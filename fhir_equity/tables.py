@@ -13,7 +13,7 @@ import hashlib
 import io
 import tomllib
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -213,18 +213,24 @@ class Tables:
 
 
 def _read_csv(layer: Layer, name: str) -> list[Placed]:
+    return list(_parsed(f"{layer.name}/{name}", (layer.folder / name).read_bytes()))
+
+
+@lru_cache(maxsize=256)  # the built-in tables are those of every partner
+def _parsed(file: str, content: bytes) -> tuple[Placed, ...]:
     rows = []
-    file = f"{layer.name}/{name}"
     try:
-        text = (layer.folder / name).read_bytes().decode("utf-8-sig")
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        for row in reader:
-            if None in row or None in row.values():
+        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        header = [name.strip() for name in next(reader, ())]
+        for cells in reader:
+            if cells and len(cells) != len(header):
                 raise TableError(f"{file}, row {reader.line_num}: more or fewer cells than the header has")
-            rows.append(Placed({k.strip(): v.strip() for k, v in row.items()}, file, reader.line_num))
+            if cells:
+                row = dict(zip(header, [cell.strip() for cell in cells], strict=True))
+                rows.append(Placed(row, file, reader.line_num))
     except (csv.Error, UnicodeDecodeError) as error:
         raise TableError(f"{file}: {error}") from error
-    return rows
+    return tuple(rows)
 
 
 def _read_toml(layer: Layer, name: str) -> dict[str, Any]:
