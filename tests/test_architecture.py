@@ -297,6 +297,11 @@ def test_meaning_and_policy_need_no_heavy_library(part: str) -> None:
     assert loaded_by(f"import fhir_equity.{part}").isdisjoint(HEAVY)
 
 
+def test_the_command_line_starts_without_what_few_commands_need() -> None:
+    """Every command pays for what is loaded here, in time and in memory."""
+    assert loaded_by("import fhir_equity.cli").isdisjoint({*HEAVY} - {"typer", "click", "rich"})
+
+
 def test_the_error_tree_is_the_one_that_is_drawn() -> None:
     drawn = {}
     for line in (errors.__doc__ or "").splitlines():

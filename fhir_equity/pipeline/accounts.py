@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
@@ -13,7 +13,9 @@ from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.quality.ages import band, bands
 from fhir_equity.release import BEYOND, Release
 from fhir_equity.reports.evidence import totals
-from fhir_equity.store import WAITING, CaseCount, Told
+
+if TYPE_CHECKING:
+    from fhir_equity.store import CaseCount, Told
 
 DAY = len("YYYY-MM-DD")
 
@@ -68,10 +70,10 @@ def _cases(workspace: Workspace, counts: list[CaseCount]) -> Iterator[dict[str, 
     for (kind, matter), those in found.items():
         waiting: Counter[str] = Counter()
         for each in those:
-            if each.state in WAITING:
+            if each.waits:
                 waiting[band(cuts, max(0, (today - date.fromisoformat(each.since)).days))] += each.count
         decided = sum(each.count for each in those) - waiting.total()
-        oldest = min((each.since for each in those if each.state in WAITING), default="")
+        oldest = min((each.since for each in those if each.waits), default="")
         ages = {name: waiting[name] for name in _names(cuts) if waiting[name]}
         yield {
             "kind": kind,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from sqlalchemy import Engine, func, select
 
+from fhir_equity.store.cases import WAITING
 from fhir_equity.store.connection import reading
 from fhir_equity.store.schema import OptOut, Pattern, StoredCase, StoredDisclosure, StoredMember, core
 
@@ -19,6 +20,11 @@ class CaseCount(Struct, frozen=True):
     state: str
     since: str
     count: int
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody has still to decide."""
+        return self.state in WAITING
 
 
 class Told(Struct, frozen=True):
