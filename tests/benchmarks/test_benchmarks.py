@@ -26,6 +26,7 @@ from tests.benchmarks import (
     bench_ingest,
     bench_memory,
     bench_peers,
+    bench_publish,
     bench_vocabulary,
     bench_write,
 )
@@ -225,3 +226,12 @@ def test_the_table_of_an_ingest() -> None:
 
 def test_the_peak_of_an_ingest(tmp_path: Path) -> None:
     assert bench_ingest.peak(f"sqlite:///{tmp_path}/p.db", file_of(20, tmp_path)) > 30
+
+
+def test_many_strata_are_published_and_hold() -> None:
+    given = bench_publish.audit_of(4)
+    assert given["population"] == sum(part["population"] for part in given["strata"])
+    found = bench_publish.measure(4)
+    assert found.release["found"] == 0
+    assert found.release["hidden_small"] > 0
+    assert bench_publish.line(found).split()[:2] == ["4", "strata"]

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from fhir_equity.quality.publish.attack import Attack, attack
-from fhir_equity.quality.publish.cells import Cells, Key, Relation
+from fhir_equity.quality.publish.attack import Attack, Witnesses, attack
+from fhir_equity.quality.publish.cells import Cell, Cells, Key, Relation
 
+TRIES = 12_000  # cells that may be attacked anew, over all, to tell some of them after all
+FEW = 16  # cells found out together that are enough to hide more
 WIDTH = 5  # a hidden cell can be at least this much more or less, as far as a reader knows
 
 
@@ -32,19 +34,79 @@ def protect(cells: Cells, width: int = WIDTH) -> Protection:
     _rank_alike(cells)
     cells.small()
     primary = sum(cell.hidden for cell in cells.cells.values())
-    safe: set[Key] = set()
+    known = Witnesses()
     rounds = 0
     _mend(cells, width, list(range(len(cells.relations))))
-    while (found := attack(cells, width, safe, thorough=False).found) and _hide_beside_all(cells, found, width):
+    while (found := attack(cells, width, known, enough=FEW).found) and _hide_beside_all(cells, found, width):
         rounds += 1
-    done = attack(cells, width, safe)
+    known = _tell_again(cells, width, known)
+    done = attack(cells, width, known)
     hidden = sum(cell.hidden for cell in cells.cells.values())
     return Protection(primary, hidden - primary, rounds, done)
 
 
+def _tell_again(cells: Cells, width: int, known: Witnesses) -> Witnesses:
+    """Tell what was hidden to protect others and turns out not to be needed, the weightiest first.
+
+    Many cells were hidden one after the other, and later ones may do for earlier ones. Gives the witnesses that are
+    left: those in which what is told now is as it is.
+    """
+    names = _names(cells)
+    spare = [key for key, cell in cells.cells.items() if _spare(cell)]
+    tried: set[Key] = set()
+    left = TRIES
+    for key in sorted(spare, key=lambda key: (cells.cells[key].rank, -cells.cells[key].value, key)):
+        alike = [name for name in names.get(key, [key]) if cells.cells[name].hidden]
+        if key in tried or left <= 0 or not all(_spare(cells.cells[name]) for name in alike):
+            continue
+        tried.update(alike)
+        _hide(cells, alike, hidden=False)
+        fewer = known.without(alike)
+        near = _beside(cells, alike, width)
+        again = None if near is None else attack(cells, width, fewer, enough=1, among=near)
+        left -= again.attacked if again is not None else 0
+        if again is not None and again.held:
+            known = fewer
+        else:
+            _hide(cells, alike, hidden=True)
+    return known
+
+
+def _hide(cells: Cells, keys: Iterable[Key], *, hidden: bool) -> None:
+    for key in keys:
+        cells.cells[key].hidden = hidden
+
+
+def _spare(cell: Cell) -> bool:
+    """Whether a cell is hidden for the sake of others alone, by itself."""
+    return cell.hidden and not (cell.small or cell.within_few or cell.withheld)
+
+
+def _beside(cells: Cells, told: Iterable[Key], width: int) -> set[Key] | None:
+    """The hidden cells beside these; None where a single relation with these in it gives one away."""
+    relations = {place for key in told for place in cells.of.get(key, ())}
+    if any(_gives_away(cells, cells.relations[place], width) for place in relations):
+        return None
+    return {key for place in relations for key, _ in cells.relations[place].unknown(cells.cells)}
+
+
+def _names(cells: Cells) -> dict[Key, list[Key]]:
+    """All names of each count that has several."""
+    names: dict[Key, list[Key]] = {}
+    for (one, _), (other, _) in _pairs(cells):
+        joined = list(dict.fromkeys([*names.get(one, [one]), *names.get(other, [other])]))
+        names |= dict.fromkeys(joined, joined)
+    return names
+
+
+def _pairs(cells: Cells) -> list[tuple[tuple[Key, int], ...]]:
+    """The relations that say that two counts are one."""
+    return [r.terms for r in cells.relations if not r.constant and sorted(f for _, f in r.terms) == [-1, 1]]
+
+
 def _rank_alike(cells: Cells) -> None:
     """Names of one count are kept as long as the weightiest of them."""
-    pairs = [r.terms for r in cells.relations if not r.constant and sorted(f for _, f in r.terms) == [-1, 1]]
+    pairs = _pairs(cells)
     changed = True
     while changed:
         changed = False

@@ -178,3 +178,13 @@ def test_where_too_few_are_left_nothing_is_told_at_all() -> None:
     assert hidden(cells) == {"people", *"abcdefghi"}
     low, high = bounds(cells, ("a",))
     assert high - low >= 5
+
+
+def test_what_turns_out_not_to_be_needed_is_told_after_all() -> None:
+    """More was hidden than two small cells need: the large ones are told again, the weightiest first."""
+    cells = states(few=7, fewer=6, many=300, most=500)
+    for name in ("many", "most"):
+        cells.cells[(name,)].hidden = True
+    done = protect(cells)
+    assert done.attack.held
+    assert hidden(cells) == {"few", "fewer"}
