@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 SECONDS ?= 3600
 COUNT ?= 300
+SIZES ?= 10000 100000
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint bench bench-peers soak soak-kills soak-sync clean soak-apply
+.PHONY: help demo test lint bench bench-paths bench-peers soak soak-kills soak-sync clean soak-apply
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -25,7 +26,10 @@ lint: $(VENV)/dev.done ## Check style and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/dev.done ## Measure auditing, writing and ingesting an 834, reading and writing FHIR, and look-ups, each beside its floor
+bench: $(VENV)/dev.done ## Measure every path beside its floor and its peers at SIZES (10000 100000) members; the table of the README
+	$(BIN)/python -m tests.benchmarks.table $(SIZES) --peers
+
+bench-paths: $(VENV)/dev.done ## Measure one path after the other, each beside its floor, in rounds
 	$(BIN)/python -m tests.benchmarks.bench_audit
 	$(BIN)/python -m tests.benchmarks.bench_write
 	$(BIN)/python -m tests.benchmarks.bench_fhir

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fhir_equity.engine import spark
@@ -15,7 +14,7 @@ from fhir_equity.pipeline.cluster.executor import Known, OnExecutor
 from fhir_equity.pipeline.cluster.tables import format_of, headings
 from fhir_equity.pipeline.leaving import Wish
 from fhir_equity.pipeline.luggage import packed
-from fhir_equity.pipeline.normal import GUIDE, Normalizing, layout_name
+from fhir_equity.pipeline.normal import GUIDE, Normalizing, Rows, layout_name
 from fhir_equity.pipeline.publish import publish as published
 from fhir_equity.pipeline.reading import Failures
 from fhir_equity.pipeline.workspace import Workspace
@@ -51,7 +50,7 @@ def normalize_frame(
     if recipient:
         opened.release.require(recipient)
     wish = Wish(to="parquet", partner=partner, recipient=recipient, include_sensitive=include_sensitive)
-    job = Converting(wish, datetime.now(UTC).isoformat(timespec="seconds"), b"", ledger=False)
+    job = Converting(Rows(wish), opened.partner(partner))
     work = OnExecutor(packed(opened), job, "", {}, {1: Known(NAME, format_)})
     made = spark.over_rows(frame, 1, work, column)
     return rows_of(opened, made.unionAll(_of_headings(frame, opened, wish, found)) if found else made)

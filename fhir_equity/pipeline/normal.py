@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from fhir_equity.adapters.protocol import Piece, Read
 from fhir_equity.model import Answer, Finding, Loss, Meaning, Member, Rejected, Resolution
@@ -88,6 +90,17 @@ class Normalizing:
             return Piece((("", msgspec.json.encode(row)),))
         except UnicodeEncodeError:  # half a surrogate pair is no text and has no bytes in UTF-8
             return Piece((("", json.dumps(row, ensure_ascii=False).encode("utf-8", "replace")),))
+
+
+class Rows(Struct, frozen=True):
+    """How another process begins to make such rows."""
+
+    wish: Wish
+    ledger: bool = False
+
+    def __call__(self, workspace: Workspace) -> Callable[[Read], Made]:
+        """What makes a row of each item."""
+        return Normalizing(workspace, self.wish, ledger=self.ledger).made
 
 
 def layout_name(workspace: Workspace) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -29,6 +30,8 @@ from tests.benchmarks import (
     bench_publish,
     bench_vocabulary,
     bench_write,
+    paths,
+    table,
 )
 from tests.benchmarks import generate_fhir as patients
 from tests.benchmarks.generate_834 import file_of, generate, write
@@ -235,3 +238,42 @@ def test_many_strata_are_published_and_hold() -> None:
     assert found.release["found"] == 0
     assert found.release["hidden_small"] > 0
     assert bench_publish.line(found).split()[:2] == ["4", "strata"]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in paths.PATHS if name not in ("sync client", "Spark audit, local[2] (wall)")]
+)
+def test_every_path_is_measured_beside_its_floor(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "times", lambda _: 1)
+    found = paths.cost(name, 60)
+    assert 0 < found.floor < 60
+    assert 0 < found.seconds < 60
+    assert (found.memory > 20) == (paths.PATHS[name].command is not None)
+
+
+def test_the_memory_of_a_command_that_fails_is_none() -> None:
+    with pytest.raises(ValueError, match="ended with 3"):
+        paths.peak([sys.executable, "-c", "raise SystemExit(3)"])
+
+
+def test_growth_is_an_exponent() -> None:
+    assert table.growth({"10": [1.0, 1, 0], "1000": [100.0, 1, 0]}) == pytest.approx(1.0)
+    assert table.growth({"10": [1.0, 1, 0], "100": [10.0, 1, 0], "1000": [1000.0, 1, 0]}) == pytest.approx(1.5)
+    assert table.growth({"10": [1.0, 1, 0]}) is None
+    results = {"paths": {"a": {"10": [1.0, 1, 0], "100": [20.0, 1, 0]}, "b": {"10": [1.0, 1, 0], "100": [9.0, 1, 0]}}}
+    assert table.too_steep(results) == ["a: 1.30"]
+
+
+def test_the_table_says_what_was_measured_and_what_was_not() -> None:
+    found = {"834 read": {"10000": [0.2, 0.1, 31.4]}}
+    told = table.table({"about": "then, on this", "paths": found, "peers": {"pyx12": 151.4}}).splitlines()
+    assert told[0] == "Measured then, on this."
+    assert told[4] == "| 834 read | cutting it in plain Python | 20.0, 2.00 x, 31 | - | - | - | 151 x (pyx12) |"
+    assert len(told) == 4 + len(paths.PATHS)
+
+
+def test_the_readme_has_the_table_of_what_was_measured_last() -> None:
+    readme = table.README.read_text(encoding="utf-8")
+    assert table.written(readme, json.loads(table.RESULTS.read_text())) == readme
+    with pytest.raises(ValueError, match="no place"):
+        table.written("# nothing", {})

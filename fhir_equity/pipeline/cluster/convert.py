@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import Struct, field
 
 from fhir_equity.adapters import Adapter, Source, adapter_named
-from fhir_equity.adapters.protocol import Range, Seam, join
+from fhir_equity.adapters.protocol import Range, Read, Seam, join
 from fhir_equity.engine import spark
 from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import Finding, Member, Rejected
 from fhir_equity.pipeline.cluster import scatter
 from fhir_equity.pipeline.cluster.executor import FAILURE
 from fhir_equity.pipeline.cluster.scatter import Plan, Scatter
-from fhir_equity.pipeline.converting import Conversion
-from fhir_equity.pipeline.leaving import Converted, Told, Wish
-from fhir_equity.pipeline.normal import GUIDE, Normalizing
-from fhir_equity.pipeline.patients import context_fhir
+from fhir_equity.pipeline.convert import context_of
+from fhir_equity.pipeline.converting import Elsewhere
+from fhir_equity.pipeline.leaving import Converted, Made, Told, Wish
+from fhir_equity.pipeline.normal import GUIDE, Rows
 from fhir_equity.pipeline.workspace import Workspace
-from fhir_equity.privacy import Pseudonyms
 
 if TYPE_CHECKING:
     from fhir_equity.engine.spark import DataFrame
@@ -42,43 +40,30 @@ class Far(Struct):
 
 
 class Converting(Struct, frozen=True):
-    """The job of executors: write what stands in a range. `key` is that of the ids of Patients."""
+    """The job of executors: write what stands in a range; `making` is how they begin to make pieces of items."""
 
-    wish: Wish
-    created: str
-    key: bytes
-    ledger: bool
+    making: Callable[[Workspace], Callable[[Read], Made]]
+    partner: str
 
     def __call__(
         self, workspace: Workspace, number: int, source: Source, adapter: Adapter, part: Range
     ) -> Iterator[tuple[str, bytes]]:
         """See `Job`: pieces, lines of the ledger, and at the end one pickle of `Far`."""
-        making, partner = self._making(workspace), workspace.partner(self.wish.partner)
-        far = Far(adapter.name, Told())
+        make, far = self.making(workspace), Far(adapter.name, Told())
         try:
-            for item in adapter.read(source, part, workspace.context(partner, adapter.name)):
+            for item in adapter.read(source, part, workspace.context(self.partner, adapter.name)):
                 if isinstance(item, Seam):
                     far.seams.append(item)
                     continue
                 far.told.members += isinstance(item, Member)
                 far.told.rejected += isinstance(item, Rejected)
-                made = making.made(item)
+                made = make(item)
                 far.told.add(made)
                 yield from ((PIECE, line.rstrip(b"\n")) for _, line in (made.piece.parts if made.piece else ()))
                 yield from ((LOSS, line.rstrip(b"\n")) for _, line in made.losses if line)
         except UnreadableError as error:
             far.failure = str(error)
         yield TOLD, pickle.dumps(far)
-
-    def _making(self, workspace: Workspace) -> Conversion | Normalizing:
-        if self.wish.to in TABLES:
-            return Normalizing(workspace, self.wish, ledger=self.ledger)
-        partner = workspace.partner(self.wish.partner)
-        context = msgspec.structs.replace(workspace.context(partner, "fhir"), created=self.created)
-        version = workspace.vocabulary(partner).express.version(self.wish.us_core)
-        context = context_fhir(workspace, context, version, self.wish.form)
-        context = msgspec.structs.replace(context, uuid=Pseudonyms(self.key).uuid)
-        return Conversion(workspace, self.wish, context, ledger=self.ledger)
 
 
 def convert_on_cluster(workspace: Workspace, src: str, dst: str, wish: Wish, losses: str = "") -> Converted:
@@ -91,8 +76,11 @@ def convert_on_cluster(workspace: Workspace, src: str, dst: str, wish: Wish, los
     found = Scatter(workspace, workspace.partner(wish.partner), wish.from_, [src])
     for url in filter(None, (dst, losses)):
         found.files.require_free(url)
-    key = b"" if wish.to in TABLES else workspace.pseudonyms.secret
-    job = Converting(wish, datetime.now(UTC).isoformat(timespec="seconds"), key, bool(losses))
+    making: Callable[[Workspace], Callable[[Read], Made]] = Rows(wish, bool(losses))
+    if wish.to not in TABLES:  # the ids of Patients are made with the key, which goes along
+        context = context_of(workspace, wish, datetime.now(UTC).isoformat(timespec="seconds"))
+        making = Elsewhere(wish, context.guide, context.created, workspace.pseudonyms.secret, bool(losses))
+    job = Converting(making, workspace.partner(wish.partner))
     with spark.Staging(found.session, found.files, f"{dst.rstrip('/')}.part") as staging:
         done, made = _Gathering(found, job, staging).run()
         if done.failures and not done.members and not done.rejected:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 from collections.abc import Iterator
-from typing import IO, Protocol, cast
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -14,15 +12,16 @@ from fhir_equity.adapters.protocol import Range
 from fhir_equity.adapters.source import Passing
 from fhir_equity.engine import spark
 from fhir_equity.errors import UnreadableError
+from fhir_equity.pipeline.cluster.held import held
+from fhir_equity.pipeline.cluster.tables import adapter_of_rows
 from fhir_equity.pipeline.luggage import Luggage
 from fhir_equity.pipeline.workspace import Workspace
 
-GZIP = b"\x1f\x8b"
 FAILURE = "failure"  # the kind of result that is a sentence: why something cannot be read
 
 
 class Known(Struct, frozen=True):
-    """What executors must know of a file that was cut, or of a table: its format, and its first bytes."""
+    """What executors must know of a file that was cut: its format, and its first bytes; of a table there are none."""
 
     name: str
     format_: str
@@ -57,8 +56,6 @@ class OnExecutor:
             source: Source = Passing(known.name, known.head, blocks)
             adapter, range_ = adapter_named(known.format_), Range(part.start, part.stop, part.before)
         elif known is not None:
-            from fhir_equity.pipeline.cluster.tables import adapter_of_rows
-
             source, adapter, range_ = held(known.name, b"".join(blocks)), adapter_of_rows(known.format_), Range()
         else:
             source, range_ = held(self._names[number], b"".join(blocks)), Range()
@@ -68,10 +65,3 @@ class OnExecutor:
                 yield FAILURE, str(error).encode()
                 return
         yield from self._job(workspace, number, source, adapter, range_)
-
-
-def held(name: str, content: bytes) -> Source:
-    """A source whose bytes are at hand, packed or not."""
-    if content.startswith(GZIP):
-        return Source(name, lambda: cast("IO[bytes]", gzip.open(io.BytesIO(content), "rb")), len(content))
-    return Source(name, lambda: io.BytesIO(content))

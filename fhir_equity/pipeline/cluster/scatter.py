@@ -16,7 +16,8 @@ from fhir_equity.adapters.source import HEAD, sources
 from fhir_equity.engine import spark
 from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import Finding
-from fhir_equity.pipeline.cluster.executor import Job, Known, OnExecutor, held
+from fhir_equity.pipeline.cluster.executor import Job, Known, OnExecutor
+from fhir_equity.pipeline.cluster.held import held
 from fhir_equity.pipeline.cluster.tables import format_of, headings
 from fhir_equity.pipeline.luggage import packed
 from fhir_equity.pipeline.workspace import Workspace

@@ -11,7 +11,7 @@ from fhir_equity.adapters.protocol import Context, Range, Read
 from fhir_equity.adapters.survey import SurveyAdapter
 from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import Finding, Frame
-from fhir_equity.pipeline.cluster.executor import held
+from fhir_equity.pipeline.cluster.held import held
 from fhir_equity.pipeline.workspace import Workspace
 
 RESOURCES = ("resource", "value")  # what a column with a resource in each row is called
