@@ -51,11 +51,17 @@ def split_size(spark: SparkSession) -> int:
     return int(inner._jsparkSession.sessionState().conf().filesMaxPartitionBytes())
 
 
-def collected(frame: DataFrame) -> list[Any]:
-    """The rows of a frame. Raises EngineError, which quotes nothing of what the executors said."""
+def failures() -> tuple[type[Exception], ...]:
+    """What Spark raises where a job fails: of itself, and of Java."""
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
+    return PySparkException, Py4JError, RuntimeError
+
+
+def collected(frame: DataFrame) -> list[Any]:
+    """The rows of a frame. Raises EngineError, which quotes nothing of what the executors said."""
     try:
         return frame.collect()
-    except (PySparkException, RuntimeError) as error:
+    except failures() as error:
         raise EngineError(f"Spark gave up on a task ({type(error).__name__}); run this again") from None

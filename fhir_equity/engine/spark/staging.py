@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from fhir_equity.engine.spark.files import Files
+from fhir_equity.engine.spark.session import failures
 from fhir_equity.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ class Staging:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._files.remove(self._url)
+
+    def require(self, format_: str) -> None:
+        """Raise UsageError where Spark cannot write a format, before anything else is done."""
+        written(self._spark.range(0), format_, f"{self._url}/tried")
 
     def keep(self, frames: Iterable[DataFrame]) -> DataFrame | None:
         """Let executors make these results once; None where there are none. Raises EngineError."""
@@ -54,11 +59,9 @@ class Staging:
 
 def written(frame: DataFrame, format_: str, to: str) -> None:
     """Write a frame. Raises EngineError, which quotes nothing of what the executors said, and UsageError."""
-    from pyspark.errors import PySparkException
-
     try:
         frame.write.format(format_).save(to)
-    except (PySparkException, RuntimeError) as error:
+    except failures() as error:
         if _is_missing(error):
             raise UsageError(f"Spark knows no format {format_} here; for delta install delta-spark") from None
         raise EngineError(f"Spark gave up on a task ({type(error).__name__}); run this again") from None
@@ -66,4 +69,5 @@ def written(frame: DataFrame, format_: str, to: str) -> None:
 
 def _is_missing(error: Any) -> bool:
     """Whether Spark has no data source of that name."""
-    return getattr(error, "getCondition", lambda: "")() == "DATA_SOURCE_NOT_FOUND"
+    java = getattr(error, "java_exception", None)
+    return java is not None and java.getClass().getSimpleName() == "SparkClassNotFoundException"

@@ -82,6 +82,8 @@ def convert_on_cluster(workspace: Workspace, src: str, dst: str, wish: Wish, los
         making = Elsewhere(wish, context.guide, context.created, workspace.pseudonyms.secret, bool(losses))
     job = Converting(making, workspace.partner(wish.partner))
     with spark.Staging(found.session, found.files, f"{dst.rstrip('/')}.part") as staging:
+        if wish.to in TABLES:
+            staging.require(wish.to)
         done, made = _Gathering(found, job, staging).run()
         if done.failures and not done.members and not done.rejected:
             raise UnreadableError(done.failures[0])  # nothing is written
