@@ -34,22 +34,19 @@ def normalize_frame(
     partner: str = "",
     format_: str = "",
     column: str = "",
-    recipient: str = "",
     include_sensitive: bool = False,
 ) -> DataFrame:
     """Every row of a table as a member with what each answer means: the table `normalized` of guides/frame.toml.
 
     A row is a FHIR resource (JSON) in the column `column` (else ``resource`` or ``value``), or its columns have the
-    headings of a survey. Batches of rows are read like files of their own. Sensitive topics are left out, with a
-    loss, unless `recipient` has a rule for them or `include_sensitive`. Nothing is computed before you ask for it.
-    Raises UsageError.
+    headings of a survey. Batches of rows are read like files of their own. This is internal use: sensitive topics are
+    left out, with a loss, unless `include_sensitive`; what somebody else is told goes through `convert`, which
+    accounts for it. Nothing is computed before you ask for it. Raises UsageError.
     """
     opened = workspace or Workspace()
     format_, column = format_of(frame.columns, format_, column)
     found = headings(opened, opened.partner(partner), NAME, format_, frame.columns)
-    if recipient:
-        opened.release.require(recipient)
-    wish = Wish(to="parquet", partner=partner, recipient=recipient, include_sensitive=include_sensitive)
+    wish = Wish(to="parquet", partner=partner, include_sensitive=include_sensitive)
     job = Converting(Rows(wish), opened.partner(partner))
     work = OnExecutor(packed(opened), job, "", {}, {1: Known(NAME, format_)})
     made = spark.over_rows(frame, 1, work, column)
