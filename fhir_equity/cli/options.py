@@ -13,7 +13,7 @@ import orjson
 import typer
 from msgspec import Struct
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from fhir_equity.errors import UsageError
@@ -21,6 +21,7 @@ from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import private_file
 from fhir_equity.settings import Settings, load
 
+SHOWN_AFTER = 2  # seconds: what is done sooner needs no bar
 words = Console(stderr=True, highlight=False)
 
 
@@ -48,14 +49,20 @@ def workspace(context: typer.Context, as_of: str = "", settings: Settings | None
     given = options(context)
     if as_of:
         _check_date(as_of)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    bar = BarColumn(bar_width=20)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), bar, TimeElapsedColumn(), TimeRemainingColumn())
     shown = words.is_terminal and not given.quiet
     with Progress(*columns, console=words, transient=True, disable=not shown) as progress:
         task = progress.add_task("starting", total=None, visible=False)
 
-        def told(name: str, count: int) -> None:
-            late = (progress.tasks[0].elapsed or 0) > 2
-            progress.update(task, description=f"{name}: {count:,}", visible=late)
+        def told(name: str, count: int, total: int = 0, /) -> None:
+            """The rate is that of all so far; how long it will take is rich's estimate, where the end is known."""
+            elapsed = progress.tasks[0].elapsed or 0
+            words = f"{name}: {count:,}" + (f" of {total:,}" if total else "")
+            rate = f", {count / elapsed:,.1f}/s" if elapsed else ""
+            progress.update(
+                task, description=words + rate, completed=count, total=total or None, visible=elapsed > SHOWN_AFTER
+            )
 
         with Workspace(settings or given.settings(), as_of, told) as opened:
             yield opened

@@ -1,4 +1,4 @@
-"""fhir-equity sync plan | apply | pull | probe"""
+"""fhir-equity sync plan | apply | pull | probe | recall | opt-out | status"""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import typer
 from fhir_equity.cli.options import counted, say, show, workspace, write_json
 from fhir_equity.cli.plan import document, tell
 from fhir_equity.cli.sync_probe import probe
+from fhir_equity.cli.sync_status import status
 
 app = typer.Typer(no_args_is_help=True, help="Plan, apply and prove changes at an HIE's FHIR endpoint.")
 Hie = Annotated[str, typer.Option(metavar="NAME", help="The name after hie. in equity.toml.")]
 app.command()(probe)
+app.command()(status)
 
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing, neither there nor into the store.")]

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from functools import cache
-from hashlib import sha256
+from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct, field
 
-from fhir_equity.adapters.fhir import PatientReader, Writer
-from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import UsageError
-from fhir_equity.model import Collector, Member
+from fhir_equity.model import Member
+from fhir_equity.pipeline.hie import performing
 from fhir_equity.pipeline.ingest import CHUNK
-from fhir_equity.pipeline.patients import context_fhir
 from fhir_equity.pipeline.record import record_of
 from fhir_equity.pipeline.workspace import Workspace
-from fhir_equity.settings import HieSettings
 from fhir_equity.store import Record, RunWriter
 from fhir_equity.store.hie import Settled
 from fhir_equity.sync.apply import NEWEST, Applied, How, apply
 from fhir_equity.sync.arrivals import Arrived, Asking, by_export, by_search
 from fhir_equity.sync.bulk import export, finish
-from fhir_equity.sync.client import Client
 from fhir_equity.sync.exchange import Exchange
 from fhir_equity.sync.inbound import Inbound
 from fhir_equity.sync.looking import WHOLE, Selection
@@ -56,8 +48,9 @@ def sync_plan(workspace: Workspace, hie: str, selection: Selection = WHOLE, *, d
 
     Raises UsageError, RemoteError, StoreError, TableError.
     """
-    with _exchange(workspace, hie) as exchange:
+    with performing(workspace, hie, "plan", kept=not dry) as (exchange, noted):
         made = plan(exchange, workspace.progress, selection, dry=dry)
+        noted |= {"changes": len(made.changes), "conflicts": len(made.conflicts), "looked_at": made.looked}
         if made.name:
             topics = Counter(matter for change in made.changes for matter, _ in change.matters)
             counts = {"changes": len(made.changes), "conflicts": len(made.conflicts), "members": made.looked}
@@ -101,8 +94,9 @@ def sync_apply(workspace: Workspace, hie: str, how: How = NEWEST) -> Applied:
 
     Raises UsageError (also where there is no plan), RemoteError, StoreError, TableError.
     """
-    with _exchange(workspace, hie) as exchange:
+    with performing(workspace, hie, "apply", kept=not how.dry) as (exchange, noted):
         done = apply(exchange, workspace.progress, how)
+        noted |= done.statuses
         if not done.plan:
             raise UsageError(f"there is no plan for {hie}; run: fhir-equity sync plan --hie {hie}")
         if not how.dry and done.statuses:
@@ -123,7 +117,7 @@ def sync_recall(workspace: Workspace, hie: str, *, dry: bool = False) -> Recalle
 
     With `dry` nothing is withdrawn and nobody is asked. Raises UsageError, RemoteError, StoreError, TableError.
     """
-    with _exchange(workspace, hie) as exchange:
+    with performing(workspace, hie, "recall", kept=not dry) as (exchange, noted):
         exchange.check_sending()
         found = list(recalls(exchange))
         counts = counted(found)
@@ -133,6 +127,7 @@ def sync_recall(workspace: Workspace, hie: str, *, dry: bool = False) -> Recalle
         settled = [Settled(sent, "superseded") for sent in journal.sent() if sent.action == WITHDRAW]
         name = journal.begin_plan([each.change for each in found], exchange.release.version, {}, settled)
         done = apply(exchange, workspace.progress, How(name))
+        noted |= done.statuses
         about = {"hie": hie, "plan": name, "recipient": exchange.settings.recipient}
         workspace.store.trail.record("sync recall", about=about, counts=done.statuses)
     return Recalled(counts, done)
@@ -146,13 +141,14 @@ def sync_pull(workspace: Workspace, hie: str, bulk: str = "") -> PullResult:
     on: what is stored already is not stored twice. Raises UsageError, RemoteError, StoreError, TableError.
     """
     pulled = Pulled()
-    with _exchange(workspace, hie) as exchange:
+    with performing(workspace, hie, "pull") as (exchange, noted):
         ours, since = Ours(exchange), exchange.memory.since()
         pulled.since = since
         if not bulk:
             asking = _asking(exchange, since)
             new = _take(workspace, exchange, ours, by_search(exchange.client, asking), pulled)
             exchange.memory.pulled(asking.moment or pulled.since)
+            noted |= {"patients": pulled.patients, "answers": new}
             return PullResult(pulled, new, observations_refused=asking.refused)
         endpoint, folder = exchange.store.endpoint(hie), _folder(workspace, hie)
         exported = export(exchange.client, endpoint, bulk, since, folder, workspace.progress)
@@ -160,6 +156,7 @@ def sync_pull(workspace: Workspace, hie: str, bulk: str = "") -> PullResult:
         exchange.memory.pulled(exported.moment or pulled.since)
         finish(exchange.client, endpoint, exported.folder)
         pulled.malformed += exported.malformed
+        noted |= {"patients": pulled.patients, "answers": new}
         return PullResult(pulled, new, exported.errors, exported.deleted)
 
 
@@ -212,69 +209,3 @@ class _Run:
         self._write()
         self._writer.close(self._artefact, sha256="", size=0, members=self._count, rejected=0)
         return self._writer.finish().answers
-
-
-@contextmanager
-def _exchange(workspace: Workspace, hie: str) -> Iterator[Exchange]:
-    settings = workspace.settings.hie_named(hie)
-    source = settings.partner or hie
-    if source == workspace.partner():
-        raise UsageError(
-            f"the answers of [hie.{hie}] need a partner of their own, not {source}: who said what must show"
-        )
-
-    version = workspace.vocabulary(source).express.version(settings.us_core)
-
-    @cache
-    def contexts(partner: str) -> Context:
-        context = _apart(context_fhir(workspace, workspace.context(partner, "fhir"), version))
-        if partner != source:
-            return context
-        # Whose sheet says nothing else: the HIE collected what it tells.
-        return msgspec.structs.replace(context, attestation={"collector": Collector.HIE.value, **context.attestation})
-
-    @cache
-    def writer(partner: str, *, alone: bool = False) -> Writer:
-        return Writer(contexts(partner), alone=alone)
-
-    with Client(settings) as client:
-        yield Exchange(
-            name=hie,
-            settings=settings,
-            client=client,
-            store=workspace.store,
-            vocabulary=workspace.vocabulary(source),
-            release=workspace.release,
-            resolve=workspace.resolutions,
-            contexts=contexts,
-            writer=writer,
-            reader=PatientReader(hie, contexts(source)),
-            as_of=workspace.as_of,
-            policy=workspace.policy,
-            edition=_edition(workspace, settings),
-        )
-
-
-def _edition(workspace: Workspace, settings: HieSettings) -> str:
-    """The digest of everything beside answers that decides what is planned: when it changes, everybody is looked at."""
-    release = workspace.release
-    rules = [
-        msgspec.to_builtins(rule) | {"topics": sorted(rule.topics)}
-        for rule in release.in_force(settings.recipient, workspace.as_of)
-    ]
-    decides = ("recipient", "partner", "identifier_systems", "us_core", "omb", "mode", "unmatched", "url")
-    parts = [
-        rules,
-        {name: getattr(settings, name) for name in decides},
-        workspace.versions(),
-    ]
-    return sha256(msgspec.json.encode(parts)).hexdigest()
-
-
-def _apart(context: Context) -> Context:
-    """What a version has on the Patient and as an Observation is sent as an Observation, to be withheld whole."""
-    places = {
-        topic: {**row, "place": "observation"} if row.get("place") == "both" else row
-        for topic, row in context.guide["places"].items()
-    }
-    return msgspec.structs.replace(context, guide={**context.guide, "places": places})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +23,7 @@ from fhir_equity.privacy import Pseudonyms, key_from
 from fhir_equity.release import Release
 from fhir_equity.settings import Settings, StoreSettings
 from fhir_equity.survivorship import Policy, policy_from, resolve
+from fhir_equity.sync.told import Told
 from fhir_equity.tables import Tables, fingerprint
 from fhir_equity.vocabulary import Vocabulary
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:  # the store loads SQLAlchemy, which files alone do not need
 DEFAULT_PARTNER = "local"
 SURVIVORSHIP = "policies/survivorship.toml"
 MOST = 50_000  # resolutions remembered before the memory starts afresh
-Progress = Callable[[str, int], None]
 
 
 def software() -> str:
@@ -58,10 +58,10 @@ class Workspace:
     members now and then.
     """
 
-    def __init__(self, settings: Settings | None = None, as_of: str = "", progress: Progress | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, as_of: str = "", progress: Told | None = None) -> None:
         self.settings = settings or Settings()
         self.as_of = as_of or date.today().isoformat()  # noqa: DTZ011 - the user's own calendar day
-        self.progress = progress or (lambda _name, _count: None)
+        self.progress = progress or (lambda _name, _count, _total=0: None)
         self._vocabularies: dict[str, Vocabulary] = {}
         self._matters: dict[str, str] = {}  # by topic
         self._resolved: dict[tuple[str, str, tuple[Event, ...]], Resolution] = {}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Select, select
+from sqlalchemy import Engine, Select, func, select
 
 from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.hie_journal import Journal, planned
 from fhir_equity.store.hie_members import by_resource, keepers
+from fhir_equity.store.hie_runs import Runs
 from fhir_equity.store.hie_standing import Standing
 from fhir_equity.store.merged import person_of
 from fhir_equity.store.planned import PLANNED as PLANNED
@@ -27,7 +28,7 @@ from fhir_equity.store.schema import Written as WrittenRow
 
 
 class HieMemory:
-    """The memory of one HIE, with its `journal` and how everybody is `standing`.
+    """The memory of one HIE, with its `journal`, how everybody is `standing`, and its last `runs`.
 
     Every method raises StoreError, StoreLockedError.
     """
@@ -37,6 +38,7 @@ class HieMemory:
         self._name = name
         self.journal = Journal(engine, name)
         self.standing = Standing(engine, name)
+        self.runs = Runs(engine, name)
 
     def links(self) -> dict[int, There]:
         """member id -> (resource id, etag last seen)."""
@@ -46,6 +48,13 @@ class HieMemory:
             there = {row.member_id: (row.resource_id, row.etag) for row in rows}
             people = set(person_of(connection, there).values())
             return {person: there[member] for person, member in keepers(connection, self._name, people).items()}
+
+    def count_links(self) -> int:
+        """How many of our members are a Patient there."""
+        table = core(Link)
+        with reading(self._engine) as connection:
+            query = select(func.count()).select_from(table).where(table.c.hie == self._name)
+            return int(connection.execute(query).scalar_one())
 
     def members_linked(self) -> dict[str, set[int]]:
         """resource id -> member ids."""

@@ -105,6 +105,15 @@ class Journal:
         with reading(self._engine) as connection:
             return set(person_of(connection, set(connection.execute(query).scalars())).values())
 
+    def pending(self) -> dict[str, int]:
+        """How many changes are ``planned`` and not sent, or ``sent`` and not read back."""
+        journal = core(JournalEntry)
+        query = select(journal.c.status, func.count()).where(journal.c.hie == self._hie).group_by(journal.c.status)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.where(journal.c.status.in_((PLANNED, SENT)))).all()
+        found = {row[0]: int(row[1]) for row in rows}
+        return {status: found.get(status, 0) for status in (PLANNED, SENT)}
+
     def latest_plan(self) -> tuple[str, list[Planned]]:
         """The newest plan and its changes that are still to do; ("", []) when there is none."""
         plans, journal = core(StoredPlan), core(JournalEntry)

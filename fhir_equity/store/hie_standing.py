@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct, field
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, func, select
 
 from fhir_equity.store.changed import changed_since, newest
 from fhir_equity.store.connection import reading, writing
@@ -98,6 +98,13 @@ class Standing:
             found: Counter[Count] = Counter({(row.kind, row.matter, row.reason): row.count for row in rows})
             found.update(_difference(self._of(connection, sorted(moved)), moved))
         return +found
+
+    def open(self) -> int:
+        """Of how many members something is left to a person to decide."""
+        table = core(StandingRow)
+        query = select(func.count()).select_from(table).where(table.c.hie == self._hie, table.c.open)
+        with reading(self._engine) as connection:
+            return int(connection.execute(query).scalar_one())
 
     def open_but(self, moved: Iterable[int]) -> list[tuple[str, str, str]]:
         """(pseudonym, matter, reason) of what is left alone about everybody but these members."""

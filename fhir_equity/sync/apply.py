@@ -18,6 +18,7 @@ from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.profile import stored_profile
 from fhir_equity.sync.recall import WITHDRAW, withdraw
 from fhir_equity.sync.stages import Ended, Staged, carry_out
+from fhir_equity.sync.told import Told
 
 READY = "ready"  # what a rehearsal would send
 GROUP = 50  # changes that are looked at, written into the journal and closed together
@@ -55,7 +56,7 @@ class How(Struct, frozen=True):
 NEWEST = How()
 
 
-def apply(exchange: Exchange, told: Callable[[str, int], None], how: How = NEWEST) -> Applied:
+def apply(exchange: Exchange, told: Told, how: How = NEWEST) -> Applied:
     """Carry out what is left of the newest plan. Safe to run again after any interruption.
 
     Raises RemoteError when the HIE is unavailable; what was done until then is in the journal.
@@ -70,10 +71,11 @@ def apply(exchange: Exchange, told: Callable[[str, int], None], how: How = NEWES
         raise UsageError(f"that is not the newest plan for {exchange.name}, which is {name or 'none'}")
     if not journal.is_as_planned(name):
         raise StoreError(f"the journal of {name} is not what was planned; plan again")
-    applying = _Applying(exchange, how, Applied(name), told)
+    wanted = changes[: how.limit] if how.limit else changes
+    applying = _Applying(exchange, how, Applied(name), lambda number: told(exchange.name, number, len(wanted)))
     # What was read is written at once where nothing but haste keeps others' words.
     size = 1 if stored_profile(exchange.store.endpoint(exchange.name)).loses_updates else GROUP
-    waiting = iter(changes[: how.limit] if how.limit else changes)
+    waiting = iter(wanted)
     while group := list(islice(waiting, size)):
         applying.group(group)
     return applying.done
@@ -82,7 +84,7 @@ def apply(exchange: Exchange, told: Callable[[str, int], None], how: How = NEWES
 class _Applying:
     """A plan being carried out, some changes at a time."""
 
-    def __init__(self, exchange: Exchange, how: How, done: Applied, told: Callable[[str, int], None]) -> None:
+    def __init__(self, exchange: Exchange, how: How, done: Applied, told: Callable[[int], None]) -> None:
         self._exchange, self._how, self.done, self._told = exchange, how, done, told
         self._memory, self._journal = exchange.memory, exchange.memory.journal
         self._patients = Patients(exchange.client, exchange.settings.identifier_systems)
@@ -102,7 +104,7 @@ class _Applying:
 
     def _ended(self, status: str) -> None:
         self.done.statuses[status] += 1
-        self._told(self._exchange.name, self.done.statuses.total())
+        self._told(self.done.statuses.total())
 
     def _remember(self, changes: Sequence[Planned]) -> None:
         """What we hold of these members today, and what the HIE has of them now."""

@@ -11,7 +11,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode, urljoin
@@ -27,6 +27,7 @@ from fhir_equity.sync.client import Client, Resource
 from fhir_equity.sync.fetch import fetched
 from fhir_equity.sync.replies import issue_code
 from fhir_equity.sync.search import is_same_origin
+from fhir_equity.sync.told import Told
 from fhir_equity.sync.transport import retry_after
 
 TYPES = ("Patient", "Observation", "Provenance")
@@ -35,8 +36,6 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds between two questions where the 
 GROUP = re.compile(r"group/([A-Za-z0-9\-.]{1,64})")
 RUNNING, COMPLETE = "running", "complete"
 _GZIP = b"\x1f\x8b"
-
-Told = Callable[[str, int], None]
 
 
 class Exported(Struct):

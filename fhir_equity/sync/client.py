@@ -85,6 +85,11 @@ class Client:
         """Whether a refusal for being busy said how long to wait; None while there was none."""
         return self._transport.told_when_busy
 
+    @property
+    def requests(self) -> int:
+        """How many requests were sent, repeated ones too."""
+        return self._transport.requests
+
     def capability(self) -> Resource:
         """The CapabilityStatement. Raises RemoteError."""
         reply = self._replies.accepted(self._transport.send(Request("GET", f"{self._base}/metadata")))

@@ -59,6 +59,7 @@ class Looking:
         self._last = standing.through()
         self._number = standing.newest()
         self._since: str | None = None
+        self.chosen = 0  # how many are looked at, once that is known; 0 for everybody
 
     def through(self) -> Through | None:
         """How far a plan of this selection has looked; None where it leaves anything out."""
@@ -75,6 +76,7 @@ class Looking:
         """Everybody to look at, in the order of the store."""
         exchange, memory = self._exchange, self._exchange.memory
         chosen = self._chosen()
+        self.chosen = len(chosen or ())
         everybody = exchange.store.people if chosen is None else exchange.store.people.some(sorted(chosen))
         waiting = iter(everybody)
         while portion := list(islice(waiting, PORTION)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from fhir_equity.model import State
@@ -17,9 +17,8 @@ from fhir_equity.sync.matching import NO_MATCH, matched
 from fhir_equity.sync.observations import look, tags_of
 from fhir_equity.sync.patients import LIST, Patients
 from fhir_equity.sync.plan import Change, Left, Plan, summed
+from fhir_equity.sync.told import Told
 from fhir_equity.sync.verdict import CHANGES, Last, to_say, verdict
-
-Told = Callable[[str, int], None]
 
 
 def plan(exchange: Exchange, told: Told, selection: Selection = WHOLE, *, dry: bool = False) -> Plan:
@@ -35,7 +34,7 @@ def plan(exchange: Exchange, told: Told, selection: Selection = WHOLE, *, dry: b
     while portion := list(islice(waiting, LIST)):
         for _ in planning.people(portion):
             number += 1
-            told(exchange.name, number)
+            told(exchange.name, number, looking.chosen)
             if selection.limit and len(planning.changes) >= selection.limit:
                 return planning.finish()
     return planning.finish()

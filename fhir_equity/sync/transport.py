@@ -94,6 +94,7 @@ class Transport:
     def __init__(self, settings: HieSettings, wire: Wire | None = None) -> None:
         self.host = urlsplit(settings.url).hostname or ""
         self.told_when_busy: bool | None = None  # whether 429 and 503 came with Retry-After
+        self.requests = 0
         self._attempts = settings.attempts
         self._pace = Pace(settings.limits)
         self._wire = wire or _wire(settings)
@@ -181,6 +182,7 @@ class Transport:
 
     @contextmanager
     def _open(self, request: Request, words: str) -> Iterator[Incoming]:
+        self.requests += 1
         headers = {"Accept": MEDIA_TYPE, "Accept-Encoding": "gzip", "User-Agent": "fhir-equity", **request.headers}
         if words:
             headers["Authorization"] = words

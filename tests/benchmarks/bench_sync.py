@@ -26,8 +26,9 @@ from starlette.routing import Route
 
 from fhir_equity.adapters.fhir import validate
 from fhir_equity.pipeline.demo_people import MEMBER_SYSTEM
+from fhir_equity.pipeline.hie import edition
 from fhir_equity.pipeline.ingest import ingest
-from fhir_equity.pipeline.sync import _edition, sync_apply, sync_plan
+from fhir_equity.pipeline.sync import sync_apply, sync_plan
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.sandbox import create_app
 from fhir_equity.sandbox.records import Records
@@ -107,8 +108,8 @@ def _linked(workspace: Workspace) -> None:
     memory = workspace.store.hie("hx")
     ids = [person.id for person in workspace.store.people]
     memory.journal.begin_plan([], "bench", {number: (f"p{number - ids[0]}", 'W/"1"') for number in ids})
-    edition = _edition(workspace, workspace.settings.hie_named("hx"))
-    through = Through(edition, workspace.as_of, memory.standing.newest(), "2026-01-01T00:00:00Z")
+    current = edition(workspace, workspace.settings.hie_named("hx"))
+    through = Through(current, workspace.as_of, memory.standing.newest(), "2026-01-01T00:00:00Z")
     with writing(workspace.store.engine) as connection:
         memory.standing.move(connection, {number: Outcome({"race_ethnicity": "x"}) for number in ids}, through)
 

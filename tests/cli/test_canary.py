@@ -229,6 +229,7 @@ CALLS: list[list[str]] = [
     ["sync", "plan", "--hie", "up", "--dry-run", "--limit", "1", "--full"],
     ["sync", "apply", "--hie", "up", "CANARYNAME"],
     ["sync", "apply", "--hie", "up", "--dry-run"],
+    ["sync", "status", "--hie", "up", "--json", "status.json", "--metrics", "sync.prom"],
     ["sync", "apply", "--hie", "up"],
     ["sync", "opt-out", "CANARYID77", "--topic", "race"],
     ["sync", "opt-out", "CANARYNAME"],

@@ -679,8 +679,8 @@ def test_a_contributor_does_not_carry_out_what_an_editor_planned(scene: Scene) -
 def test_progress_is_told(scene: Scene) -> None:
     scene.survey(ada(), ada(**BEA))
     scene.plan()
-    told: list[tuple[str, int]] = []
+    told: list[tuple[str, int, int]] = []
     with scene.workspace() as workspace:
-        workspace.progress = lambda name, count: told.append((name, count))
+        workspace.progress = lambda name, count, total=0: told.append((name, count, total))
         sync_apply(workspace, HIE)
-    assert told == [("hx", 1), ("hx", 2)]
+    assert told == [("hx", 1, 2), ("hx", 2, 2)]

@@ -93,7 +93,7 @@ def memory(tmp_path: Path) -> Iterator[EndpointMemory]:
 @pytest.fixture
 def run(client: Client, memory: EndpointMemory, tmp_path: Path) -> Callable[..., Exported]:
     def call(level: str = "system", since: str = "") -> Exported:
-        return export(client, memory, level, since, tmp_path / "files", lambda _name, _count: None)
+        return export(client, memory, level, since, tmp_path / "files", lambda _name, _count, _total=0: None)
 
     return call
 
