@@ -133,5 +133,9 @@ def pull(
     aside |= {f"no inbound rule for {topic}": count for topic, count in pulled.not_accepted.items()}
     aside |= {f"not exported: {code}": count for code, count in done.unexported.items()}
     counted(context, "Left aside", {reason: count for reason, count in aside.items() if count})
+    if done.consents:
+        say(context, f"Consents there keep back something else than before: of {done.consents:,} members.")
+    if done.consents_refused:
+        say(context, "The server did not let Consents be searched: what they deny is not known.")
     if done.observations_refused:
         say(context, "The server did not let Observations be searched: answers of Patients only.")

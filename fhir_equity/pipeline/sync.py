@@ -19,6 +19,7 @@ from fhir_equity.store.hie import Settled
 from fhir_equity.sync.apply import NEWEST, Applied, How, apply
 from fhir_equity.sync.arrivals import Arrived, Asking, by_export, by_search
 from fhir_equity.sync.bulk import export, finish
+from fhir_equity.sync.consents import read_consents
 from fhir_equity.sync.exchange import Exchange
 from fhir_equity.sync.inbound import Inbound
 from fhir_equity.sync.looking import WHOLE, Selection
@@ -33,7 +34,8 @@ class PullResult(Struct):
     """What a pull looked at and what it changed here.
 
     `unexported` are the codes of what a bulk export could not export, `deleted` how many resources it tells
-    to be gone. `observations_refused` is whether the server did not let Observations be searched.
+    to be gone. `consents` is of how many members the Consents there keep something back, or no longer, since then.
+    `observations_refused` and `consents_refused` are whether the server did not let those be searched.
     """
 
     pulled: Pulled
@@ -41,6 +43,8 @@ class PullResult(Struct):
     unexported: Counter[str] = field(default_factory=Counter)
     deleted: int = 0
     observations_refused: bool = False
+    consents: int = 0
+    consents_refused: bool = False
 
 
 def sync_plan(workspace: Workspace, hie: str, selection: Selection = WHOLE, *, dry: bool = False) -> Plan:
@@ -144,25 +148,35 @@ def sync_pull(workspace: Workspace, hie: str, bulk: str = "") -> PullResult:
     with performing(workspace, hie, "pull") as (exchange, noted):
         ours, since = Ours(exchange), exchange.memory.since()
         pulled.since = since
+        inbound = Inbound(workspace.vocabulary().tables.document("policies/inbound.toml"), exchange.vocabulary.codes)
+        asking = _asking(exchange, inbound, since)
+        if stored_profile(exchange.store.endpoint(hie)).consents:
+            noted["consents"] = read_consents(exchange, inbound, asking)
         if not bulk:
-            asking = _asking(exchange, since)
-            new = _take(workspace, exchange, ours, by_search(exchange.client, asking), pulled)
+            new = _take(workspace, exchange, inbound, ours, by_search(exchange.client, asking), pulled)
             exchange.memory.pulled(asking.moment or pulled.since)
             noted |= {"patients": pulled.patients, "answers": new}
-            return PullResult(pulled, new, observations_refused=asking.refused)
+            return PullResult(pulled, new, Counter(), 0, asking.refused, noted["consents"], asking.consents_refused)
         endpoint, folder = exchange.store.endpoint(hie), _folder(workspace, hie)
         exported = export(exchange.client, endpoint, bulk, since, folder, workspace.progress)
-        new = _take(workspace, exchange, ours, by_export(exchange.client, exported, ours.may_be), pulled)
+        new = _take(workspace, exchange, inbound, ours, by_export(exchange.client, exported, ours.may_be), pulled)
         exchange.memory.pulled(exported.moment or pulled.since)
         finish(exchange.client, endpoint, exported.folder)
         pulled.malformed += exported.malformed
         noted |= {"patients": pulled.patients, "answers": new}
-        return PullResult(pulled, new, exported.errors, exported.deleted)
+        refused = asking.consents_refused
+        return PullResult(pulled, new, exported.errors, exported.deleted, False, noted["consents"], refused)
 
 
-def _take(workspace: Workspace, exchange: Exchange, ours: Ours, arrivals: Iterable[Arrived], pulled: Pulled) -> int:
+def _take(
+    workspace: Workspace,
+    exchange: Exchange,
+    inbound: Inbound,
+    ours: Ours,
+    arrivals: Iterable[Arrived],
+    pulled: Pulled,
+) -> int:
     """Store what arrives; returns how many answers are new."""
-    inbound = Inbound(workspace.vocabulary().tables.document("policies/inbound.toml"), exchange.vocabulary.codes)
     runs: dict[str, _Run] = {}
     for member in pull(exchange, inbound, ours, arrivals, pulled):
         if member.partner not in runs:
@@ -171,9 +185,12 @@ def _take(workspace: Workspace, exchange: Exchange, ours: Ours, arrivals: Iterab
     return sum(run.finish() for run in runs.values())
 
 
-def _asking(exchange: Exchange, since: str) -> Asking:
+def _asking(exchange: Exchange, inbound: Inbound, since: str) -> Asking:
+    """What is asked for: of Observations only those that some rule would let in."""
     guide = exchange.contexts(exchange.partner).guide
-    codes = tuple(sorted(guide.get("reading", {}).get("observations", {})))
+    topics: dict[str, str] = guide.get("reading", {}).get("observations", {})
+    wanted = {t: inbound.wants(exchange.name, exchange.matter_of(t), exchange.as_of) for t in topics.values()}
+    codes = tuple(sorted(code for code, topic in topics.items() if wanted[topic]))
     profile = stored_profile(exchange.store.endpoint(exchange.name))
     return Asking(since, exchange.settings.overlap, codes, profile.includes)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from fhir_equity.sandbox.bundles import run
-from fhir_equity.sandbox.faults import Faults
+from fhir_equity.sandbox.faults import Fault, Faults
 from fhir_equity.sandbox.interactions import Call, Reply, perform
 from fhir_equity.sandbox.outcome import RefusedError
 from fhir_equity.sandbox.records import Records
@@ -49,21 +52,34 @@ class _Endpoint:
         path = tuple(filter(None, request.path_params.get("path", "").split("/")))
         write = request.method in ("POST", "PUT", "DELETE") and path[-1:] != ("_search",)
         fault = self._faults.draw(write=write)
-        if fault is not None and fault.kind == "drop":
-            return _Cut()
-        if fault is not None and fault.kind != "lost":
-            text = "a fault on purpose, before anything happened"
-            headers = {"Retry-After": str(fault.retry_after)}
-            return _refusal(RefusedError(int(fault.kind), "transient", text, headers))
+        if fault is not None and (instead := _instead(fault)) is not None:
+            return instead
+        if fault is not None and fault.kind == "stale" and request.method == "PUT":
+            self._overtake(path)
         try:
             reply = self._perform(request, path, body)
         except RefusedError as refused:
             response = _refusal(refused)
         else:
             response = _response(reply)
-        if fault is not None:
+        return response if fault is None else await self._late(fault, response)
+
+    async def _late(self, fault: Fault, response: Response) -> Response:
+        """What comes back once the request was served."""
+        if fault.kind == "lost":
             return _refusal(RefusedError(503, "transient", "a fault on purpose: the answer is lost"))
+        if fault.kind == "truncated":
+            return _Cut(bytes(response.body)[: len(response.body) // 2], len(response.body), response.status_code)
+        if fault.kind == "slow":
+            await asyncio.sleep(self._faults.seconds)
         return response
+
+    def _overtake(self, path: tuple[str, ...]) -> None:
+        """Somebody else writes the same resource once more."""
+        with self._records.session() as session:
+            there = session.current(*path) if len(path) == 2 else None
+            if there is not None and not there.deleted:
+                session.put(path[0], path[1], there.resource)
 
     def _perform(self, request: Request, path: tuple[str, ...], body: bytes) -> Reply:
         # Another name for this address comes from a web page that tries to reach us (DNS rebinding).
@@ -97,11 +113,35 @@ class _Endpoint:
 
 
 class _Cut(Response):
-    """Promise a body and end without it: the server then cuts the connection."""
+    """Promise a body of a length and end before it is whole: the server then cuts the connection."""
+
+    def __init__(self, content: bytes = b"", length: int = 100, status: int = 200) -> None:
+        super().__init__(content, status)
+        self._length = max(length, len(content) + 1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-length", b"100"), (b"content-type", MEDIA_TYPE.encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        headers = [(b"content-length", str(self._length).encode()), (b"content-type", MEDIA_TYPE.encode())]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        if self.body:
+            await send({"type": "http.response.body", "body": bytes(self.body), "more_body": True})
+
+
+def _instead(fault: Fault) -> Response | None:
+    """What comes back before anything happened; None where the request is served."""
+    text = "a fault on purpose, before anything happened"
+    if fault.kind == "drop":
+        return _Cut()
+    if fault.kind == "html":
+        return Response("<!DOCTYPE html><title>Log in</title>", 200, media_type="text/html")
+    if fault.kind == "401":
+        return _refusal(RefusedError(401, "expired", text, {"WWW-Authenticate": "Bearer"}))
+    if fault.kind in ("429", "503"):
+        return _refusal(RefusedError(int(fault.kind), "transient", text, {"Retry-After": str(fault.retry_after)}))
+    if fault.kind == "503-date":
+        moment = datetime.now(UTC) + timedelta(seconds=fault.retry_after)
+        headers = {"Retry-After": format_datetime(moment, usegmt=True)}
+        return _refusal(RefusedError(503, "transient", text, headers))
+    return None
 
 
 def _params(request: Request, path: tuple[str, ...], body: bytes) -> list[tuple[str, str]]:

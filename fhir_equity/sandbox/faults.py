@@ -7,6 +7,13 @@ shares of the requests, at most 1 together:
 - ``drop``: the connection is cut inside the answer, before anything happened
 - ``lost``: a write happens but the answer is a 503, as when a gateway gives up waiting; requests
   that only read are served as usual
+- ``503-date``: as ``503``, with ``Retry-After`` as a date (RFC 9110, 10.2.3)
+- ``401``: refused before anything happened, as when a token ends in mid-run
+- ``html``: a log-in page with status 200 takes the place of FHIR, before anything happened
+- ``truncated``: the request is served, the answer is cut off in the middle
+- ``slow``: the request is served, the answer comes ``seconds=30`` later, which is after most time-outs
+- ``stale``: somebody else changes what an update is about just before it, so that its version has moved on; other
+  requests are served as usual
 
 The same specification meets the same sequence of requests with the same faults.
 """
@@ -19,7 +26,8 @@ from msgspec import Struct
 
 from fhir_equity.errors import UsageError
 
-KINDS = ("429", "503", "drop", "lost")
+KINDS = ("429", "503", "drop", "lost", "503-date", "401", "html", "truncated", "slow", "stale")
+WRITES = ("lost", "stale")  # what happens to writes only
 
 
 class Fault(Struct, frozen=True):
@@ -33,11 +41,13 @@ class Faults:
     """Draws the fault of each request. Raises UsageError for a specification it cannot read."""
 
     def __init__(self, specification: str = "") -> None:
-        seed = 0
+        seed, self.seconds = 0, 30
         self._shares: list[tuple[str, float]] = []
         for part in filter(None, (piece.strip() for piece in specification.split(","))):
             if part.startswith("seed="):
                 seed = _number(part.removeprefix("seed="))
+            elif part.startswith("seconds="):
+                self.seconds = _number(part.removeprefix("seconds="))
             else:
                 self._shares.append(_share(part))
         if sum(share for _, share in self._shares) > 1:
@@ -50,7 +60,7 @@ class Faults:
         point, retry_after = self._random.random(), self._random.randint(0, 1)
         for kind, share in self._shares:
             if point < share:
-                return None if kind == "lost" and not write else Fault(kind, retry_after)
+                return None if kind in WRITES and not write else Fault(kind, retry_after)
             point -= share
         return None
 
@@ -70,4 +80,4 @@ def _number(words: str) -> int:
     try:
         return int(words)
     except ValueError:
-        raise UsageError("the seed of the faults is a whole number, like seed=7") from None
+        raise UsageError("seed and seconds of the faults are whole numbers, like seed=7") from None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import Engine, Select, and_, delete, or_, select
 
 from fhir_equity.store.changed import touch
@@ -13,7 +13,8 @@ from fhir_equity.store.merged import parts_of, person_of
 from fhir_equity.store.rows import among, now, slices, upsert
 from fhir_equity.store.schema import OptOut, StoredMember, core
 
-MEMBER, CONSENT = "member", "consent"
+MEMBER, CONSENT = "member", "consent:"  # the latter with the name of the HIE that has the Consents
+_KEYS = ("member_id", "recipient", "matter", "source")
 ALL = ""  # any recipient, any matter
 
 
@@ -35,10 +36,10 @@ class OptOuts:
         self._engine = engine
 
     def record(self, kept: Iterable[Kept]) -> int:
-        """Write down opt-outs; one about the same member, recipient and matter is replaced. Returns how many."""
+        """Write down opt-outs; one of the same source, member, recipient and matter is replaced. Returns how many."""
         rows = [{**{name: getattr(each, name) for name in each.__struct_fields__}, "at": now()} for each in kept]
         with writing(self._engine) as connection:
-            upsert(connection, OptOut, ("member_id", "recipient", "matter"), rows)
+            upsert(connection, OptOut, _KEYS, rows)
             touch(connection, {row["member_id"] for row in rows})
         return len(rows)
 
@@ -47,10 +48,29 @@ class OptOuts:
         table = core(OptOut)
         with writing(self._engine) as connection:
             whose = table.c.member_id.in_(parts_of(connection, {member}))
-            mine = and_(whose, table.c.recipient == recipient, table.c.matter == matter)
+            mine = and_(whose, table.c.recipient == recipient, table.c.matter == matter, table.c.source == MEMBER)
             gone = connection.execute(delete(table).where(mine)).rowcount
             touch(connection, {member} if gone else ())
         return bool(gone)
+
+    def consented(self, hie: str, members: Collection[int], kept: Iterable[Kept]) -> int:
+        """Write down what the Consents of an HIE say of members now, in place of what they said before.
+
+        What the members said themselves stays. Returns of how many members something changed.
+        """
+        table, source = core(OptOut), f"{CONSENT}{hie}"
+        now_said = {structs.replace(each, source=source) for each in kept}
+        with writing(self._engine) as connection:
+            before = set[Kept]()
+            for some in slices(list(parts_of(connection, members))):
+                theirs = and_(table.c.source == source, table.c.member_id.in_(some))
+                before |= set(_kept(connection.execute(select(table).where(theirs))))
+                connection.execute(delete(table).where(theirs))
+            rows = [{**structs.asdict(each), "at": now()} for each in now_said]
+            upsert(connection, OptOut, _KEYS, rows)
+            changed = {each.member_id for each in before ^ now_said}
+            touch(connection, changed)
+        return len(changed)
 
     def of(self, member: int) -> list[Kept]:
         """Everything that one member keeps back, whenever, under each of their keys."""

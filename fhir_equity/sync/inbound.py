@@ -33,6 +33,12 @@ class Inbound:
         self.version = str(document.get("version", ""))
         self._codes = codes
         self._labels = frozenset(document.get("part_2", ()))
+        consent = document.get("consent", {})
+        self.consent_denies = frozenset(consent.get("denies", ()))
+        self.consent_about = {
+            label: frozenset(codes.topic(str(topic)).matter for topic in topics)
+            for label, topics in consent.get("about", {}).items()
+        }
         self._rules = [self._rule(entry) for entry in document.get("rule", [])]
 
     def accepts(self, hie: str, matter: str, method: str, as_of: str) -> bool:
@@ -44,6 +50,10 @@ class Inbound:
             and rule.since <= as_of <= (rule.until or as_of)
             for rule in self._rules
         )
+
+    def wants(self, hie: str, matter: str, as_of: str) -> bool:
+        """Whether any answer of an HIE about a matter may be taken in on a day: else it is not asked for."""
+        return any(self.accepts(hie, matter, method.value, as_of) for method in Method)
 
     def is_part_2(self, resource: dict[str, Any]) -> bool:
         """Whether a resource is marked as from a Part 2 programme."""

@@ -71,6 +71,7 @@ def _declared(statement: Resource) -> Profile:
         probed_at=datetime.now(UTC).isoformat(timespec="seconds"),
         match="match" in kinds.get("Patient", ()),
         exports=tuple(exports),
+        consents="Consent" in kinds,
         includes=any(isinstance(each, list) and {*INCLUDES} <= {*map(str, each)} for each in included),
     )
 

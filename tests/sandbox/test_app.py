@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,33 @@ def test_a_lost_answer_leaves_the_write(make: Callable[..., Any]) -> None:
     assert fhir("GET", "Patient").json()["total"] == 1
 
 
+def test_what_else_comes_before_anything_happens(make: Callable[..., Any]) -> None:
+    late = make(faults="503-date:1")("POST", "Patient", PATIENT)
+    moment = parsedate_to_datetime(late.headers["retry-after"])
+    assert late.status_code == 503
+    assert abs((moment - datetime.now(UTC)).total_seconds()) < 5
+    ended = make(faults="401:1")("POST", "Patient", PATIENT)
+    assert (ended.status_code, ended.headers["www-authenticate"]) == (401, "Bearer")
+    page = make(faults="html:1")("POST", "Patient", PATIENT)
+    assert (page.status_code, page.headers["content-type"].partition(";")[0]) == (200, "text/html")
+    assert make()("GET", "Patient").json()["total"] == 0
+
+
+def test_somebody_else_is_faster(make: Callable[..., Any]) -> None:
+    made = make()("POST", "Patient", PATIENT)
+    key, tag = made.json()["id"], made.headers["etag"]
+    fhir = make(faults="stale:1")
+    assert fhir("PUT", f"Patient/{key}", PATIENT | {"id": key}, headers={"If-Match": tag}).status_code == 412
+    assert fhir("GET", f"Patient/{key}").json()["meta"]["versionId"] == "2"
+    assert fhir("PUT", "Patient/new", PATIENT | {"id": "new"}).status_code == 201
+
+
+def test_a_late_answer_is_whole(make: Callable[..., Any]) -> None:
+    fhir = make(faults="slow:1,seconds=0")
+    assert fhir("POST", "Patient", PATIENT).status_code == 201
+    assert fhir("GET", "Patient").json()["total"] == 1
+
+
 def test_faults_are_repeatable_and_have_their_share() -> None:
     specification = "429:0.2, 503:0.1,drop:0.05,lost:0.1,seed=7"
     first, second = (Faults(specification) for _ in range(2))
@@ -157,7 +186,7 @@ def test_faults_are_repeatable_and_have_their_share() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["418:0.1", "503", "503:x", "503:-0.1", "503:1.1", "503:nan", "429:0.6,503:0.6", "seed=x"]
+    "words", ["418:0.1", "503", "503:x", "503:-0.1", "503:1.1", "503:nan", "429:0.6,503:0.6", "seed=x", "seconds=x"]
 )
 def test_faults_that_make_no_sense_are_refused(words: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError):

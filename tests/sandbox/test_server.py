@@ -40,6 +40,21 @@ def test_a_drop_cuts_the_connection(tmp_path: Path) -> None:
         assert httpx.get(f"{url}/Patient", trust_env=False).json()["total"] == 0
 
 
+def test_an_answer_is_cut_off_in_the_middle(tmp_path: Path) -> None:
+    with (
+        sandbox.running(tmp_path / "sandbox.db", faults="truncated:1") as url,
+        httpx.Client(trust_env=False) as client,
+        client.stream("POST", f"{url}/Patient", json={"resourceType": "Patient"}) as answer,
+    ):
+        blocks = answer.iter_raw()
+        assert answer.status_code == 201
+        assert next(blocks).startswith(b"{")
+        with pytest.raises(httpx.RemoteProtocolError):
+            list(blocks)
+    with sandbox.running(tmp_path / "sandbox.db") as url:
+        assert httpx.get(f"{url}/Patient", trust_env=False).json()["total"] == 1
+
+
 def test_a_taken_port_is_said(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

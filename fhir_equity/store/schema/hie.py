@@ -91,16 +91,16 @@ class OptOut(SQLModel, table=True):
     """A member's word that something must not leave, which no release rule outdoes.
 
     An empty `recipient` or `matter` means any. `until` is its last day, empty for an open end; `source` is
-    ``member`` or ``consent`` (a FHIR Consent).
+    ``member``, or ``consent:NAME`` (the FHIR Consents of an HIE).
     """
 
     __tablename__ = "opt_out"
     member_id: int = Field(foreign_key="member.id", primary_key=True)
     recipient: str = Field(primary_key=True)
     matter: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
     since: str
     until: str
-    source: str
     at: str
 
 
