@@ -21,6 +21,7 @@ from fhir_equity.store.hie_runs import DONE, Run
 from fhir_equity.store.rows import now
 from fhir_equity.sync.client import Client
 from fhir_equity.sync.exchange import Exchange
+from fhir_equity.sync.profile import stored_profile
 from fhir_equity.sync.spans import span
 
 
@@ -88,6 +89,7 @@ def exchange_with(workspace: Workspace, hie: str) -> Iterator[Exchange]:
             reader=PatientReader(hie, contexts(source)),
             as_of=workspace.as_of,
             policy=workspace.policy,
+            profile=stored_profile(workspace.store.endpoint(hie)),
             edition=edition(workspace, settings),
         )
 

@@ -25,7 +25,6 @@ from fhir_equity.sync.inbound import Inbound
 from fhir_equity.sync.looking import WHOLE, Selection
 from fhir_equity.sync.plan import Plan
 from fhir_equity.sync.planning import plan
-from fhir_equity.sync.profile import stored_profile
 from fhir_equity.sync.pull import Ours, Pulled, pull
 from fhir_equity.sync.recall import WITHDRAW, counted, recalls
 
@@ -150,7 +149,7 @@ def sync_pull(workspace: Workspace, hie: str, bulk: str = "") -> PullResult:
         pulled.since = since
         inbound = Inbound(workspace.vocabulary().tables.document("policies/inbound.toml"), exchange.vocabulary.codes)
         asking = _asking(exchange, inbound, since)
-        if stored_profile(exchange.store.endpoint(hie)).consents:
+        if exchange.profile.consents:
             noted["consents"] = read_consents(exchange, inbound, asking)
         if not bulk:
             new = _take(workspace, exchange, inbound, ours, by_search(exchange.client, asking), pulled)
@@ -191,8 +190,7 @@ def _asking(exchange: Exchange, inbound: Inbound, since: str) -> Asking:
     topics: dict[str, str] = guide.get("reading", {}).get("observations", {})
     wanted = {t: inbound.wants(exchange.name, exchange.matter_of(t), exchange.as_of) for t in topics.values()}
     codes = tuple(sorted(code for code, topic in topics.items() if wanted[topic]))
-    profile = stored_profile(exchange.store.endpoint(exchange.name))
-    return Asking(since, exchange.settings.overlap, codes, profile.includes)
+    return Asking(since, exchange.settings.overlap, codes, exchange.profile.includes)
 
 
 def _folder(workspace: Workspace, hie: str) -> Path:

@@ -15,7 +15,6 @@ from fhir_equity.sync import write_observations, write_patient
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent
 from fhir_equity.sync.patients import Patients
-from fhir_equity.sync.profile import stored_profile
 from fhir_equity.sync.recall import WITHDRAW, withdraw
 from fhir_equity.sync.stages import Ended, Staged, carry_out
 from fhir_equity.sync.told import Told
@@ -74,7 +73,7 @@ def apply(exchange: Exchange, told: Told, how: How = NEWEST) -> Applied:
     wanted = changes[: how.limit] if how.limit else changes
     applying = _Applying(exchange, how, Applied(name), lambda number: told(exchange.name, number, len(wanted)))
     # What was read is written at once where nothing but haste keeps others' words.
-    size = 1 if stored_profile(exchange.store.endpoint(exchange.name)).loses_updates else GROUP
+    size = 1 if exchange.profile.loses_updates else GROUP
     waiting = iter(wanted)
     while group := list(islice(waiting, size)):
         applying.group(group)

@@ -20,7 +20,7 @@ from fhir_equity.store import Person, Store
 from fhir_equity.store.hie import HieMemory
 from fhir_equity.survivorship import Policy, event_state
 from fhir_equity.sync.client import Client
-from fhir_equity.sync.profile import stored_profile
+from fhir_equity.sync.profile import Profile
 from fhir_equity.sync.search import token
 from fhir_equity.vocabulary import Vocabulary
 
@@ -90,6 +90,7 @@ class Exchange(Struct, frozen=True):
     reader: PatientReader  # of what the HIE says
     as_of: str
     policy: Policy
+    profile: Profile  # what is known of the server
     edition: str  # what decides what is planned: tables, policies, rules in force, settings
 
     @property
@@ -139,8 +140,7 @@ class Exchange(Struct, frozen=True):
     def check_writing(self) -> None:
         """As `check_sending`, and raise UsageError where a probe found that others' words would be overwritten."""
         self.check_sending()
-        loses = stored_profile(self.store.endpoint(self.name)).loses_updates
-        if loses and not self.settings.accept_lost_update:
+        if self.profile.loses_updates and not self.settings.accept_lost_update:
             does = f"[hie.{self.name}] does not honour If-Match, so that others' changes would be lost"
             raise UsageError(f"{does}; nothing is written unless accept_lost_update is set")
 

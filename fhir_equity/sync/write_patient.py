@@ -19,11 +19,15 @@ from fhir_equity.sync.transport import UnavailableError
 
 
 class Ready(Struct, frozen=True):
-    """A resource that may be sent, and what it rests on: a version, or the condition that there is none yet."""
+    """A resource that may be sent, and what it rests on: a version, or the condition that there is none yet.
+
+    `before` is what that version is.
+    """
 
     body: Resource
     etag: str = ""
     condition: str = ""
+    before: Resource = {}
 
 
 def prepare(exchange: Exchange, change: Planned, ours: Ours, patients: Patients) -> Ready | Versioned | str:
@@ -106,18 +110,38 @@ def merged(exchange: Exchange, change: Planned, ours: Ours, now: Versioned) -> R
         return "invalid"
     if leaks(exchange, ours, body, now.resource, change.matters):
         return "forbidden"
-    return Ready(body, etag=now.etag)
+    return Ready(body, etag=now.etag, before=now.resource)
 
 
 def _update(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | str:
+    client, key = exchange.client, id_of(ready.body)
     try:
-        return exchange.client.update(ready.body, ready.etag)
+        if exchange.profile.may_patch:
+            return client.patch("Patient", key, operations(ready.before, ready.body), ready.etag)
+        return client.update(ready.body, ready.etag)
     except Conflict as conflict:
         return _found(exchange, change, "moved") if conflict.repeated else "moved"
     except OutcomeUnknownError:
         return _found(exchange, change, "unverified")
     except RemoteError as error:
         return refused(error, lambda: exchange.client.read("Patient", change.resource_id))
+
+
+def operations(before: Resource, after: Resource) -> list[Resource]:
+    """The JSON Patch (RFC 6902) from one resource to another: each element that differs, whole, and tested before.
+
+    Whole, because what is nested is where servers fail; tested, because then nothing is changed that was not read.
+    """
+    found: list[Resource] = []
+    for name in sorted(before.keys() | after.keys()):
+        path = f"/{name}"
+        if name not in before:
+            found.append({"op": "add", "path": path, "value": after[name]})
+        elif before[name] != after.get(name):
+            found.append({"op": "test", "path": path, "value": before[name]})
+            change = {"op": "replace", "path": path, "value": after[name]} if name in after else None
+            found.append(change or {"op": "remove", "path": path})
+    return found
 
 
 def says(exchange: Exchange, there: Versioned, change: Planned) -> bool:

@@ -80,6 +80,66 @@ def test_a_server_that_does_not_honour_if_match(scene: Scene) -> None:
     assert scene.apply().statuses == {"verified": 1}
 
 
+def patching(scene: Scene) -> None:
+    """The server takes JSON Patches, as its profile says."""
+
+    def patch(sent: Sent) -> Response | None:
+        if sent.method != "PATCH":
+            return None
+        key = sent.path.rpartition("/")[2]
+        there = scene.get(key)
+        for each in json.loads(sent.body):
+            name = each["path"].removeprefix("/")
+            if each["op"] == "test" and there.get(name) != each["value"]:
+                return Response(b"{}", 412, media_type="application/fhir+json")
+            if each["op"] in ("add", "replace"):
+                there[name] = each["value"]
+            elif each["op"] == "remove":
+                del there[name]
+        scene.put(there)
+        return Response(orjson.dumps(scene.get(key)), media_type="application/fhir+json")
+
+    scene.wire.before = patch
+    with scene.workspace() as workspace:
+        workspace.store.endpoint(HIE).probed('{"patch": true, "if_match": true}')
+
+
+def test_a_patch_where_the_profile_says_that_it_is_safe(scene: Scene) -> None:
+    scene.survey(ada())
+    key = scene.put(theirs("Asian", telecom=[{"system": "phone", "value": "1"}]))
+    patching(scene)
+    scene.plan()
+    before = scene.get(key)
+    scene.wire.sent.clear()
+    assert scene.apply().statuses == {"verified": 1}
+    (sent,) = scene.writes()
+    assert (sent.method, sent.path) == ("PATCH", f"/Patient/{key}")
+    assert b'if-match: W/"1"' in sent.headers
+    assert b"content-type: application/json-patch+json" in sent.headers
+    words = json.loads(sent.body)
+    assert [(each["op"], each["path"]) for each in words] == [
+        ("add", "/communication"),
+        ("test", "/extension"),
+        ("replace", "/extension"),
+    ]
+    assert words[1]["value"] == before["extension"]
+    after = scene.get(key)
+    assert (race_of(after), languages_of(after), after["telecom"]) == (["2106-3"], ["es"], before["telecom"])
+    assert scene.plan().changes == []
+
+
+def test_what_a_patch_says() -> None:
+    before, after = {"a": 1, "b": [1], "c": 2}, {"b": [2], "c": 2, "d": {}}
+    assert write_patient.operations(before, after) == [
+        {"op": "test", "path": "/a", "value": 1},
+        {"op": "remove", "path": "/a"},
+        {"op": "test", "path": "/b", "value": [1]},
+        {"op": "replace", "path": "/b", "value": [2]},
+        {"op": "add", "path": "/d", "value": {}},
+    ]
+    assert write_patient.operations(after, after) == []
+
+
 def test_without_a_plan(scene: Scene) -> None:
     with pytest.raises(UsageError, match=r"^there is no plan for hx; run: fhir-equity sync plan --hie hx$"):
         scene.apply()
