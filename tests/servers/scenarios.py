@@ -17,10 +17,12 @@ import httpx
 import pytest
 
 from fhir_equity.errors import RemoteError
+from fhir_equity.pipeline.probe import sync_probe
+from fhir_equity.pipeline.sync import sync_pull, sync_recall
 from fhir_equity.settings import SmartSettings
 from tests.servers.hies import Json
 from tests.servers.place import Place
-from tests.sync.scene import languages_of, omb, race_of
+from tests.sync.scene import HIE, languages_of, omb, race_of
 
 Scenario = Callable[[Place], str]
 SCENARIOS: dict[str, Scenario] = {}
@@ -269,6 +271,75 @@ def withheld(place: Place) -> str:
     assert not any(
         word in sent for word in ("bisexual", "42035005", "nonbinary", "33791000087105", "76690-7", "76691-5")
     )
+    return YES
+
+
+@scenario
+def sent_by_rule(place: Place) -> str:
+    """With a rule that names them they leave as Observations of our own, each once however often it is sent"""
+    topics = ["race_ethnicity", "language_spoken", "sexual_orientation", "gender_identity"]
+    place.rules({"topics": topics})
+    place.survey(place.row(1, sexual_orientation="Bisexual", gender_identity="Nonbinary"))
+    key = place.known(1, "Asian")
+    place.plan()
+    place.server.faults({"kinds": ["lost"], "methods": ["POST"], "times": 2})
+    tried(place, rounds=2)
+    place.server.faults()
+    settled(place)
+    assert sorted(_observed(place, key)) == [("76690-7", "final"), ("76691-5", "final")]
+    return YES
+
+
+def _observed(place: Place, key: str) -> list[tuple[str, str]]:
+    """(code, status) of the Observations of a Patient."""
+    found = place.server.ask("GET", f"Observation?subject=Patient/{key}&_count=50").json()
+    held = [entry["resource"] for entry in found.get("entry", [])]
+    return [(each["code"]["coding"][0]["code"], each["status"]) for each in held]
+
+
+@scenario
+def recalled(place: Place) -> str:
+    """What may not stay (an opt-out) is withdrawn, looked for, and gone; what others said is still there"""
+    place.rules({"topics": ["race_ethnicity", "language_spoken", "sexual_orientation"]})
+    place.survey(place.row(1, sexual_orientation="Bisexual"))
+    key = place.known(1, **FOREIGN)
+    settled(place)
+    place.opt_out(place.number(1))
+    with place.workspace() as workspace:
+        done = sync_recall(workspace, HIE)
+    assert set(done.applied.statuses) == {"verified"}
+    there = place.get(key)
+    assert (race_of(there), languages_of(there), len(there["telecom"])) == ([], [], 1)
+    assert _observed(place, key) == [("76690-7", "entered-in-error")]
+    assert place.plan().changes == []
+    return YES
+
+
+@scenario
+def probed(place: Place) -> str:
+    """A probe with invented Patients finds out what the server does (If-Match, rollback), and deletes them"""
+    if "capability" in place.server.kind.lacks:
+        return "no CapabilityStatement"
+    place.set(sandbox=True)
+    with place.workspace() as workspace:
+        found = sync_probe(workspace, HIE, write_canary=True)
+    assert (found.profile.if_match, found.profile.rollback, found.left) == (True, True, 0)
+    assert found.profile.conditional_create
+    return YES
+
+
+@scenario
+def exported(place: Place) -> str:
+    """A Bulk Data export of the system, to its end: kicked off, asked for, fetched, taken in, deleted there"""
+    if "export" in place.server.kind.lacks:
+        return "no $export"
+    place.survey(place.row())
+    place.known(1, "Asian", "fr")
+    with place.workspace() as workspace:
+        first = sync_pull(workspace, HIE, "system")
+    assert first.new_answers >= 2
+    assert first.unexported == {}
+    assert ("race_ethnicity", "hx", "hie", "unstated") in place.origins()
     return YES
 
 
