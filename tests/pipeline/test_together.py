@@ -79,8 +79,12 @@ def test_what_is_written_does_not_depend_on_the_workers(
     place, done = inputs(tmp_path), list[Converted]()
     for workers in (1, 2):
         told: list[tuple[str, int]] = []
+
+        def hear(name: str, count: int, _total: int = 0, heard: list[tuple[str, int]] = told) -> None:
+            heard.append((name, count))
+
         chosen = settings(tmp_path, f"sqlite:///{tmp_path}/{workers}.db")
-        with Workspace(chosen, "2026-01-01", lambda name, count: told.append((name, count))) as workspace:  # noqa: B023
+        with Workspace(chosen, "2026-01-01", hear) as workspace:
             dst, losses = tmp_path / f"out{workers}", tmp_path / f"losses{workers}"
             done.append(convert(workspace, place, dst, wish=wish, losses=losses, workers=workers))
     assert done[0] == done[1]
