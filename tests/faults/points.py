@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import PrivacySettings, Settings, StoreSettings
 from tests.benchmarks.generate_834 import file_of
 
-CLOCKS = {"started", "finished", "at", "planned_at", "done_at"}
+CLOCKS = {"started", "finished", "at", "planned_at", "done_at", "undone_at", "released_at"}
 CHAINED = {("trail", "digest"), ("trail", "previous"), ("trail_head", "digest")}  # which hold the clock of an entry
 CHUNK = 10
 Happening = Callable[[Connection], None]
@@ -88,12 +88,18 @@ def kill(_: Connection) -> None:
 
 def killed(url: str, folder: Path, point: int) -> bool:
     """Ingest in a process of its own that is killed at a moment; whether it was, or came to its end before."""
+    return killed_in(lambda: load(url, folder), point)
+
+
+def killed_in(deed: Callable[[], object], point: int) -> bool:
+    """Do something in a process of its own that is killed at a moment; whether it was. Raises ValueError."""
     child = os.fork()
     if not child:
-        with moments(point, kill):
-            load(url, folder)
-        os._exit(0)
+        with moments(point, kill), suppress(Exception):
+            deed()
+            os._exit(0)
+        os._exit(1)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status not in (0, -signal.SIGKILL):
-        raise ValueError(f"the ingest ended with {status}")
+        raise ValueError(f"what was to be killed ended with {status}")
     return status != 0
