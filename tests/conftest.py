@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import Engine, NullPool, create_engine
+from sqlalchemy.engine import make_url
 
+from fhir_equity.store.sqlite import Sqlite
 from tests import postgresql
 
 # How long an example takes says more about the machine than about us.
@@ -79,9 +81,28 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
     return partial(postgresql.new_schema, request.getfixturevalue("server"))
 
 
+# With a key every store of the tests in a SQLite file is encrypted: FHIR_EQUITY_TEST_KEY=... pytest tests/store
+KEY = os.environ.get("FHIR_EQUITY_TEST_KEY", "")
+
+
+@pytest.fixture(autouse=True)
+def encrypted_by_the_key_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open stores with the key of the environment, where a test names none."""
+    if KEY:
+        plain = Sqlite.engine
+        monkeypatch.setattr(Sqlite, "engine", lambda self, url, key: plain(self, url, key or KEY))
+
+
+def engine_of(url: str) -> Engine:
+    """A connection of its own to the database of a store."""
+    if KEY and url.startswith("sqlite"):
+        return Sqlite().engine(make_url(url), KEY)
+    return create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+
+
 def select_rows(url: str, query: str, *arguments: object) -> list[tuple[Any, ...]]:
     """The rows of a query through a connection of its own; ``?`` stands for an argument."""
-    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+    engine = engine_of(url)
     if engine.dialect.name == "postgresql":
         query = query.replace("?", "%s")
     with engine.connect() as connection:

@@ -13,13 +13,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, select
+from sqlalchemy import Connection, Engine, event, select
 from sqlmodel import SQLModel
 
 from fhir_equity.pipeline import ingest as module
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import PrivacySettings, Settings, StoreSettings
 from tests.benchmarks.generate_834 import file_of
+from tests.conftest import engine_of
 
 CLOCKS = {"started", "finished", "at", "planned_at", "done_at", "undone_at", "released_at"}
 CHAINED = {("trail", "digest"), ("trail", "previous"), ("trail_head", "digest")}  # which hold the clock of an entry
@@ -51,7 +52,7 @@ def load(url: str, folder: Path) -> None:
 
 def everything(url: str) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table in order; of a clock only whether it was set."""
-    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+    engine = engine_of(url)
     found: dict[str, list[tuple[Any, ...]]] = {}
     with engine.connect() as connection:
         for table in SQLModel.metadata.sorted_tables:
