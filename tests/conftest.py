@@ -86,11 +86,13 @@ KEY = os.environ.get("FHIR_EQUITY_TEST_KEY", "")
 
 
 @pytest.fixture(autouse=True)
-def encrypted_by_the_key_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+def encrypted_by_the_key_of_the_tests() -> Iterator[None]:
     """Open stores with the key of the environment, where a test names none."""
-    if KEY:
-        plain = Sqlite.engine
-        monkeypatch.setattr(Sqlite, "engine", lambda self, url, key: plain(self, url, key or KEY))
+    with pytest.MonkeyPatch.context() as patch:
+        if KEY:
+            plain = Sqlite.engine
+            patch.setattr(Sqlite, "engine", lambda self, url, key: plain(self, url, key or KEY))
+        yield
 
 
 def engine_of(url: str) -> Engine:

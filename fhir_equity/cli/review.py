@@ -100,6 +100,9 @@ def undo(
 def export(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that ends in .csv or .xlsx.")],
+    cases: Annotated[
+        bool, typer.Option("--cases", help="Every case in a row of its own, to be decided alone.")
+    ] = False,
     show_values: Annotated[
         bool, typer.Option("--show-values", help="SHOW VALUES of people: what each side says.")
     ] = False,
@@ -110,8 +113,11 @@ def export(
     if not file.parent.is_dir():
         raise UsageError(f"the folder {file.parent} does not exist")
     with workspace(context) as opened:
-        count = review_export(opened, file, show_values=show_values)
-    say(context, f"Wrote {count:,} patterns; fill in choose and reason, and give it to review import.")
+        count = review_export(opened, file, cases=cases, show_values=show_values)
+    say(
+        context,
+        f"Wrote {count:,} {'cases' if cases else 'patterns'}; fill in choose and reason, and give it to review import.",
+    )
 
 
 @app.command("import")

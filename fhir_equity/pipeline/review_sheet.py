@@ -31,14 +31,20 @@ class Imported(Struct):
     problems: list[tuple[int, str]]
 
 
-def review_export(workspace: Workspace, file: Path, *, show_values: bool = False) -> int:
-    """Write the patterns that wait, one a row, as CSV or XLSX by the file's name; returns how many.
+def review_export(workspace: Workspace, file: Path, *, cases: bool = False, show_values: bool = False) -> int:
+    """Write the patterns that wait, one a row, as CSV or XLSX by the file's name; returns how many rows.
 
-    The file is private. Without `show_values` a side is told by its source only. Raises UsageError, StoreError.
+    With `cases` every case has a row of its own, called ``PATTERN/PSEUDONYM``. The file is private. Without
+    `show_values` a side is told by its source only. Raises UsageError, StoreError.
     """
     workspace.require_store()
     groups = workspace.store.cases.groups()
-    rows = [[_plain(cell) for cell in _cells(group, show_values=show_values)] for group in groups]
+    told = [_cells(group, show_values=show_values) for group in groups]
+    if cases:
+        of = {cells[0]: cells for cells in told}
+        waiting = workspace.store.cases.cases(limit=sum(group.waiting for group in groups))
+        told = [_of_case(of[str(case.pattern)], case.pseudonym) for case in waiting]
+    rows = [[_plain(cell) for cell in cells] for cells in told]
     _kind(file)
     with private_file(file) as out:
         if file.suffix.lower() == ".xlsx":
@@ -69,7 +75,7 @@ def review_import(workspace: Workspace, file: Path) -> Imported:
             wanted.append(_wanted(row, groups))
         except UsageError as error:
             problems.append((number, str(error)))
-    named = [pattern for pattern, *_ in wanted]
+    named = [f"{pattern}/{pseudonym}".rstrip("/") for pattern, _, pseudonym, _ in wanted]
     problems += [(0, f"pattern {each} is decided twice") for each in sorted(set(named)) if named.count(each) > 1]
     if problems or not wanted:
         return Imported([], 0, problems)
@@ -80,17 +86,24 @@ def review_import(workspace: Workspace, file: Path) -> Imported:
 def _wanted(row: Row, groups: dict[int, Group]) -> tuple[int, int, str, str]:
     if row["check"] != _check([row[name] for name in TOLD]):
         raise UsageError("somebody changed what this row told; export again")
-    group = groups.get(int(row["pattern"]))
-    if group is None or str(group.waiting) != row["waiting"]:
+    pattern, _, pseudonym = row["pattern"].partition("/")
+    group = groups.get(int(pattern))
+    if group is None or (str(group.waiting) != row["waiting"] and not pseudonym):
         raise UsageError("the cases of this row have changed since it was exported; export again")
     if not row["reason"].strip():
         raise UsageError("a decision needs a reason")
-    return group.pattern, side_of(group, row["choose"].strip()), "", row["reason"].strip()
+    return group.pattern, side_of(group, row["choose"].strip()), pseudonym, row["reason"].strip()
 
 
 def _cells(group: Group, *, show_values: bool) -> list[str]:
     sides = "; ".join(f"{n}: {_side(side, show_values)}" for n, side in enumerate(group.sides, start=1))
     told = [str(group.pattern), group.kind, group.matter, str(group.waiting), " ".join(sides.split())]
+    return [*told, "", "", _check(told)]
+
+
+def _of_case(cells: Sequence[str], pseudonym: str) -> list[str]:
+    """The row of a pattern as that of one case of it."""
+    told = [f"{cells[0]}/{pseudonym}", *cells[1:3], "1", cells[4]]
     return [*told, "", "", _check(told)]
 
 

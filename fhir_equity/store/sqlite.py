@@ -41,9 +41,11 @@ class Sqlite:
 
     def engine(self, url: URL, key: str) -> Engine:
         """The engine of a file, made private if it does not exist, or of a store in memory."""
+        in_memory = (url.database or "") in MEMORY
+        key = "" if in_memory else key  # there is nothing to encrypt
         given: dict[str, Any] = {"module": _sqlcipher()} if key else {}
         engine = create_engine(url, connect_args={"timeout": backend.BUSY_SECONDS}, **given)
-        if (url.database or "") not in MEMORY:
+        if not in_memory:
             _prepare(Path(str(url.database)))
         if key:
             if not encrypted(Path(str(url.database)), empty=True):

@@ -268,6 +268,32 @@ def test_a_sheet_goes_out_and_comes_back(url: str, workspace: Workspace, tmp_pat
     assert again.problems == [(2, "the cases of this row have changed since it was exported; export again")]
 
 
+def test_single_cases_go_out_and_come_back(url: str, workspace: Workspace, tmp_path: Path) -> None:
+    two_sources(workspace, "m1", "m2")
+    file = tmp_path / "cases.csv"
+    assert review_export(workspace, file, cases=True) == 2
+    rows = sheet(file)
+    named = [workspace.store.history.find(key)[0].pseudonym for key in ("m1", "m2")]
+    assert [row[:4] for row in rows[1:]] == [
+        [f"1/{pseudonym}", "source_against_source", "race_ethnicity", "1"] for pseudonym in named
+    ]
+    rows[1][5:7], rows[2][5:7] = ["1", "asked"], ["2", "asked, too"]
+    rewrite(file, rows)
+    done = review_import(workspace, file)
+    assert [(d.pattern, d.side, d.members, d.reason) for d in done.decisions] == [
+        (1, 0, 1, "asked"),
+        (1, 1, 1, "asked, too"),
+    ]
+    assert workspace.store.cases.cases() == []
+    rewrite(file, [rows[0], rows[1], rows[1]])
+    assert [problem for _, problem in review_import(workspace, file).problems] == [
+        f"pattern 1/{named[0]} is decided twice"
+    ]
+    rewrite(file, rows[:2])
+    with pytest.raises(UsageError, match="waits for this member"):
+        review_import(workspace, file)
+
+
 def test_nothing_of_a_sheet_is_taken_where_one_row_does_not_fit(workspace: Workspace, tmp_path: Path) -> None:
     two_sources(workspace, "m1")
     say(workspace, ("m3", "unstated", WHITE))
