@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fhir_equity.model import Coding, Frame, Member, Received
+from fhir_equity.pipeline.audit import audit
 from fhir_equity.pipeline.codes_lint import ABOUT
 from fhir_equity.pipeline.ingest import ingest
 from fhir_equity.pipeline.reading import Failures, inputs, items
@@ -245,3 +246,20 @@ def test_a_user_s_row_wins_over_a_partner_s_own_table(tmp_path: Path) -> None:
     received = Received("race_ethnicity", "x12.dmg05", (Coding("RET", "2028-9"),))
     assert _inexact(Vocabulary(Tables("cms-ffe")).meaning(received)) == ["wider"]
     assert _inexact(Vocabulary(Tables("cms-ffe", tmp_path)).meaning(received)) == []
+
+
+def test_what_a_source_says_is_read_with_the_sheet_of_its_partner(tmp_path: Path) -> None:
+    """A partner's own word for a refusal is no answer of its source, either."""
+    sheet = tmp_path / "overlay/partners/ours/crosswalks"
+    sheet.mkdir(parents=True)
+    head = "applies_to,source_system,source_code,target_system,target_code,relationship,note"
+    (sheet / "wordings_to_state.csv").write_text(f"{head}\n*,wording,Rather not,state,declined,equivalent,\n")
+    (tmp_path / "a.csv").write_text("member_id,first_name,last_name,race_ethnicity\nM1,Ada,Alder,Rather not\n")
+    settings = Settings(mappings=MappingSettings(overlay=tmp_path / "overlay"))
+    told = {}
+    for name in ("ours", BASE):
+        with Workspace(settings, "2026-01-31") as workspace:
+            race = audit(workspace, [tmp_path / "a.csv"], partner=name).document["topics"]["race_ethnicity"]
+        (source,) = race["sources"]
+        told[name] = race["states"], source["states"]
+    assert told == {"ours": ({"declined": 1}, {"declined": 1}), BASE: ({"answered": 1}, {"answered": 1})}
