@@ -54,10 +54,13 @@ def measured(names: list[str], sizes: list[int]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for members in sizes:
         for name in names:
-            command = [sys.executable, "-m", "tests.benchmarks.paths", name, str(members)]
+            size = PATHS[name].only or members
+            if str(size) in found.get(name, {}):
+                continue
+            command = [sys.executable, "-m", "tests.benchmarks.paths", name, str(size)]
             done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-            found.setdefault(name, {})[str(members)] = json.loads(done.stdout.splitlines()[-1])
-            sys.stderr.write(f"{name}, {members:,}: {done.stdout.splitlines()[-1]}\n")
+            found.setdefault(name, {})[str(size)] = json.loads(done.stdout.splitlines()[-1])
+            sys.stderr.write(f"{name}, {size:,}: {done.stdout.splitlines()[-1]}\n")
             keep({"paths": found})
     return found
 
@@ -112,6 +115,8 @@ def table(results: dict[str, Any]) -> str:
         other = [f"{times:.0f} x ({peer})" for peer, times in results["peers"].items() if OF_PEERS[peer] == name]
         exponent = growth(sizes)
         grows = "-" if exponent is None else f"{exponent:.2f}"
+        if path.only:
+            cells[0] = f"at {path.only:,}: {_cell(path.only, sizes.get(str(path.only)))}"
         lines.append(f"| {name} | {path.floor} | {' | '.join(cells)} | {grows} | {', '.join(other) or '-'} |")
     return "\n".join(lines) + "\n"
 
