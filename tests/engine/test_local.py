@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -61,11 +60,3 @@ def test_a_killed_worker_is_told() -> None:
     with pytest.raises(EngineError, match="a worker process was killed; run this again"):
         list(in_order(dying, range(5), 2))
     assert multiprocessing.active_children() == []
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended; a zombie has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
