@@ -31,6 +31,8 @@ bench: $(VENV)/dev.done ## Measure every path beside its floor and its peers at 
 
 bench-paths: $(VENV)/dev.done ## Measure one path after the other, each beside its floor, in rounds
 	$(BIN)/python -m tests.benchmarks.bench_audit
+	$(BIN)/python -m tests.benchmarks.bench_store
+	$(BIN)/python -m tests.benchmarks.bench_publish 10 50
 	$(BIN)/python -m tests.benchmarks.bench_write
 	$(BIN)/python -m tests.benchmarks.bench_fhir
 	$(BIN)/python -m tests.benchmarks.bench_fhir_write

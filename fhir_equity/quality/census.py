@@ -142,7 +142,8 @@ class Census:
         self.people.add(identity.to_bytes(8, "little"), check_of(member), profile)
         family = member.enrollment.subscriber_key
         if family and member.enrollment.maintenance:
-            self.households.add((member.partner, family), self._race(member.partner, profile))
+            about = self._races[profile] if profile < len(self._races) else -1
+            self.households.add((member.partner, family), about if about >= 0 else self._race(member.partner, profile))
 
     def _race(self, partner: str, profile: int) -> int:
         """The number of the profile that says the same about race and ethnicity, and nothing else."""

@@ -73,7 +73,7 @@ class Profiles:
 
     def of_events(self, events: Events, stratum: tuple[str, ...] = ()) -> int:
         """The number of the profile that stored events make; which rows they came from is left out."""
-        told = tuple([Event(event.received, event.origin, event.first_seen) for event in events])
+        told = tuple([Event(event.received, event.origin, event.first_seen, (), event.decided) for event in events])
         return self.number(self._number_of(told), stratum)
 
     def __len__(self) -> int:

@@ -28,6 +28,7 @@ from tests.benchmarks import (
     bench_memory,
     bench_peers,
     bench_publish,
+    bench_store,
     bench_vocabulary,
     bench_write,
     paths,
@@ -277,3 +278,12 @@ def test_the_readme_has_the_table_of_what_was_measured_last() -> None:
     assert table.written(readme, json.loads(table.RESULTS.read_text())) == readme
     with pytest.raises(ValueError, match="no place"):
         table.written("# nothing", {})
+
+
+def test_everybody_in_a_store_is_read_and_counted(tmp_path: Path) -> None:
+    settings = bench_store.filled(tmp_path, 60)
+    reading, auditing = bench_store.measure(settings, 60, rounds=2)
+    assert (len(reading), len(auditing)) == (2, 2)
+    with pytest.raises(ValueError, match="60 of 61 members were read, 60 counted"):
+        bench_store.measure(settings, 61, rounds=1)
+    assert bench_store.report([1.0, 2.0], [2.0, 5.0], 60).endswith("the audit takes 2.25 x reading (at most 2)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -179,3 +180,13 @@ def test_profiles_of_stored_events_leave_the_rows_out() -> None:
     later = Event((WHITE,), ORIGIN, "2025-02-01", (3,))
     assert [profiles.of_events(events) for events in ((one,), (same,), (later,), (one, later))] == [0, 0, 1, 2]
     assert profiles.of_events((one,), ("CA",)) == 3
+
+
+def test_what_somebody_decided_is_part_of_what_is_counted() -> None:
+    """A store's events lose their rows, and nothing that decides between them."""
+    profiles = Profiles(lambda topic: topic, "2026-01-01")
+    event = Event((Received("race", "x", (), "", "a"),), Origin(), "2026-01-01", (7, 8), "chosen")
+    plain = msgspec.structs.replace(event, identity=(), decided="")
+    kept = profiles[profiles.of_events((event,))].events
+    assert kept == (msgspec.structs.replace(event, identity=()),)
+    assert profiles.of_events((event,)) != profiles.of_events((plain,))
