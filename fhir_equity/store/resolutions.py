@@ -17,7 +17,7 @@ from fhir_equity.store.rows import among, insert_new, insert_tuples, slices
 from fhir_equity.store.schema import Beaten, ReceivedValue, StoredCase, StoredOrigin, StoredResolution, core
 from fhir_equity.store.settlements import marks_of, strongest
 
-MOST = 50_000  # what is remembered within a run before it starts afresh
+MOST = 20_000  # what is remembered within a run before it starts afresh; a shape takes a kilobyte or two
 Stated = tuple[str, int, int, int, str, int]  # matter, event, origin id, received id, first seen, answer id
 Shape = tuple[tuple[str, int, int, tuple[int, ...], str, str], ...]  # events as ids and what was decided, not whose
 
