@@ -42,6 +42,7 @@ def plan(
         chosen = selection(opened, only or [], members, limit, everybody=full)
         made = sync_plan(opened, hie, chosen, dry=dry_run)
     tell(context, made, values=show_values)
+    _consents(context, refused=made.consents_refused)
     if json:
         write_json(document(made, values=show_values), json)
     if made.conflicts:
@@ -67,6 +68,7 @@ def apply(
     counted(context, "Outcome", done.statuses)
     if done.repaired:
         say(context, f"Not as sent when read back, and sent once more: {done.repaired:,}.")
+    _consents(context, refused=done.consents_refused)
     if done.left:
         raise typer.Exit(1)
 
@@ -135,7 +137,11 @@ def pull(
     counted(context, "Left aside", {reason: count for reason, count in aside.items() if count})
     if done.consents:
         say(context, f"Consents there keep back something else than before: of {done.consents:,} members.")
-    if done.consents_refused:
-        say(context, "The server did not let Consents be searched: what they deny is not known.")
+    _consents(context, refused=done.consents_refused)
     if done.observations_refused:
         say(context, "The server did not let Observations be searched: answers of Patients only.")
+
+
+def _consents(context: typer.Context, *, refused: bool) -> None:
+    if refused:
+        say(context, "The server did not let Consents be searched: what they deny is not known.")

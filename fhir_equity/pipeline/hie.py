@@ -21,6 +21,7 @@ from fhir_equity.store.hie_runs import DONE, Run
 from fhir_equity.store.rows import now
 from fhir_equity.sync.client import Client
 from fhir_equity.sync.exchange import Exchange
+from fhir_equity.sync.inbound import Inbound
 from fhir_equity.sync.profile import stored_profile
 from fhir_equity.sync.spans import span
 
@@ -61,7 +62,8 @@ def exchange_with(workspace: Workspace, hie: str) -> Iterator[Exchange]:
             f"the answers of [hie.{hie}] need a partner of their own, not {source}: who said what must show"
         )
 
-    version = workspace.vocabulary(source).express.version(settings.us_core)
+    vocabulary = workspace.vocabulary(source)
+    version = vocabulary.express.version(settings.us_core)
 
     @cache
     def contexts(partner: str) -> Context:
@@ -81,7 +83,7 @@ def exchange_with(workspace: Workspace, hie: str) -> Iterator[Exchange]:
             settings=settings,
             client=client,
             store=workspace.store,
-            vocabulary=workspace.vocabulary(source),
+            vocabulary=vocabulary,
             release=workspace.release,
             resolve=workspace.resolutions,
             contexts=contexts,
@@ -90,6 +92,7 @@ def exchange_with(workspace: Workspace, hie: str) -> Iterator[Exchange]:
             as_of=workspace.as_of,
             policy=workspace.policy,
             profile=stored_profile(workspace.store.endpoint(hie)),
+            inbound=Inbound(workspace.vocabulary().tables.document("policies/inbound.toml"), vocabulary.codes),
             edition=edition(workspace, settings),
         )
 

@@ -19,9 +19,8 @@ from fhir_equity.store.hie import Settled
 from fhir_equity.sync.apply import NEWEST, Applied, How, apply
 from fhir_equity.sync.arrivals import Arrived, Asking, by_export, by_search
 from fhir_equity.sync.bulk import export, finish
-from fhir_equity.sync.consents import read_consents
+from fhir_equity.sync.consents import Consents
 from fhir_equity.sync.exchange import Exchange
-from fhir_equity.sync.inbound import Inbound
 from fhir_equity.sync.looking import WHOLE, Selection
 from fhir_equity.sync.plan import Plan
 from fhir_equity.sync.planning import plan
@@ -147,48 +146,46 @@ def sync_pull(workspace: Workspace, hie: str, bulk: str = "") -> PullResult:
     with performing(workspace, hie, "pull") as (exchange, noted):
         ours, since = Ours(exchange), exchange.memory.since()
         pulled.since = since
-        inbound = Inbound(workspace.vocabulary().tables.document("policies/inbound.toml"), exchange.vocabulary.codes)
-        asking = _asking(exchange, inbound, since)
-        if exchange.profile.consents:
-            noted["consents"] = read_consents(exchange, inbound, asking)
+        asking, consents = _asking(exchange, since), Consents(exchange)
+        consents.read_changed()
+        noted["consents"] = consents.changed
         if not bulk:
-            new = _take(workspace, exchange, inbound, ours, by_search(exchange.client, asking), pulled)
+            new = _take(workspace, exchange, ours, by_search(exchange.client, asking), pulled)
             exchange.memory.pulled(asking.moment or pulled.since)
             noted |= {"patients": pulled.patients, "answers": new}
-            return PullResult(pulled, new, Counter(), 0, asking.refused, noted["consents"], asking.consents_refused)
+            return PullResult(pulled, new, Counter(), 0, asking.refused, consents.changed, consents.refused)
         endpoint, folder = exchange.store.endpoint(hie), _folder(workspace, hie)
         exported = export(exchange.client, endpoint, bulk, since, folder, workspace.progress)
-        new = _take(workspace, exchange, inbound, ours, by_export(exchange.client, exported, ours.may_be), pulled)
+        new = _take(workspace, exchange, ours, by_export(exchange.client, exported, ours.may_be), pulled)
         exchange.memory.pulled(exported.moment or pulled.since)
         finish(exchange.client, endpoint, exported.folder)
         pulled.malformed += exported.malformed
         noted |= {"patients": pulled.patients, "answers": new}
-        refused = asking.consents_refused
-        return PullResult(pulled, new, exported.errors, exported.deleted, False, noted["consents"], refused)
+        gone = exported.deleted
+        return PullResult(pulled, new, exported.errors, gone, False, consents.changed, consents.refused)
 
 
 def _take(
     workspace: Workspace,
     exchange: Exchange,
-    inbound: Inbound,
     ours: Ours,
     arrivals: Iterable[Arrived],
     pulled: Pulled,
 ) -> int:
     """Store what arrives; returns how many answers are new."""
     runs: dict[str, _Run] = {}
-    for member in pull(exchange, inbound, ours, arrivals, pulled):
+    for member in pull(exchange, exchange.inbound, ours, arrivals, pulled):
         if member.partner not in runs:
             runs[member.partner] = _Run(workspace, member.partner, exchange.name)
         runs[member.partner].add(member)
     return sum(run.finish() for run in runs.values())
 
 
-def _asking(exchange: Exchange, inbound: Inbound, since: str) -> Asking:
+def _asking(exchange: Exchange, since: str) -> Asking:
     """What is asked for: of Observations only those that some rule would let in."""
     guide = exchange.contexts(exchange.partner).guide
     topics: dict[str, str] = guide.get("reading", {}).get("observations", {})
-    wanted = {t: inbound.wants(exchange.name, exchange.matter_of(t), exchange.as_of) for t in topics.values()}
+    wanted = {t: exchange.inbound.wants(exchange.name, exchange.matter_of(t), exchange.as_of) for t in topics.values()}
     codes = tuple(sorted(code for code, topic in topics.items() if wanted[topic]))
     return Asking(since, exchange.settings.overlap, codes, exchange.profile.includes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, Select, func, select
@@ -23,7 +23,7 @@ from fhir_equity.store.planned import Settled as Settled
 from fhir_equity.store.planned import There as There
 from fhir_equity.store.planned import digest_of as digest_of
 from fhir_equity.store.rows import among, slices, upsert
-from fhir_equity.store.schema import Cursor, JournalEntry, Link, MemberIdentifier, Observed, core
+from fhir_equity.store.schema import ConsentCursor, Cursor, JournalEntry, Link, MemberIdentifier, Observed, core
 from fhir_equity.store.schema import Written as WrittenRow
 
 
@@ -62,6 +62,20 @@ class HieMemory:
         with reading(self._engine) as connection:
             rows = connection.execute(select(table.c.resource_id, table.c.member_id).where(table.c.hie == self._name))
             return by_resource(connection, rows.all())
+
+    def kept_under(self, resources: Sequence[str]) -> dict[str, set[int]]:
+        """resource id -> the very members who are linked to that Patient, each by their own key, merged or not."""
+        table, found = core(Link), dict[str, set[int]]()
+        query = select(table.c.resource_id, table.c.member_id).where(table.c.hie == self._name)
+        with reading(self._engine) as connection:
+            for resource, member in among(connection, query, table.c.resource_id, resources):
+                found.setdefault(resource, set()).add(member)
+        return found
+
+    def keepers(self, people: Collection[int]) -> dict[int, int]:
+        """Person -> the member with whom everything is kept that concerns them and this HIE."""
+        with reading(self._engine) as connection:
+            return keepers(connection, self._name, people)
 
     def known(self, members: Sequence[int]) -> dict[int, Known]:
         """What is remembered about some members."""
@@ -145,3 +159,15 @@ class HieMemory:
         """Remember how far the HIE has been pulled."""
         with writing(self._engine) as connection:
             upsert(connection, Cursor, ("hie",), [{"hie": self._name, "since": since}])
+
+    def consents_since(self) -> str:
+        """Up to when the Consents there have been read: an instant, or empty for never."""
+        table = core(ConsentCursor)
+        with reading(self._engine) as connection:
+            query = select(table.c.since).where(table.c.hie == self._name)
+            return str(connection.execute(query).scalar() or "")
+
+    def consents_read(self, since: str) -> None:
+        """Remember up to when the Consents there have been read."""
+        with writing(self._engine) as connection:
+            upsert(connection, ConsentCursor, ("hie",), [{"hie": self._name, "since": since}])

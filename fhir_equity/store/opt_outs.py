@@ -56,13 +56,14 @@ class OptOuts:
     def consented(self, hie: str, members: Collection[int], kept: Iterable[Kept]) -> int:
         """Write down what the Consents of an HIE say of members now, in place of what they said before.
 
-        What the members said themselves stays. Returns of how many members something changed.
+        What the members said themselves stays, as does what the Consents of another Patient say who is the same
+        person under another key. Returns of how many members something changed.
         """
         table, source = core(OptOut), f"{CONSENT}{hie}"
         now_said = {structs.replace(each, source=source) for each in kept}
         with writing(self._engine) as connection:
             before = set[Kept]()
-            for some in slices(list(parts_of(connection, members))):
+            for some in slices(sorted(members)):
                 theirs = and_(table.c.source == source, table.c.member_id.in_(some))
                 before |= set(_kept(connection.execute(select(table).where(theirs))))
                 connection.execute(delete(table).where(theirs))

@@ -13,6 +13,7 @@ from fhir_equity.store import Disclosure
 from fhir_equity.store.hie import QUARANTINED, SENT, VERIFIED, Known, Planned, Settled
 from fhir_equity.sync import write_observations, write_patient
 from fhir_equity.sync.client import Versioned
+from fhir_equity.sync.consents import Consents
 from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent
 from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.recall import WITHDRAW, withdraw
@@ -31,12 +32,14 @@ class Applied(Struct):
     ``unverified``: it is not known what became of it. ``quarantined``: what was read back is not what was sent,
     and sending it again did not mend that. ``invalid``: what we would have sent is not valid, or would not read
     as planned. ``forbidden``: it had something in it that may not leave. ``refused``: the server does not take
-    it. ``ready``: a rehearsal would send it.
+    it. ``ready``: a rehearsal would send it. `consents_refused` is whether the server did not let Consents be searched
+    of those who are written to.
     """
 
     plan: str = ""
     statuses: Counter[str] = field(default_factory=Counter)
     repaired: int = 0
+    consents_refused: bool = False
 
     @property
     def left(self) -> int:
@@ -87,6 +90,7 @@ class _Applying:
         self._exchange, self._how, self.done, self._told = exchange, how, done, told
         self._memory, self._journal = exchange.memory, exchange.memory.journal
         self._patients = Patients(exchange.client, exchange.settings.identifier_systems)
+        self._consents = Consents(exchange, dry=how.dry)
         self._ours: dict[int, Ours] = {}
         self._known: dict[int, Known] = {}
 
@@ -109,12 +113,23 @@ class _Applying:
         """What we hold of these members today, and what the HIE has of them now."""
         exchange = self._exchange
         members = sorted({change.member_id for change in changes})
-        kept = exchange.kept_back(members)
+        kept = self._kept_back(changes, members)
         people = exchange.store.people.some(members)
         self._ours = {person.id: exchange.ours(person, kept.get(person.id, ())) for person in people}
         made = [self._ours[c.member_id] for c in changes if c.action == "create" and c.member_id in self._ours]
         keys = [change.resource_id for change in changes if change.action == "update"]
         self._patients.look_up(keys, [exchange.tokens(ours.patient) for ours in made])
+
+    def _kept_back(self, changes: Sequence[Planned], members: Sequence[int]) -> dict[int, set[str]]:
+        """What these members keep back, also by what the Consents of those who are written to say by now."""
+        memory, spoken_of = self._memory, {c.member_id for c in changes if c.action in ("update", "observe")}
+        links = [known.link[0] for known in memory.known(sorted(spoken_of)).values() if known.link is not None]
+        denied = self._consents.of_linked(links)
+        self.done.consents_refused = self._consents.refused
+        kept = self._exchange.kept_back(members)
+        for person, keeper in memory.keepers(members).items():
+            kept.setdefault(person, set()).update(denied.get(keeper, ()))
+        return kept
 
     def _carry_out(self, changes: Iterable[Planned], prepare: Callable[[Planned, Ours], Staged | str]) -> None:
         staged: list[Staged] = []

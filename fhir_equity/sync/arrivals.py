@@ -34,8 +34,7 @@ class Asking(Struct):
     """How a search goes: what is asked since, and what was learned on the way.
 
     `moment` is the server's own clock when it began to answer. `included` is whether the server sends what
-    stands beside a Patient with it. `refused` and `consents_refused` are whether it does not let Observations,
-    and Consents, be searched.
+    stands beside a Patient with it. `refused` is whether it does not let Observations be searched.
     """
 
     since: str = ""
@@ -44,7 +43,6 @@ class Asking(Struct):
     included: bool = False
     moment: str = ""
     refused: bool = False
-    consents_refused: bool = False
 
     @property
     def changed(self) -> dict[str, str]:

@@ -1,123 +1,136 @@
-"""FHIR Consents at an HIE: what they deny is kept back like what a member says; https://hl7.org/fhir/R4/consent.html.
+"""Reading FHIR Consents at an HIE: what they deny is kept back like what a member says, from the moment it is known.
 
-What narrows a denial in a way that is not understood is not taken into account: then more is kept back, never less.
+A pull reads those that changed, a plan those of a Patient whom it finds, an apply those of whom it writes to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+
+from msgspec import structs
 
 from fhir_equity.errors import RemoteContentError, RemoteError
-from fhir_equity.store.opt_outs import ALL, Kept
+from fhir_equity.store.opt_outs import Kept
 from fhir_equity.sync.arrivals import Asking
+from fhir_equity.sync.denials import denials, patient_of
 from fhir_equity.sync.exchange import Exchange, Resource
-from fhir_equity.sync.inbound import Inbound
-from fhir_equity.sync.patients import LIST
+from fhir_equity.sync.matching import replaces
+from fhir_equity.sync.patients import LIST, Patients
+from fhir_equity.sync.pull import later
 from fhir_equity.sync.transport import UnavailableError
 
-DAY = len("YYYY-MM-DD")
-Denial = tuple[str, str, str]  # matter (empty: all), first day, last day (empty: open)
-_ABOUT = ("securityLabel", "code")  # of a provision
-# What else a provision may have without being narrower: to whom, and when.
-_PLAIN = {"id", "type", "period", "provision", "actor", *_ABOUT}
 
+class Consents:
+    """The Consents of one HIE. With `dry` the store is left as it is.
 
-def read_consents(exchange: Exchange, inbound: Inbound, asking: Asking) -> int:
-    """Keep back what the Consents that changed there deny; of how many members something changed.
-
-    All Consents of such a member are read again, so that what was taken back may be sent again. A server that
-    does not let Consents be searched is no reason to stop. Raises RemoteError, StoreError.
+    `changed` is of how many members they keep back something else than before. A server that does not let Consents
+    be searched (`refused`) is no reason to stop: what was known before stays kept back.
     """
-    client, changed = exchange.client, 0
-    try:
-        waiting = iter(dict.fromkeys(map(patient_of, client.search("Consent", asking.changed))))
-        while some := list(islice(filter(None, waiting), LIST)):
-            members = exchange.memory.members_of(some)
-            kept: list[Kept] = []
-            for patient, people in members.items():
-                found = client.search("Consent", {"patient": f"Patient/{patient}"})
-                theirs = [each for each in found if patient_of(each) == patient]
-                kept += _kept_back(exchange, inbound, people, theirs)
-            changed += exchange.store.opt_outs.consented(exchange.name, set().union(*members.values()), kept)
-    except (UnavailableError, RemoteContentError):
-        raise
-    except RemoteError:
-        asking.consents_refused = True
-    return changed
+
+    def __init__(self, exchange: Exchange, *, dry: bool = False) -> None:
+        self._exchange, self._dry = exchange, dry
+        self._patients = Patients(exchange.client)
+        self._asks = exchange.profile.consents is not False
+        self._answered = False
+        self.refused = False
+        self.changed = 0
+
+    def of(self, patients: Mapping[str, Collection[int]], there: Resource | None = None) -> dict[int, set[str]]:
+        """Keep back what the Consents of some Patients (id -> the members who are linked to them) deny.
+
+        All of them are read, so that what was taken back may be sent again. Returns the matters (an empty one: all)
+        that each member keeps back by them today. `there` is the one Patient where it was just read. Raises RemoteError
+        for a server that is away, StoreError.
+        """
+        kept: list[Kept] = []
+        read: set[int] = set()
+        for key, members in patients.items():
+            found = self._all_of(key, there)
+            if found is not None:
+                read |= set(members)
+                kept += _kept_back(self._exchange, members, found)
+        if read and not self._dry:
+            self.changed += self._exchange.store.opt_outs.consented(self._exchange.name, read, kept)
+        today: dict[int, set[str]] = {}
+        for each in kept:
+            if each.since <= self._exchange.as_of and (not each.until or each.until >= self._exchange.as_of):
+                today.setdefault(each.member_id, set()).add(each.matter)
+        return today
+
+    def of_linked(self, keys: Sequence[str]) -> dict[int, set[str]]:
+        """The same of those of these Patients (ids) who are linked, looked up together."""
+        patients = self._exchange.memory.kept_under(keys) if self._asks else dict[str, set[int]]()
+        self._patients.look_up(patients, ())
+        return self.of(patients)
+
+    def read_changed(self) -> None:
+        """Read the Consents of linked members that changed since this was done last; one that is refused stays new.
+
+        Raises RemoteError for a server that is away, StoreError.
+        """
+        if not self._asks:
+            return
+        exchange, memory = self._exchange, self._exchange.memory
+        asking, whose = Asking(memory.consents_since(), exchange.settings.overlap), dict[str, None]()
+        try:
+            for each in self._changed(asking):
+                whose[patient_of(each, exchange.client.url)] = None
+        except RemoteError as error:
+            self._refuse(error)
+        waiting = filter(None, whose)
+        while some := list(islice(waiting, LIST)):
+            self.of_linked(some)
+        if not self.refused and asking.moment:
+            memory.consents_read(asking.moment)
+
+    def _changed(self, asking: Asking) -> Iterator[Resource]:
+        """Consents that changed; `asking` learns the server's clock before the first, else when the last changed."""
+        client, newest = self._exchange.client, asking.since
+        for page in client.pages("Consent", asking.changed):
+            asking.moment, self._answered = asking.moment or page.moment, True
+            for each in page.resources:
+                newest = later(newest, each)
+                yield each
+        asking.moment = asking.moment or newest
+
+    def _all_of(self, key: str, there: Resource | None) -> list[Resource] | None:
+        """All Consents of a Patient and of those whose place it took; None where they were not to be had."""
+        if not self._asks:
+            return None
+        client = self._exchange.client
+        try:
+            keys = [key, *self._replaced(key, there)]
+            found = [each for of in keys for each in client.search("Consent", {"patient": f"Patient/{of}"})]
+        except RemoteError as error:
+            self._refuse(error)
+            return None
+        self._answered = True
+        return [each for each in found if patient_of(each, client.url) in keys]
+
+    def _replaced(self, key: str, there: Resource | None) -> list[str]:
+        if there is None:
+            found = self._patients.read(key)
+            there = found.resource if found is not None else {}
+        return replaces(there)
+
+    def _refuse(self, error: RemoteError) -> None:
+        """Note a refusal; who refused the first question is not asked the same of everybody."""
+        if isinstance(error, UnavailableError | RemoteContentError):
+            raise error
+        self.refused = True
+        self._asks = self._answered
 
 
-def _kept_back(
-    exchange: Exchange, inbound: Inbound, people: Iterable[int], consents: Iterable[Resource]
-) -> Iterator[Kept]:
+def _kept_back(exchange: Exchange, members: Iterable[int], consents: Iterable[Resource]) -> Iterator[Kept]:
     """What Consents of one Patient deny to us; of several denials of one matter the time that covers all."""
-    said: dict[str, tuple[str, str]] = {}
+    said: dict[str, Kept] = {}
     for each in consents:
-        for matter, begins, until in denials(each, exchange, inbound):
-            since = begins or exchange.as_of
-            first, last = said.get(matter, (since, until))
-            said[matter] = (min(first, since), "" if "" in (last, until) else max(last, until))
-    for member in people:
-        for matter, (since, until) in said.items():
-            yield Kept(member, since, exchange.settings.recipient, matter, until)
-
-
-def denials(consent: Resource, exchange: Exchange, inbound: Inbound) -> Iterator[Denial]:
-    """What a Consent denies."""
-    provision = consent.get("provision")
-    if consent.get("status") != "active":
-        return
-    if not isinstance(provision, dict):
-        if _codes([consent.get("policyRule")]) & inbound.consent_denies:
-            yield ALL, _day(consent.get("dateTime")), ""
-        return
-    for each in _denying(provision):
-        period = each.get("period") or provision.get("period")
-        start, end = (period.get("start"), period.get("end")) if isinstance(period, dict) else (None, None)
-        for matter in sorted(_matters(each, exchange, inbound)):
-            yield matter, _day(start or consent.get("dateTime")), _day(end)
-
-
-def _denying(provision: Resource) -> Iterator[Resource]:
-    """The provisions that deny: one as a whole, whatever it lets through again, else its exceptions."""
-    waiting = [provision]
-    while waiting:
-        each = waiting.pop()
-        if each.get("type") == "deny":
-            yield each
-        else:
-            waiting += [nested for nested in _listed(each.get("provision")) if isinstance(nested, dict)]
-
-
-def _matters(provision: Resource, exchange: Exchange, inbound: Inbound) -> frozenset[str]:
-    named = _codes(each for name in _ABOUT for each in _listed(provision.get(name)))
-    topics: dict[str, str] = exchange.contexts(exchange.partner).guide.get("reading", {}).get("observations", {})
-    about = {code: frozenset({exchange.matter_of(topic)}) for code, topic in topics.items()} | inbound.consent_about
-    if not named or not named <= about.keys() or not provision.keys() <= _PLAIN:
-        return frozenset({ALL})
-    return frozenset[str]().union(*(about[code] for code in named))
-
-
-def _codes(concepts: Iterable[Any]) -> set[str]:
-    """``system|code`` of codings, alone or in a CodeableConcept."""
-    held = [each for each in concepts if isinstance(each, dict)]
-    codings = [coding for each in held for coding in (_listed(each.get("coding")) if "coding" in each else [each])]
-    return {f"{each.get('system', '')}|{each.get('code', '')}" for each in codings if isinstance(each, dict)}
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _day(moment: object) -> str:
-    """The day of a FHIR dateTime; empty where it names none, which is the more careful reading of either end."""
-    return moment[:DAY] if isinstance(moment, str) and len(moment) >= DAY else ""
-
-
-def patient_of(consent: Resource) -> str:
-    """The id of the Patient whose Consent it is; empty for none of this server."""
-    who = consent.get("patient")
-    words = who.get("reference") if isinstance(who, dict) else None
-    kind, _, key = words.rpartition("/") if isinstance(words, str) else ("", "", "")
-    return key if kind.rsplit("/", 1)[-1] == "Patient" and consent.get("resourceType") == "Consent" else ""
+        for matter, begins, until in denials(each, exchange):
+            new = Kept(0, begins or exchange.as_of, exchange.settings.recipient, matter, until)
+            old = said.get(matter, new)
+            last = "" if "" in (old.until, until) else max(old.until, until)
+            said[matter] = structs.replace(new, since=min(old.since, new.since), until=last)
+    for member in members:
+        for kept in said.values():
+            yield structs.replace(kept, member_id=member)

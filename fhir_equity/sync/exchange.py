@@ -20,6 +20,7 @@ from fhir_equity.store import Person, Store
 from fhir_equity.store.hie import HieMemory
 from fhir_equity.survivorship import Policy, event_state
 from fhir_equity.sync.client import Client
+from fhir_equity.sync.inbound import Inbound
 from fhir_equity.sync.profile import Profile
 from fhir_equity.sync.search import token
 from fhir_equity.vocabulary import Vocabulary
@@ -91,6 +92,7 @@ class Exchange(Struct, frozen=True):
     as_of: str
     policy: Policy
     profile: Profile  # what is known of the server
+    inbound: Inbound  # what is taken in from it, and how its Consents deny
     edition: str  # what decides what is planned: tables, policies, rules in force, settings
 
     @property

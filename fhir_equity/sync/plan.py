@@ -49,6 +49,7 @@ class Plan(Struct):
     """A plan and what it leaves alone. `name` is its name in the journal, `digest` that of what it wants done.
 
     `members` is how many there are, `looked` how many of them were looked at: whoever was not stands as before.
+    `consents_refused` is whether the server did not let Consents be searched of those who were found.
     """
 
     name: str = ""
@@ -61,6 +62,7 @@ class Plan(Struct):
     looked: int = 0
     agreed: int = 0
     unmatched: int = 0
+    consents_refused: bool = False
 
 
 def summed(changes: list[Change], totals: Counter[Count], left: list[Left]) -> Plan:

@@ -11,7 +11,8 @@ from fhir_equity.store import Person
 from fhir_equity.store.hie import VERIFIED, Known, Planned, Settled, digest_of
 from fhir_equity.store.hie_standing import Count, Outcome
 from fhir_equity.sync.client import Versioned
-from fhir_equity.sync.exchange import Exchange, Ours, Theirs, id_of, is_active, is_as_sent, same_person
+from fhir_equity.sync.consents import Consents
+from fhir_equity.sync.exchange import Exchange, Ours, Resource, Theirs, id_of, is_active, is_as_sent, same_person
 from fhir_equity.sync.looking import WHOLE, Looked, Looking, Selection
 from fhir_equity.sync.matching import NO_MATCH, matched
 from fhir_equity.sync.observations import look, tags_of
@@ -47,6 +48,7 @@ class _Planning:
         self._exchange, self._looking, self._selection, self._dry = exchange, looking, selection, dry
         self._memory = exchange.memory
         self._patients = Patients(exchange.client, exchange.settings.identifier_systems)
+        self._consents = Consents(exchange, dry=dry)
         self._found: dict[int, tuple[str, str]] = {}
         self._claimed: dict[int, str] = {}  # which Patient, there or to be made, our members are
         self._names: dict[int, str] = {}
@@ -92,6 +94,7 @@ class _Planning:
         wanted = [_planned(change) for change in changes]
         totals = self._totals(whole=through is not None)
         made = summed(changes, totals, self._left(whole=through is not None))
+        made.consents_refused = self._consents.refused
         made.looked, made.digest = len(self._outcomes), digest_of(wanted)
         if not self._dry:
             moved = self._outcomes if through is not None else {}
@@ -166,10 +169,24 @@ class _Planning:
         key = id_of(there.resource)
         self._claimed[person.id], self._found[person.id] = key, (key, there.etag)
         self._settle_sent(looked, ours, there)
+        ours = self._consented(looked, ours, there.resource, outcome)
         self._update(looked, ours, theirs, there, outcome)
         for matter in self._to_say(ours):
             if matter in ours.observed:
                 self._observe(looked, ours, matter, outcome)
+
+    def _consented(self, looked: Looked, ours: Ours, there: Resource, outcome: Outcome) -> Ours:
+        """Our side without what the Consents deny of a Patient who was not known to be this person before."""
+        person, key = looked.person, id_of(there)
+        if looked.known.link is not None and looked.known.link[0] == key:
+            return ours
+        keeper = self._memory.keepers({person.id})[person.id]
+        denied = self._consents.of({key: {keeper}}, there).get(keeper)
+        if not denied:
+            return ours
+        ours = self._exchange.ours(person, looked.kept_back | denied)
+        outcome.withheld = dict(ours.withheld)
+        return ours
 
     def _update(self, looked: Looked, ours: Ours, theirs: Theirs, there: Versioned, outcome: Outcome) -> None:
         exchange, person, key = self._exchange, ours.person, id_of(there.resource)

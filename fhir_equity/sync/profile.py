@@ -20,7 +20,8 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     a transaction that fails nothing stays), `entries` (the largest batch it took of those tried; 1
     means not tried), `paging`. `retry_after` is whether a refusal for being busy says how long.
     Declared by the server: `match` (``Patient/$match``), `exports` (levels of ``$export``) and `includes`
-    (Observations and Provenance come with their Patient: ``_revinclude``), `consents` (it has FHIR Consents).
+    (Observations and Provenance come with their Patient: ``_revinclude``), `consents` (it has FHIR Consents, which
+    are asked for unless it has none).
     """
 
     software: str = ""
@@ -39,7 +40,7 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     match: bool | None = None
     exports: tuple[str, ...] = ()
     includes: bool = False
-    consents: bool = False
+    consents: bool | None = None
     quirks: tuple[str, ...] = ()
 
     @property

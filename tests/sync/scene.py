@@ -240,8 +240,9 @@ class Scene:
         return httpx.request(method, f"{self.url}/{path}", json=body, headers=headers, trust_env=False)
 
     def asked(self) -> list[Sent]:
-        """The requests but for the one that asks when anybody changed last."""
-        return [each for each in self.wire.sent if b"_sort=" not in each.body]
+        """The requests but for those that ask when anybody changed last, and for Consents."""
+        about = [each for each in self.wire.sent if not each.path.startswith("/Consent")]
+        return [each for each in about if b"_sort=" not in each.body]
 
     def writes(self) -> list[Sent]:
         """The requests that could change something."""

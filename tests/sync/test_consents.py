@@ -11,12 +11,16 @@ import orjson
 import pytest
 from starlette.responses import Response
 
+from fhir_equity.pipeline.merge import merge
 from fhir_equity.store import Kept
+from fhir_equity.sync.denials import patient_of
 from tests.sync.scene import HIE, Json, Scene, Sent, ada, opened, theirs
 
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 RACE = "race_ethnicity"
 SOURCE = f"consent:{HIE}"
+OPTOUT = {"coding": [{"system": ACT, "code": "OPTOUT"}]}
+EVERYTHING = ("", "2026-02-03", "")
 
 
 @pytest.fixture
@@ -37,25 +41,37 @@ def consent(provision: Json | None = None, patient: str = "Patient/ada", **more:
     return made | ({"provision": provision} if provision is not None else {}) | more
 
 
-def serve(scene: Scene, *consents: Json) -> None:
-    """The server has these Consents."""
+def serve(scene: Scene, *consents: Json, changed: list[Json] | None = None, **bundle: Any) -> None:
+    """The server has these Consents, of which some (default: all) `changed`."""
 
     def answer(sent: Sent) -> Response | None:
         if not sent.path.startswith("/Consent"):
             return None
-        form = parse_qs(sent.body.decode())
-        asked = form.get("patient", [""])[0]
-        found = [each for each in consents if asked in ("", each["patient"]["reference"])]
-        bundle = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": each} for each in found]}
-        return Response(orjson.dumps(bundle), media_type="application/fhir+json")
+        asked = parse_qs(sent.body.decode()).get("patient", [""])[0]
+        those = consents if asked or changed is None else changed
+        found = [each for each in those if asked in ("", each["patient"]["reference"])]
+        page = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": each} for each in found]}
+        return Response(orjson.dumps(page | ({} if asked else bundle)), media_type="application/fhir+json")
 
     scene.wire.before = answer
 
 
-def kept(scene: Scene) -> list[tuple[str, str, str]]:
+def refuse(scene: Scene, status: int = 403) -> None:
+    """The server does not let Consents be searched."""
+    scene.wire.before = lambda sent: Response(status_code=status) if sent.path.startswith("/Consent") else None
+
+
+def asked_since(scene: Scene) -> list[str]:
+    """Since when the changed Consents were asked for; empty for all."""
+    forms = [parse_qs(each.body.decode()) for each in scene.wire.sent if each.path.startswith("/Consent")]
+    scene.wire.sent.clear()
+    return [form.get("_lastUpdated", [""])[0] for form in forms if "patient" not in form]
+
+
+def kept(scene: Scene, number: str = "M1") -> list[tuple[str, str, str]]:
     """(matter, first day, last day) of what Consents keep back."""
     with scene.workspace() as workspace:
-        (person,) = workspace.store.history.find("M1")
+        (person,) = workspace.store.history.find(number)
         found = workspace.store.opt_outs.of(person.id)
     assert {(each.recipient, each.source) for each in found} <= {("demo-hie", SOURCE), ("", "member")}
     return sorted((each.matter, each.since, each.until) for each in found if each.source == SOURCE)
@@ -107,9 +123,23 @@ def test_what_a_provision_denies(scene: Scene, provision: Json, said: list[Any])
 
 
 def test_a_policy_that_denies_without_a_provision(scene: Scene) -> None:
-    serve(scene, consent(policyRule={"coding": [{"system": ACT, "code": "OPTOUT"}]}), consent(policyRule={"text": "x"}))
+    serve(scene, consent(policyRule=OPTOUT), consent(policyRule={"text": "x"}))
     scene.pull()
     assert kept(scene) == [("", "2026-02-03", "")]
+
+
+@pytest.mark.parametrize(
+    ("provision", "said"),
+    [
+        ({"period": {"start": "2026-03-01", "end": "2026-12-31"}}, ("", "2026-03-01", "2026-12-31")),
+        ({"provision": [{"type": "permit", "securityLabel": [{"system": ACT, "code": "RACE"}]}]}, EVERYTHING),
+        ({"type": "permit", "purpose": [{"system": ACT, "code": "TREAT"}]}, EVERYTHING),
+    ],
+)
+def test_a_policy_that_denies_with_a_provision(scene: Scene, provision: Json, said: Any) -> None:
+    serve(scene, consent(provision, policyRule=OPTOUT))
+    scene.pull()
+    assert kept(scene) == [said]
 
 
 def test_several_denials_cover_the_time_of_all(scene: Scene) -> None:
@@ -134,10 +164,146 @@ def test_consents_are_asked_for_only_where_the_server_has_them(scene: Scene) -> 
     scene.pull()  # the sandbox refuses
     assert scene.pull().consents_refused
     with scene.workspace() as workspace:
-        workspace.store.endpoint(HIE).probed("{}")
+        workspace.store.endpoint(HIE).probed("{}")  # as those of before are, and where nobody ever looked
+    assert scene.pull().consents_refused
+    with scene.workspace() as workspace:
+        workspace.store.endpoint(HIE).probed('{"consents": false}')
     scene.wire.sent.clear()
     assert not scene.pull().consents_refused
     assert not [each for each in scene.wire.sent if each.path.startswith("/Consent")]
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Scene]:
+    """Ada is at an HIE that was never asked for anything."""
+    with opened(tmp_path) as made:
+        made.survey(ada())
+        made.put(theirs("Asian", id="ada"))
+        yield made
+
+
+def test_a_denial_of_somebody_who_is_linked_after_the_pull(fresh: Scene) -> None:
+    serve(fresh, consent({"type": "deny"}))
+    assert fresh.pull().consents == 0
+    assert fresh.plan(dry=True).changes == []
+    assert kept(fresh) == []  # a rehearsal writes nothing
+    serve(fresh, consent({"type": "deny"}), changed=[])
+    made = fresh.plan()
+    assert (made.changes, made.consents_refused) == ([], False)
+    assert set(made.withheld) == {(RACE, "opted_out"), ("language_spoken", "opted_out")}
+    assert kept(fresh) == [EVERYTHING]
+    assert fresh.apply().statuses == {}
+    assert fresh.writes() == []
+
+
+def test_a_denial_of_one_topic_keeps_back_that_alone(fresh: Scene) -> None:
+    fresh.pull()
+    serve(fresh, consent({"type": "deny", "securityLabel": [{"system": ACT, "code": "RACE"}]}))
+    (change,) = fresh.plan().changes
+    assert [matter for matter, _ in change.matters] == ["language_spoken"]
+
+
+def test_a_denial_that_is_not_yet_in_force_keeps_nothing_back_today(fresh: Scene) -> None:
+    serve(fresh, consent({"type": "deny", "period": {"start": "2027-01-01"}}))
+    assert len(fresh.plan().changes) == 1
+    assert kept(fresh) == [("", "2027-01-01", "")]
+
+
+def test_a_denial_goes_with_a_link_that_moves(scene: Scene) -> None:
+    old = consent({"type": "deny"})
+    serve(scene, old, changed=[])
+    other = {"reference": "Patient/new"}
+    scene.put(theirs("Asian", id="new", link=[{"other": {"reference": "Patient/ada"}, "type": "replaces"}]))
+    assert scene.change("ada", active=False, link=[{"other": other, "type": "replaced-by"}])
+    assert scene.plan().changes == []
+    assert kept(scene) == [EVERYTHING]
+    permit = consent({"type": "permit"}, patient="Patient/new")
+    serve(scene, old, permit, changed=[permit])
+    scene.pull()
+    assert kept(scene) == [EVERYTHING]
+
+
+def test_a_denial_since_the_plan_stops_the_apply(scene: Scene) -> None:
+    serve(scene, consent({"type": "deny"}))
+    assert scene.apply(dry=True).statuses == {"stale": 1}
+    assert kept(scene) == []
+    done = scene.apply()
+    assert (done.statuses, done.consents_refused) == ({"stale": 1}, False)
+    assert kept(scene) == [EVERYTHING]
+    assert scene.writes() == []
+
+
+def test_a_refusal_is_told_once_and_is_no_reason_to_stop(fresh: Scene) -> None:
+    fresh.survey(ada(member_id="M2", first_name="Bea"))
+    fresh.put(theirs("Asian", number="M2", name=[{"family": "Ashgrove", "given": ["Bea"]}]))
+    refuse(fresh)
+    made = fresh.plan()
+    assert (len(made.changes), made.consents_refused) == (2, True)
+    assert len([each for each in fresh.wire.sent if each.path.startswith("/Consent")]) == 1
+    done = fresh.apply()
+    assert (done.statuses, done.consents_refused) == ({"verified": 2}, True)
+
+
+def test_consents_that_were_refused_are_asked_for_again(scene: Scene) -> None:
+    refuse(scene)
+    assert scene.pull().consents_refused
+    serve(scene, consent({"type": "deny"}), meta={"lastUpdated": "2026-05-01T00:00:00Z"}, total=9)
+    assert scene.pull().consents_refused  # not all that there are, but those are kept back
+    assert kept(scene) == [EVERYTHING]
+    serve(scene, meta={"lastUpdated": "2026-05-01T00:00:00Z"})
+    assert not scene.pull().consents_refused
+    assert asked_since(scene) == ["", "", ""]
+    scene.pull()
+    assert asked_since(scene) == ["ge2026-04-30T23:55:00+00:00"]  # a little before they were read
+
+
+def test_the_consents_of_one_patient_that_are_refused_stay_new(scene: Scene) -> None:
+    serve(scene, consent({"type": "deny"}), meta={"lastUpdated": "2026-05-01T00:00:00Z"})
+    served = scene.wire.before
+    scene.wire.before = lambda sent: Response(status_code=403) if b"patient=" in sent.body else served(sent)
+    assert scene.pull().consents_refused
+    scene.wire.before = served
+    assert scene.pull().consents == 1
+    assert asked_since(scene) == ["", ""]
+
+
+def test_two_patients_of_one_person_each_keep_their_word(scene: Scene) -> None:
+    scene.survey(ada(member_id="M2"))
+    scene.put(theirs("Asian", number="M2", id="second"))
+    scene.plan()
+    with scene.workspace() as workspace:
+        merge(workspace, "M1", "M2", reason="one person")
+    denial = consent({"type": "deny"})
+    serve(scene, denial)
+    assert scene.pull().consents == 1
+    permit = consent({"type": "permit"}, patient="Patient/second")
+    serve(scene, denial, permit, changed=[permit])
+    assert scene.pull().consents == 0
+    assert kept(scene) == [EVERYTHING]
+    later = consent({"type": "deny"}, patient="Patient/second", dateTime="2026-04-01")
+    serve(scene, denial, later, changed=[later])
+    scene.pull()
+    assert kept(scene) == [EVERYTHING, ("", "2026-04-01", "")]
+
+
+@pytest.mark.parametrize(
+    ("reference", "key"),
+    [
+        ("Patient/1", "1"),
+        ("Patient/1/_history/2", "1"),
+        ("https://hie.example/fhir/Patient/1", "1"),
+        ("https://hie.example/fhir/Patient/1/_history/2", "1"),
+        ("https://other.example/fhir/Patient/1", ""),
+        ("https://hie.example/fhir/other/Patient/1", ""),
+        ("Group/1", ""),
+        ("Patient/1/Observation/2", ""),
+        ("#Patient/1", ""),
+        (None, ""),
+    ],
+)
+def test_whose_consent_it_is(reference: Any, key: str) -> None:
+    assert patient_of(consent() | {"patient": {"reference": reference}}, "https://hie.example/fhir") == key
+    assert patient_of({"resourceType": "Group", "patient": {"reference": "Patient/1"}}, "https://hie.example") == ""
 
 
 def test_observations_are_asked_for_only_where_a_rule_lets_them_in(scene: Scene) -> None:

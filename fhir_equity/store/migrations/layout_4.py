@@ -140,6 +140,7 @@ def _hie(op: Operations) -> None:
     op.create_table("standing_count", *keys, Column("count", Integer, nullable=False))
     through = (_text("edition"), _text("as_of"), Column("number", BigInteger, nullable=False), _text("since"))
     op.create_table("planned_through", _key("hie"), *through)
+    op.create_table("consent_cursor", _key("hie"), _text("since"))
     words = map(_text, ("began", "ended", "outcome", "counts"))
     op.create_table("sync_run", _key("hie"), _key("verb"), *words)
 

@@ -16,6 +16,7 @@ from fhir_equity.store.schema.endpoint import Export, ExportFile, StoredProfile
 from fhir_equity.store.schema.findings import Quarantined, Settled, StoredFinding, StoredFrame, StoredLoss
 from fhir_equity.store.schema.hie import (
     Changed,
+    ConsentCursor,
     Cursor,
     JournalEntry,
     Link,
@@ -44,6 +45,7 @@ __all__ = [
     "Artefact",
     "Beaten",
     "Changed",
+    "ConsentCursor",
     "Cursor",
     "Export",
     "ExportFile",

@@ -75,6 +75,14 @@ class Cursor(SQLModel, table=True):
     since: str
 
 
+class ConsentCursor(SQLModel, table=True):
+    """Up to when all Consents of an HIE about members who were linked then have been read."""
+
+    __tablename__ = "consent_cursor"
+    hie: str = Field(primary_key=True)
+    since: str
+
+
 class Observed(SQLModel, table=True):
     """An Observation of ours at an HIE: the `number`-th answer of a member to a matter."""
 
