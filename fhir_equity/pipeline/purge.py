@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from fhir_equity.errors import FhirEquityError, TableError, UsageError
+from fhir_equity.errors import StoreError, TableError, UsageError
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.privacy import private_file
 from fhir_equity.store import Cutoffs, Gone
@@ -33,8 +34,10 @@ def purge(workspace: Workspace, before: str, certificate: Path | None = None, *,
 
     What each kind is, and what stays, is said in `store.purge`. Nothing under hold goes. The store is changed in one
     transaction, on the trail with the digest of the certificate; then the database overwrites what was deleted.
-    The certificate is a new private file of counts, dates and digests of inputs, without any value. With `dry_run`
-    nothing changes. Raises UsageError, also for a certificate that exists, TableError, StoreError, StoreLockedError.
+    The certificate is a new private file of counts, dates and digests of inputs, without any value. It is on the disk
+    before the transaction ends: one whose digest is not on the trail is of a purge that did not come about. With
+    `dry_run` nothing changes. Raises UsageError, also for a certificate that exists, TableError, StoreError, and
+    StoreLockedError, also where what went is gone but others read the store, so that its files still have it.
     """
     workspace.require_store()
     cutoffs = _cutoffs(workspace, before)
@@ -46,23 +49,30 @@ def purge(workspace: Workspace, before: str, certificate: Path | None = None, *,
         file = private_file(certificate, exclusive=True)
     except FileExistsError:
         raise UsageError("the file for the certificate exists; a certificate is never overwritten") from None
-    written = b""
+    except OSError as error:
+        raise UsageError(f"the file for the certificate cannot be made: {error.strerror}") from None
+    digest = ""
 
     def certify(gone: Gone) -> dict[str, str | int]:
-        nonlocal written
-        written = msgspec.json.format(msgspec.json.encode(_document(workspace, before, cutoffs, gone))) + b"\n"
-        policy = str(_policy(workspace)["version"])
-        return {"before": before, "certificate": hashlib.sha256(written).hexdigest(), "policy": policy}
+        nonlocal digest
+        content = msgspec.json.format(msgspec.json.encode(_document(workspace, before, cutoffs, gone))) + b"\n"
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        digest = hashlib.sha256(content).hexdigest()
+        return {"before": before, "certificate": digest, "policy": str(_policy(workspace)["version"])}
 
-    with file:
-        try:
+    try:
+        with file:
             gone = workspace.store.purge.purge(cutoffs, workspace.judge, certify)
-        except FhirEquityError:
-            certificate.unlink()  # of nothing that went
-            raise
-        file.write(written)
+    except BaseException as error:
+        if not digest:  # else the store may have taken it, and only its trail knows
+            certificate.unlink()
+        if isinstance(error, OSError):
+            raise StoreError(f"the certificate cannot be written ({error.strerror}); nothing was purged") from None
+        raise
     workspace.store.purge.scrub()
-    return Purged(gone, cutoffs, hashlib.sha256(written).hexdigest())
+    return Purged(gone, cutoffs, digest)
 
 
 def _policy(workspace: Workspace) -> Document:

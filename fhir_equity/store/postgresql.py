@@ -99,8 +99,12 @@ class Postgresql:
         """Write every table of the schema anew, without what was deleted (VACUUM FULL)."""
         tables = inspect(engine).get_table_names()
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            for name in sorted(tables):
-                connection.exec_driver_sql(f'VACUUM FULL "{name}"')
+            connection.exec_driver_sql(f"SET lock_timeout = {backend.BUSY_SECONDS * 1000}")
+            try:
+                for name in sorted(tables):
+                    connection.exec_driver_sql(f'VACUUM FULL "{name}"')
+            finally:
+                connection.exec_driver_sql("RESET lock_timeout")
 
 
 def _copy(connection: Connection, target: str, columns: Sequence[str], rows: Sequence[Any]) -> None:

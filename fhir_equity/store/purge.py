@@ -23,6 +23,7 @@ from msgspec import Struct, field
 from sqlalchemy import Connection, Engine, Table, delete, func, or_, select
 from sqlmodel import SQLModel
 
+from fhir_equity.errors import StoreLockedError
 from fhir_equity.store.cases import Judges
 from fhir_equity.store.connection import backend_of, database_errors, reading, writing
 from fhir_equity.store.hie_standing import Standing
@@ -122,9 +123,15 @@ class Purge:
         return found
 
     def scrub(self) -> None:
-        """Have the database overwrite or give back what was deleted. Nobody else may be in the store."""
-        with database_errors(self._engine):
-            backend_of(self._engine).scrub(self._engine)
+        """Have the database overwrite or give back what was deleted. Raises StoreLockedError while others read it."""
+        try:
+            with database_errors(self._engine):
+                backend_of(self._engine).scrub(self._engine)
+        except StoreLockedError:
+            raise StoreLockedError(
+                "the purge is done, but somebody else is in the store, so that its files still have what went; "
+                "run purge again when they are done"
+            ) from None
 
     def _people(self, connection: Connection, before: str, kept: Held, gone: Gone) -> None:
         members = _not_met_since(connection, before, kept)
@@ -139,13 +146,16 @@ class Purge:
                 gone.runs[run] += count
             for hie in hies:
                 Standing(self._engine, hie).leave(connection, some)
-            for table, column in _of_members():
-                count = connection.execute(delete(table).where(column.in_(some))).rowcount
-                if table.name in ("answer", "journal"):
-                    gone.counts["answers" if table.name == "answer" else "journal"] += count
-            members_table = core(StoredMember)
-            connection.execute(delete(members_table).where(members_table.c.id.in_(some)))
-        gone.counts["members"] += len(members)
+        for table, column in _of_members():  # everybody's: what wins for one may be what a part of them said
+            count = _delete(connection, table, column, members)
+            if table.name in ("answer", "journal"):
+                gone.counts["answers" if table.name == "answer" else "journal"] += count
+        gone.counts["members"] += _delete(connection, core(StoredMember), core(StoredMember).c.id, members)
+
+
+def _delete(connection: Connection, table: Table, column: Any, values: Sequence[int]) -> int:
+    """Delete the rows where a column has one of these values, however many; returns how many rows went."""
+    return sum(connection.execute(delete(table).where(column.in_(some))).rowcount for some in slices(values))
 
 
 def _of_members() -> Iterable[tuple[Table, Any]]:
@@ -206,14 +216,16 @@ def _take(connection: Connection, model: Any, which: Any, name: str, gone: Gone)
 def _journal(connection: Connection, before: str, kept: Held, gone: Gone) -> None:
     table = core(JournalEntry)
     over = (table.c.done_at != "", table.c.done_at < before, table.c.status.not_in(STAYS))
-    query = delete(table).where(*over, table.c.member_id.not_in(kept.members))
-    gone.counts["journal"] += connection.execute(query).rowcount
+    rows = connection.execute(select(table.c.id, table.c.member_id).where(*over))
+    goes = [row.id for row in rows if row.member_id not in kept.members]
+    gone.counts["journal"] += _delete(connection, table, table.c.id, goes)
 
 
 def _disclosures(connection: Connection, before: str, kept: Held, gone: Gone) -> None:
     table = core(StoredDisclosure)
-    query = delete(table).where(table.c.intended_at < before, table.c.pseudonym.not_in(kept.pseudonyms))
-    gone.counts["disclosures"] += connection.execute(query).rowcount
+    rows = connection.execute(select(table.c.id, table.c.pseudonym).where(table.c.intended_at < before))
+    goes = [row.id for row in rows if row.pseudonym not in kept.pseudonyms]
+    gone.counts["disclosures"] += _delete(connection, table, table.c.id, goes)
 
 
 def _orphans(connection: Connection, gone: Gone) -> None:

@@ -82,8 +82,11 @@ class Sqlite:
         try:
             cursor = connection.cursor()
             cursor.execute("VACUUM")
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             cursor.close()
+            if busy:  # a reader needs the log, which still has what was deleted; SQLite says so in a row only
+                kind, sentence = backend.LOCKED
+                raise kind(sentence)
         finally:
             connection.close()
 
