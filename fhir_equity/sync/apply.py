@@ -17,6 +17,7 @@ from fhir_equity.sync.consents import Consents
 from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent
 from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.recall import WITHDRAW, withdraw
+from fhir_equity.sync.search import Token
 from fhir_equity.sync.stages import Ended, Staged, carry_out
 from fhir_equity.sync.told import Told
 
@@ -28,7 +29,8 @@ class Applied(Struct):
     """What became of the plan: how many changes ended in which status.
 
     ``verified``: read back and as sent. ``moved``: somebody changed or made the Patient since the
-    plan. ``stale``: our own answer, the release or the settings changed since the plan.
+    plan. ``stale``: our own answer, the release or the settings changed since the plan, or another of ours who
+    is made just before has one of their identifiers.
     ``unverified``: it is not known what became of it. ``quarantined``: what was read back is not what was sent,
     and sending it again did not mend that. ``invalid``: what we would have sent is not valid, or would not read
     as planned. ``forbidden``: it had something in it that may not leave. ``refused``: the server does not take
@@ -75,8 +77,8 @@ def apply(exchange: Exchange, told: Told, how: How = NEWEST) -> Applied:
         raise StoreError(f"the journal of {name} is not what was planned; plan again")
     wanted = changes[: how.limit] if how.limit else changes
     applying = _Applying(exchange, how, Applied(name), lambda number: told(exchange.name, number, len(wanted)))
-    # What was read is written at once where nothing but haste keeps others' words.
-    size = 1 if exchange.profile.loses_updates else GROUP
+    # What was read is written at once where nothing but haste is known to keep others' words.
+    size = GROUP if exchange.profile.if_match else 1
     waiting = iter(wanted)
     while group := list(islice(waiting, size)):
         applying.group(group)
@@ -134,9 +136,14 @@ class _Applying:
     def _carry_out(self, changes: Iterable[Planned], prepare: Callable[[Planned, Ours], Staged | str]) -> None:
         staged: list[Staged] = []
         unwritten: list[Ended] = []
+        made: set[Token] = set()  # identifiers of those who are not there yet
         for change in changes:
             ours = self._ours.get(change.member_id)
-            found = "stale" if ours is None or not _is_as_planned(ours, change) else prepare(change, ours)
+            tokens = set(self._exchange.tokens(ours.patient)) if ours and change.action == "create" else set()
+            twice = not made.isdisjoint(tokens)  # two of ours who are one: the next plan sees that
+            made |= tokens
+            as_planned = ours is not None and not twice and _is_as_planned(ours, change)
+            found = prepare(change, ours) if ours is not None and as_planned else "stale"
             if isinstance(found, str):
                 unwritten.append(_unwritten(change, found))
             else:

@@ -1,9 +1,9 @@
 """The Patients of a portion of members: asked for many in one search where the server allows it, and each once.
 
 Several values in one search are R4 (https://hl7.org/fhir/R4/search.html#combining). A server that reads such a list
-otherwise must not make a known person look unknown: only one that has found two people by one list is believed when
-it finds nobody by it. So two who are known to be there are asked for with the others, as witnesses, until then. What
-was not settled so is asked for alone.
+otherwise must not make a known person look unknown: only one that has found by one list whom no single value of it
+finds is believed when it finds nobody by it. So two who are known to be there are asked for with the others, as
+witnesses, until then. What was not settled so is asked for alone.
 """
 
 from __future__ import annotations
@@ -85,8 +85,7 @@ class Patients:
     def _settle(self, tokens: Sequence[Token], found: list[Resource]) -> None:
         carried = [tokens_of(each) for each in found]
         by = {each: [p for p, held in zip(found, carried, strict=True) if each in held] for each in tokens}
-        people = {id_of(each) for patients in by.values() for each in patients}
-        self._reads_lists = self._reads_lists or (len(people) > 1 and sum(map(bool, by.values())) > 1)
+        self._reads_lists = self._reads_lists or _is_read(by.values())
         # One that has none of these identifiers as we write them may be found by any of them.
         sure = (self._reads_lists or len(tokens) == 1) and all(not held.isdisjoint(tokens) for held in carried)
         self._known |= {each: patients for each, patients in by.items() if patients or sure}
@@ -109,6 +108,13 @@ class Patients:
     def _search(self, name: str, values: Sequence[str]) -> list[Resource]:
         found = self._client.search("Patient", {name: ",".join(values)})
         return list({id_of(each): each for each in found if each.get("resourceType") == "Patient"}.values())
+
+
+def _is_read(found: Iterable[list[Resource]]) -> bool:
+    """Whether no value of a list finds everybody whom the list found: then not only one of them was read."""
+    people = [{id_of(each) for each in patients} for patients in found]
+    everybody = set[str]().union(*people)
+    return everybody not in people
 
 
 def tokens_of(patient: Resource) -> set[Token]:

@@ -142,6 +142,23 @@ def test_a_server_that_reads_lists_otherwise_hides_nobody(scene: Scene, patients
     assert keys(patients, "M2", "M3", "M9") == [["p2"], ["p3"], []]
 
 
+def test_a_family_that_one_value_finds_shows_nothing(scene: Scene) -> None:
+    """Two Patients by one number, one of whom has another number of the list, too: that is the first value only."""
+    family = "https://demo-plan.example/subscriber-number"
+    for key, member, subscriber in (("p4", "M4", "S1"), ("p5", "M5", "S1"), ("p6", "M6", "S2")):
+        known = theirs(number=member)
+        known["identifier"].append({"system": family, "value": subscriber})
+        scene.put({**known, "id": key})
+    shown(scene, lambda values: values[0])
+    with Client(scene.hie) as client:
+        patients = Patients(client, [MEMBER_SYSTEM, family])
+        patients.look_up([], [[(family, "S1")], [(MEMBER_SYSTEM, "M4")], [(family, "S2")]])
+        found = [[p["id"] for p in patients.known_as([(family, each)])] for each in ("S1", "S2")]
+        patients.look_up([], [[(family, "S1")], [(family, "S2")]])
+        again = [p["id"] for p in patients.known_as([(family, "S2")])]
+    assert (found, again) == ([["p4", "p5"], ["p6"]], ["p6"])
+
+
 def test_a_server_that_ignores_the_list_gives_nobody_to_the_wrong_person(scene: Scene, patients: Patients) -> None:
     def everybody(sent: Sent) -> bytes | None:
         return b"_count=50" if b"identifier" in sent.body and b"%2C" in sent.body else None
