@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from fhir_equity.errors import TableError, UsageError
-from fhir_equity.model import Member, Resolution
+from fhir_equity.model import Meaning, Member, Resolution, State
 from fhir_equity.vocabulary import Codes
 
 BEYOND = "recorded_sex"
@@ -102,8 +102,14 @@ class Release:
 
 def is_sensitive(codes: Codes, resolution: Resolution) -> bool:
     """Whether a resolution is sensitive, by its topic or by what it says."""
-    codings = [concept.coding for meaning in resolution.meanings for concept in meaning.concepts]
-    return codes.sensitive(resolution.matter, codings)
+    topic = resolution.matter
+    return codes.topic(topic).sensitive or any(discloses(codes, topic, meaning) for meaning in resolution.meanings)
+
+
+def discloses(codes: Codes, topic: str, meaning: Meaning) -> bool:
+    """Whether an answer is sensitive: by its topic, by a code, or because nobody knows what its words say."""
+    unread = meaning.state is State.ANSWERED and bool(meaning.text or not meaning.concepts)
+    return codes.sensitive(topic, [each.coding for each in meaning.concepts]) or (unread and codes.may_disclose(topic))
 
 
 def _permissible(rule: Rule) -> None:

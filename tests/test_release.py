@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fhir_equity.errors import TableError
 from fhir_equity.model import Coding, Enrollment, Member, Received, Resolution, State
-from fhir_equity.release import Decision, Release
+from fhir_equity.release import Decision, Release, discloses
 from fhir_equity.tables import Tables
 from fhir_equity.vocabulary import Vocabulary
 
@@ -167,6 +167,24 @@ def test_the_built_in_policy_never_lets_out_what_it_does_not_name(
 )
 def test_a_sex_of_other_needs_the_rule_of_recorded_sex(code: str, topics: list[str], allowed: bool) -> None:
     received = Received("sex", "fhir.gender", (Coding("administrative-gender", code),))
+    assert sex_may_leave(received, topics) is allowed
+
+
+@pytest.mark.parametrize("text", ["Nonbinary", "a word that no table has"])
+def test_a_sex_in_words_that_nobody_knows_needs_it_too(text: str) -> None:
+    received = Received("sex", "survey.sex", text=text, raw=text)
+    assert not sex_may_leave(received, ["sex"])
+    assert sex_may_leave(received, ["recorded_sex"])
+    assert sex_may_leave(Received("sex", "survey.sex", text="Female", raw="Female"), ["sex"])
+
+
+def test_other_words_that_nobody_knows_are_no_secret() -> None:
+    received = Received("language_spoken", "survey.language_spoken", text="Elvish", raw="Elvish")
+    meaning = Vocabulary().meaning(received)
+    assert (meaning.state, meaning.text) == (State.ANSWERED, "Elvish")
+    assert not discloses(CODES, "language_spoken", meaning)
+
+
+def sex_may_leave(received: Received, topics: list[str]) -> bool:
     said = Resolution("sex", State.ANSWERED, (Vocabulary().meaning(received),), None)
-    decided = release({**RULE, "topics": topics}).decide("north", member(), said, DAY)
-    assert decided.allowed is allowed
+    return release({**RULE, "topics": topics}).decide("north", member(), said, DAY).allowed

@@ -33,7 +33,7 @@ from fhir_equity.model import (
 from fhir_equity.parquet import Layout, Row, Writer, read
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.pipeline.writing import written_folder
-from fhir_equity.release import is_sensitive
+from fhir_equity.release import discloses
 from fhir_equity.store import Record, RunWriter
 from fhir_equity.store.lake import Told, Whole
 
@@ -110,12 +110,12 @@ class _Export:
                 self._writer.add("resolutions", whose | row)
 
     def _left_out(self, partner: str, events: list[Event]) -> set[str]:
-        """The matters of a person that are sensitive."""
+        """The matters of a person of which any answer is sensitive."""
         if self._sensitive:
             return set()
-        codes = self._workspace.vocabulary().codes
-        found = self._workspace.resolutions(partner, events)
-        return {matter for matter, resolution in found.items() if is_sensitive(codes, resolution)}
+        codes, meaning = self._workspace.vocabulary().codes, self._workspace.vocabulary(partner).meaning
+        said = [(self._workspace.matter_of(each.topic), each) for event in events for each in event.received]
+        return {matter for matter, received in said if discloses(codes, matter, meaning(received))}
 
     def _answers(self, partner: str, event: Event, told: Mapping[int, Told]) -> Iterator[Row]:
         meaning_of = self._workspace.vocabulary(partner).meaning

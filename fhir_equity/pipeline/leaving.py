@@ -10,11 +10,11 @@ import msgspec
 from msgspec import Struct, field
 
 from fhir_equity.adapters.protocol import Piece
-from fhir_equity.model import Locator, Loss, Member, Relationship, Resolution
+from fhir_equity.model import Locator, Loss, Meaning, Member, Relationship, Resolution
 from fhir_equity.pipeline.change import Purpose
 from fhir_equity.pipeline.patients import Form
 from fhir_equity.pipeline.workspace import Workspace
-from fhir_equity.release import is_sensitive
+from fhir_equity.release import discloses, is_sensitive
 from fhir_equity.vocabulary import US_CORE
 
 Omb = Literal["faithful", "rollup-1997"]
@@ -138,6 +138,10 @@ class Leaving:
         sensitive = is_sensitive(self._workspace.vocabulary().codes, resolution)
         withheld = sensitive and not self._wish.include_sensitive
         return not withheld, "sensitive_left_out" if withheld else ""
+
+    def withheld(self, matter: str, meaning: Meaning) -> bool:
+        """Whether one answer stays here within the house, whatever was decided about its matter."""
+        return not self._wish.include_sensitive and discloses(self._workspace.vocabulary().codes, matter, meaning)
 
     def lost(self, loss: Loss, member: Member | None = None) -> Lost:
         """A loss by its rule, and as a line of the ledger: one JSON object with its place in `member`."""

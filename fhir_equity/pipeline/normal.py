@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from fhir_equity.adapters.protocol import Piece, Read
-from fhir_equity.model import Answer, Finding, Loss, Meaning, Member, Rejected, Resolution
+from fhir_equity.model import Answer, Finding, Loss, Meaning, Member, Rejected, Relationship, Resolution
 from fhir_equity.pipeline.leaving import Leaving, Made, Wish
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.quality.people import events_of
@@ -43,15 +43,20 @@ class Normalizing:
         events = events_of(member.answers, self._workspace.matter_of, self._workspace.as_of)
         resolutions = self._workspace.resolutions(member.partner, events)
         released, lost, _ = self._leaving.released(member, resolutions)
+        answers = []
+        for answer in member.answers:
+            meant, matter = meaning(answer.received), self._workspace.matter_of(answer.topic)
+            if matter not in released:
+                continue
+            if self._leaving.withheld(matter, meant):  # beaten by one that may go
+                lost = [*lost, Loss("release.sensitive_left_out", Relationship.UNMATCHED, matter)]
+            else:
+                answers.append(self._answer(answer, meant, matter, released[matter]))
         losses = (*member.losses, *lost)
         row = {
             **{name: getattr(member, name) for name in ("partner", "key", "key_rule", "unit", "number", "offset")},
             "artefact": member.answers[0].origin.artefact if member.answers else "",
-            "answers": [
-                self._answer(answer, meaning(answer.received), matter, released[matter])
-                for answer in member.answers
-                if (matter := self._workspace.matter_of(answer.topic)) in released
-            ],
+            "answers": answers,
             "findings": [_finding(each) for each in found],
             "losses": [_loss(each) for each in losses],
         }

@@ -69,6 +69,7 @@ class Codes:
         self._languages = _languages(tables.rows("codes/languages.csv"))
         self._iso639_3: dict[str, str] | None = None
         self._answers = {(r["system"], r["code"]): r for r in tables.rows("codes/answers.csv")}
+        self._disclosing = {row["topic"] for row in self._answers.values() if row["sensitive"] == "yes"}
         self._absent = {(r["system"], r["code"]): r["display"] for r in tables.rows("codes/absent_reasons.csv")}
         self._iso639_2b = {row["bcp47"]: row["iso639_2b"] for row in tables.rows("codes/languages.csv")}
         self.x12_1109 = {row["code"]: row for row in tables.rows("codes/x12_1109.csv")}
@@ -136,6 +137,10 @@ class Codes:
         """Whether an answer is sensitive: by its topic, or by a code that discloses (a sex of ``other``)."""
         marked = (self._answers.get((coding.system, coding.code)) for coding in codings)
         return self.topic(topic).sensitive or any(row and row["sensitive"] == "yes" for row in marked)
+
+    def may_disclose(self, topic: str) -> bool:
+        """Whether words that no table knows may be a sensitive answer to a topic, as another sex than two."""
+        return topic in self._disclosing
 
     def absent(self, system: str, code: str) -> Coding:
         """An absent reason (null flavour or data-absent-reason) with its display."""

@@ -11,11 +11,13 @@ from fhir_equity.errors import EngineError, UsageError
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-PRIVATE = "077"  # what we write is readable by its owner only
+UMASK, PRIVATE = "fs.permissions.umask-mode", "077"  # what we write is readable by its owner only
 
 
 def session(config: dict[str, str]) -> SparkSession:
     """The session at hand, else a new one: on the master that the environment names, else on this machine.
+
+    Either way what it writes from now on is its owner's only, as everything that we write.
 
     Raises UsageError where PySpark or Java is missing.
     """
@@ -27,11 +29,13 @@ def session(config: dict[str, str]) -> SparkSession:
         raise UsageError("this needs Spark: pip install 'fhir-equity[spark]'") from None
     active = SparkSession.getActiveSession()
     if active is not None:
+        hadoop: Any = active.sparkContext
+        hadoop._jsc.hadoopConfiguration().set(UMASK, PRIVATE)
         return active
     conf = SparkConf()
     for key, value in {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", **config}.items():
         conf.set(key, value)
-    conf.set("spark.hadoop.fs.permissions.umask-mode", PRIVATE)
+    conf.set(f"spark.hadoop.{UMASK}", PRIVATE)
     if not conf.contains("spark.master"):
         conf.setMaster("local[*]")
     python = conf.get("spark.pyspark.python")  # which Spark itself heeds in spark-submit only
