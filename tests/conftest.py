@@ -36,12 +36,10 @@ def missing(reason: str) -> None:
 TOGETHER = ("servers", "engine")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Tell `pytest -n` which tests belong to one process: those of a file, or of a folder that shares a server."""
-    for item in items:
-        place = item.path.relative_to(ROOT / "tests").parts
-        item.add_marker(pytest.mark.xdist_group(place[0] if place[0] in TOGETHER else "/".join(place)))
+    place = item.path.relative_to(ROOT / "tests").parts
+    item.add_marker(pytest.mark.xdist_group(place[0] if place[0] in TOGETHER else "/".join(place)))
 
 
 @pytest.fixture(autouse=True)
