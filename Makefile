@@ -19,7 +19,7 @@ test: $(VENV)/dev.done ## Check style and types, run every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n auto --no-loadscope-reorder
 
 lint: $(VENV)/dev.done ## Check style and types only
 	$(BIN)/ruff check .

@@ -36,10 +36,18 @@ def missing(reason: str) -> None:
 TOGETHER = ("servers", "engine")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tell `pytest -n` which tests belong to one process: those of a file, or of a folder that shares a server."""
-    place = item.path.relative_to(ROOT / "tests").parts
-    item.add_marker(pytest.mark.xdist_group(place[0] if place[0] in TOGETHER else "/".join(place)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let `pytest -n` hand out whole files, and whole folders that share a server."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Whole(LoadScopeScheduling):  # type: ignore[misc] # which has no types
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            folder = file.split("/")[1]
+            return folder if folder in TOGETHER else file
+
+    return Whole(config, log)
 
 
 @pytest.fixture(autouse=True)
