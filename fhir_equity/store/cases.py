@@ -16,9 +16,10 @@ from fhir_equity.errors import UsageError
 from fhir_equity.model import Side
 from fhir_equity.store.changed import touch
 from fhir_equity.store.connection import reading, writing
+from fhir_equity.store.merged import parts_of
 from fhir_equity.store.patterns import decode_sides, pattern_id
 from fhir_equity.store.resolutions import Judge, Resolutions
-from fhir_equity.store.rows import insert_new, insert_one, now, slices
+from fhir_equity.store.rows import among, insert_new, insert_one, now, slices
 from fhir_equity.store.schema import Pattern, Settlement, StoredCase, StoredDecision, StoredMember, core
 from fhir_equity.store.stated import stated_by
 from fhir_equity.store.trail import Trail
@@ -107,11 +108,12 @@ class Cases:
             return [Decision(*row) for row in connection.execute(select(*columns).order_by(table.c.id))]
 
     def decisions_about(self, member: int) -> list[tuple[str, Decision]]:
-        """(matter, decision) of a member, also those that were undone, oldest first."""
+        """(matter, decision) of a person under all their keys, also those that were undone, oldest first."""
         settled = core(Settlement)
-        query = select(settled.c.matter, settled.c.decision_id).where(settled.c.member_id == member)
+        query = select(settled.c.matter, settled.c.decision_id)
         with reading(self._engine) as connection:
-            matters = {row[1]: row[0] for row in connection.execute(query)}
+            found = among(connection, query, settled.c.member_id, sorted(parts_of(connection, {member})))
+            matters = {decision: matter for matter, decision in found}
         return [(matters[each.id], each) for each in self.decisions() if each.id in matters] if matters else []
 
     def decide(

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, select, update
 
 from fhir_equity.errors import UsageError
 from fhir_equity.store.connection import reading, writing
-from fhir_equity.store.merged import parts_of, person_of
+from fhir_equity.store.merged import ever_merged
 from fhir_equity.store.rows import among, insert_one, now
 from fhir_equity.store.schema import Run, Sighting, StoredHold, StoredMember, core
 from fhir_equity.store.trail import Trail
@@ -71,13 +71,13 @@ class Holds:
 
 
 def held(connection: Connection) -> Held:
-    """What is under hold now."""
+    """What is under hold now. Whom anybody ever said they are is held with them, also where that was taken back."""
     table, members, seen = core(StoredHold), core(StoredMember), core(Sighting)
     rows = connection.execute(select(table.c.pseudonym, table.c.run_id).where(table.c.released_at == "")).all()
     runs = sorted({row.run_id for row in rows if row.run_id})
     named = sorted({row.pseudonym for row in rows if row.pseudonym})
     found = {number for (number,) in among(connection, select(members.c.id), members.c.pseudonym, named)}
     found |= {number for (number,) in among(connection, select(seen.c.member_id).distinct(), seen.c.run_id, runs)}
-    everybody = sorted(parts_of(connection, set(person_of(connection, found).values())))
+    everybody = sorted(ever_merged(connection, found))
     called = {name for (name,) in among(connection, select(members.c.pseudonym), members.c.id, everybody)}
     return Held(frozenset(everybody), frozenset({*called, *named}), frozenset(runs))

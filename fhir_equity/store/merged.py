@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, select
 
 from fhir_equity.store.rows import among
-from fhir_equity.store.schema import Merged, core
+from fhir_equity.store.schema import Merge, Merged, core
 
 
 def is_merged(members: Any) -> ColumnElement[bool]:
@@ -46,6 +46,21 @@ def merged_among(connection: Connection, members: Sequence[int]) -> dict[int, in
     people = person_of(connection, members)
     many = {person for member, person in parts_of(connection, set(people.values())).items() if member != person}
     return {member: person for member, person in people.items() if person in many}
+
+
+def ever_merged(connection: Connection, members: Collection[int]) -> set[int]:
+    """These members and everybody who ever was a person together with one of them, also where that was undone."""
+    table = core(Merge)
+    beside: dict[int, list[int]] = {}
+    for member, into in connection.execute(select(table.c.member_id, table.c.into_id)):
+        beside.setdefault(member, []).append(into)
+        beside.setdefault(into, []).append(member)
+    found, waiting = set(members), list(members)
+    while waiting:
+        new = [other for other in beside.get(waiting.pop(), ()) if other not in found]
+        found.update(new)
+        waiting += new
+    return found
 
 
 def _any(connection: Connection) -> bool:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, field
-from sqlalchemy import Connection, Engine, Table, delete, func, or_, select
+from sqlalchemy import Connection, Engine, Table, delete, func, or_, select, update
 from sqlmodel import SQLModel
 
 from fhir_equity.errors import StoreLockedError
@@ -32,7 +32,7 @@ from fhir_equity.store.inputs import latest_inputs
 from fhir_equity.store.merged import parts_of, person_of
 from fhir_equity.store.planned import PLANNED, QUARANTINED, SENT, VERIFIED
 from fhir_equity.store.purge_answers import Runs, purge_answers
-from fhir_equity.store.rows import among, slices
+from fhir_equity.store.rows import among, encode, slices
 from fhir_equity.store.schema import (
     Artefact,
     JournalEntry,
@@ -44,6 +44,7 @@ from fhir_equity.store.schema import (
     Saying,
     SayingPart,
     Settled,
+    Settlement,
     Sighting,
     StoredAnswer,
     StoredCase,
@@ -58,6 +59,7 @@ from fhir_equity.store.schema import (
 )
 from fhir_equity.store.schema import Standing as StandingRow
 from fhir_equity.store.trail import Trail
+from fhir_equity.store.withdrawn import run_stands
 
 About = Mapping[str, str | int]
 STAYS = (PLANNED, SENT, VERIFIED, QUARANTINED)  # of the journal: what is under way, and what an HIE holds from us
@@ -195,13 +197,22 @@ def _quarantine(connection: Connection, before: str, kept: Held, gone: Gone) -> 
 
 
 def _findings(connection: Connection, before: str, kept: Held, gone: Gone) -> None:
-    artefacts = core(Artefact)
-    told = latest_inputs(None)
-    lent = select(artefacts.c.losses_of).where(artefacts.c.losses_of.is_not(None), artefacts.c.id.in_(told))
-    for name, model in (("findings", StoredFinding), ("losses", StoredLoss)):
-        table = core(model)
-        old = table.c.artefact_id.in_(_old_artefacts(before, kept))
-        _take(connection, model, old & table.c.artefact_id.not_in(told) & table.c.artefact_id.not_in(lent), name, gone)
+    """Of what a later run has read again; a run that is retracted may yet stand again, and keeps its own.
+
+    Who has no losses any more cannot lend them: a run of which any went is no example for the next of the same inputs.
+    """
+    artefacts, runs = core(Artefact), core(Run)
+    query = select(artefacts.c.id, artefacts.c.run_id, artefacts.c.losses_of)
+    old = _old_artefacts(before, kept).where(run_stands(runs), artefacts.c.id.not_in(latest_inputs(None)))
+    over = set(connection.execute(old).scalars())
+    every = connection.execute(query).all()
+    over -= {row.losses_of for row in every if row.id not in over}
+    for some in slices(sorted(over)):
+        for name, model in (("findings", StoredFinding), ("losses", StoredLoss)):
+            _take(connection, model, core(model).c.artefact_id.in_(some), name, gone)
+    examples = sorted({row.run_id for row in every if row.id in over or row.losses_of in over})
+    for some in slices(examples):
+        connection.execute(update(runs).where(runs.c.id.in_(some)).values(inputs=""))
 
 
 def _take(connection: Connection, model: Any, which: Any, name: str, gone: Gone) -> None:
@@ -240,5 +251,11 @@ def _orphans(connection: Connection, gone: Gone) -> None:
     gone.counts["received"] += connection.execute(values).rowcount
     used = (select(answers.c.origin_id), select(parts.c.origin_id))
     connection.execute(delete(origins).where(*(origins.c.id.not_in(query) for query in used)))
-    in_use: Sequence[Any] = (select(core(StoredCase).c.pattern_id), select(core(StoredDecision).c.pattern_id))
-    connection.execute(delete(patterns).where(*(patterns.c.id.not_in(query) for query in in_use)))
+    waits, decided = core(StoredCase), core(StoredDecision)
+    unused = patterns.c.id.not_in(select(waits.c.pattern_id))
+    connection.execute(delete(patterns).where(unused, patterns.c.id.not_in(select(decided.c.pattern_id))))
+    left = select(decided.c.pattern_id).join(core(Settlement), core(Settlement).c.decision_id == decided.c.id)
+    nobody = connection.execute(select(patterns.c.id).where(unused, patterns.c.id.not_in(left))).scalars().all()
+    for number in nobody:  # the decision stays, without what it chose from
+        blank = {"sides": encode(()), "digest": f"purged {number}"}
+        connection.execute(update(patterns).where(patterns.c.id == number).values(**blank))

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, delete, select
 
 from fhir_equity.store.answers import saying_of
 from fhir_equity.store.cases import WAITING, Judges
-from fhir_equity.store.merged import parts_of, person_of
+from fhir_equity.store.merged import merged_among, parts_of, person_of
 from fhir_equity.store.resolutions import Decided, Resolutions, Stated
 from fhir_equity.store.rows import among, insert_new, slices
 from fhir_equity.store.schema import (
@@ -20,6 +20,7 @@ from fhir_equity.store.schema import (
     Sighting,
     StoredAnswer,
     StoredCase,
+    StoredDecision,
     StoredMember,
     WithdrawnAnswer,
     core,
@@ -44,7 +45,8 @@ def purge_answers(
     """Take answers last given before an ISO date, of nobody who is `kept`, page by page.
 
     An event goes whole. What would turn out otherwise without it, if only whether it is settled or refused,
-    keeps all that was said about that matter; so does a case that waits.
+    keeps all that was said about that matter; so does a case that waits, and a decision, which may be taken back.
+    Who was merged keeps everything, for the same reason.
     """
     answers, members = core(StoredAnswer), core(StoredMember)
     old = select(answers.c.member_id).where(answers.c.first_seen < before).distinct()
@@ -71,12 +73,13 @@ def _page(
         return
     stated = stated_by(connection, page)
     stays = _needed(connection, resolutions, stated, {row.id for row in old})
-    goes = [row for row in old if (whose[row.member_id], row.matter) not in stays]
+    merged = merged_among(connection, members)
+    goes = [row for row in old if row.member_id not in merged and (row.member_id, row.matter) not in stays]
     ids = {row.id for row in goes}
-    changed = sorted({whose[row.member_id] for row in goes})
+    changed = sorted({row.member_id for row in goes})
     left = {person: [said for said in stated[person] if said[5] not in ids] for person in changed}
     resolutions.write(connection, left, ())
-    _forget(connection, {row.member_id for row in goes}, ids)
+    _forget(connection, ids)
     _say_less(connection, goes, before, runs)
     for row in goes:
         gone.runs[row.run_id] += 1
@@ -98,7 +101,12 @@ def _needed(
     cases, patterns = core(StoredCase), core(Pattern)
     waiting = select(cases.c.member_id, patterns.c.matter).join(patterns, patterns.c.id == cases.c.pattern_id)
     waiting = waiting.where(cases.c.state.in_(WAITING))
-    return needed | {(person, matter) for person, matter in among(connection, waiting, cases.c.member_id, list(stated))}
+    needed.update(among(connection, waiting, cases.c.member_id, list(stated)))
+    settled, decisions = core(Settlement), core(StoredDecision)
+    chosen = select(settled.c.member_id, settled.c.matter).join(decisions, decisions.c.id == settled.c.decision_id)
+    chosen = chosen.where(decisions.c.undone_at == "")
+    needed.update(among(connection, chosen, settled.c.member_id, list(stated)))
+    return needed
 
 
 def _outcomes(decided: Mapping[int, Sequence[Decided]]) -> dict[tuple[int, str], Outcome]:
@@ -114,14 +122,9 @@ def _outcomes(decided: Mapping[int, Sequence[Decided]]) -> dict[tuple[int, str],
     }
 
 
-def _forget(connection: Connection, members: Collection[int], answers: Collection[int]) -> None:
-    """Delete answers; what decisions knew of them too, because their numbers may be given again."""
-    table, withdrawn, settled = core(StoredAnswer), core(WithdrawnAnswer), core(Settlement)
-    query = select(settled.c.member_id, settled.c.decision_id, settled.c.known)
-    change = update(settled).where(settled.c.member_id == bindparam("who"), settled.c.decision_id == bindparam("what"))
-    for member, decision, known in among(connection, query, settled.c.member_id, sorted(members)):
-        left = " ".join(number for number in known.split() if int(number) not in answers)
-        connection.execute(change.values(known=left), {"who": member, "what": decision})
+def _forget(connection: Connection, answers: Collection[int]) -> None:
+    """Delete answers, of which no decision that holds knows."""
+    table, withdrawn = core(StoredAnswer), core(WithdrawnAnswer)
     for some in slices(sorted(answers)):
         connection.execute(delete(withdrawn).where(withdrawn.c.answer_id.in_(some)))
         connection.execute(delete(table).where(table.c.id.in_(some)))

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, func, select
 from fhir_equity.model import CHOSEN, KNOWN
 from fhir_equity.store.merged import parts_of
 from fhir_equity.store.rows import by_key, slices
-from fhir_equity.store.schema import Merged, Settlement, StoredDecision, core
+from fhir_equity.store.schema import Merged, Settlement, StoredAnswer, StoredDecision, core
 
 Marks = dict[int, str]  # answer id -> CHOSEN or KNOWN
 
@@ -27,7 +27,8 @@ def marks_of(connection: Connection, people: Sequence[int]) -> dict[int, Marks]:
     said: dict[int, list[Any]] = {}
     for some in slices(list(whose)):
         for row in connection.execute(query.where(table.c.member_id.in_(some))):
-            said.setdefault(whose[row.member_id], []).append(row)
+            if whose.get(row.owner) == whose[row.member_id]:
+                said.setdefault(whose[row.member_id], []).append(row)
     return {person: _marks(sorted(rows, key=attrgetter("decision_id"))) for person, rows in said.items()}
 
 
@@ -40,10 +41,12 @@ def strongest(marks: Mapping[int, str], answers: Iterable[int]) -> str:
 @contextmanager
 def marks_in_order(connection: Connection) -> Iterator[Callable[[int], Marks]]:
     """The marks of everybody, asked for in the order of the ids of people, in constant memory."""
-    table, merged = core(Settlement), core(Merged)
+    table, merged, theirs, answers = core(Settlement), core(Merged), core(Merged).alias(), core(StoredAnswer)
     person = func.coalesce(merged.c.into_id, table.c.member_id)
     query = _holding().add_columns(person.label("person"))
     query = query.outerjoin(merged, merged.c.member_id == table.c.member_id).order_by(None)
+    query = query.outerjoin(theirs, theirs.c.member_id == answers.c.member_id)
+    query = query.where(func.coalesce(theirs.c.into_id, answers.c.member_id) == person)
     query = query.order_by(person, table.c.decision_id).execution_options(yield_per=1000)
     with connection.execute(query) as rows:
         of = by_key(rows, "person")
@@ -51,12 +54,15 @@ def marks_in_order(connection: Connection) -> Iterator[Callable[[int], Marks]]:
 
 
 def _holding() -> Select[Any]:
-    """What decisions that hold say; of several about one matter the last comes last."""
-    table, decisions = core(Settlement), core(StoredDecision)
+    """What decisions that hold say, and whose the chosen answer is; of several about one matter the last comes last.
+
+    One that was made while two were merged may have chosen what the other said: then it is about the two together.
+    """
+    table, decisions, answers = core(Settlement), core(StoredDecision), core(StoredAnswer)
     names = ("member_id", "matter", "answer_id", "known", "decision_id")
-    query = select(*(table.c[name] for name in names)).select_from(
-        table.join(decisions, decisions.c.id == table.c.decision_id)
-    )
+    joined = table.join(decisions, decisions.c.id == table.c.decision_id)
+    joined = joined.join(answers, answers.c.id == table.c.answer_id)
+    query = select(*(table.c[name] for name in names), answers.c.member_id.label("owner")).select_from(joined)
     query = query.where(decisions.c.undone_at == "", table.c.answer_id > 0)
     return query.order_by(table.c.member_id, table.c.decision_id)
 

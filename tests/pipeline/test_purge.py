@@ -21,7 +21,6 @@ from fhir_equity.pipeline.purge import Purged, purge
 from fhir_equity.pipeline.record import record_of
 from fhir_equity.pipeline.resolve import resolve
 from fhir_equity.pipeline.retract import retract
-from fhir_equity.pipeline.review import review_decide
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import MappingSettings, PrivacySettings, Settings, StoreSettings, TrailSettings
 from fhir_equity.store import Disclosure, Kept
@@ -236,16 +235,6 @@ def test_quarantine_and_findings_of_what_was_read_again(workspace: Workspace, ur
     run.finish()
     assert take(workspace, tmp_path).gone.counts["findings"] == 2
     assert select_rows(url, "SELECT count(*) FROM finding") == [(0,)]
-
-
-def test_a_decision_does_not_know_what_is_gone(workspace: Workspace, url: str, tmp_path: Path) -> None:
-    load(workspace, "2015-01-01", ("a", "self", "race", WHITE))
-    load(workspace, "2025-01-01", ("a", "self", "race", BLACK))
-    review_decide(workspace, "1", BLACK, "asked")
-    assert select_rows(url, "SELECT known FROM settlement") == [("1 2",)]
-    assert take(workspace, tmp_path).gone.counts["answers"] == 1
-    assert select_rows(url, "SELECT known, answer_id FROM settlement") == [("2", 2)]
-    assert resolve(workspace, dry_run=True).changed == 0
 
 
 def test_the_certificate_is_private_and_says_what_went_and_the_trail_knows_it(
