@@ -97,6 +97,8 @@ class _Planning:
         made.consents_refused = self._consents.refused
         made.looked, made.digest = len(self._outcomes), digest_of(wanted)
         if not self._dry:
+            if made.consents_refused:  # who is linked now may have one from before the last pull
+                self._memory.consents_read("")
             moved = self._outcomes if through is not None else {}
             version = self._exchange.release.version
             made.name = self._memory.journal.begin_plan(

@@ -196,6 +196,17 @@ def test_a_denial_of_somebody_who_is_linked_after_the_pull(fresh: Scene) -> None
     assert fresh.writes() == []
 
 
+def test_a_refusal_to_the_plan_that_links_is_made_good_by_the_next_pull(fresh: Scene) -> None:
+    serve(fresh, consent({"type": "deny"}), meta={"lastUpdated": "2026-05-01T00:00:00Z"})
+    fresh.pull()
+    refuse(fresh)
+    assert fresh.plan().consents_refused
+    serve(fresh, consent({"type": "deny"}), meta={"lastUpdated": "2026-05-01T00:00:00Z"})
+    fresh.wire.sent.clear()
+    assert fresh.pull().consents == 1
+    assert asked_since(fresh) == [""]
+
+
 def test_a_denial_of_one_topic_keeps_back_that_alone(fresh: Scene) -> None:
     fresh.pull()
     serve(fresh, consent({"type": "deny", "securityLabel": [{"system": ACT, "code": "RACE"}]}))
@@ -267,20 +278,21 @@ def test_the_consents_of_one_patient_that_are_refused_stay_new(scene: Scene) -> 
     assert asked_since(scene) == ["", ""]
 
 
-def test_two_patients_of_one_person_each_keep_their_word(scene: Scene) -> None:
+@pytest.mark.parametrize(("one", "other"), [("ada", "second"), ("second", "ada")])
+def test_two_patients_of_one_person_each_keep_their_word(scene: Scene, one: str, other: str) -> None:
     scene.survey(ada(member_id="M2"))
     scene.put(theirs("Asian", number="M2", id="second"))
     scene.plan()
     with scene.workspace() as workspace:
         merge(workspace, "M1", "M2", reason="one person")
-    denial = consent({"type": "deny"})
+    denial = consent({"type": "deny"}, patient=f"Patient/{one}")
     serve(scene, denial)
     assert scene.pull().consents == 1
-    permit = consent({"type": "permit"}, patient="Patient/second")
+    permit = consent({"type": "permit"}, patient=f"Patient/{other}")
     serve(scene, denial, permit, changed=[permit])
     assert scene.pull().consents == 0
     assert kept(scene) == [EVERYTHING]
-    later = consent({"type": "deny"}, patient="Patient/second", dateTime="2026-04-01")
+    later = consent({"type": "deny"}, patient=f"Patient/{other}", dateTime="2026-04-01")
     serve(scene, denial, later, changed=[later])
     scene.pull()
     assert kept(scene) == [EVERYTHING, ("", "2026-04-01", "")]
