@@ -72,7 +72,8 @@ class Conversion:
             resources, _ = self._checked.resources(record)
             invalid = sum(bool(validate(each, each["resourceType"])) for each in resources)
         losses = tuple(self._leaving.lost(loss, member) for loss in (*member.losses, *lost, *piece.losses))
-        leaves = Leaves(member.partner, member.key, rules) if rules else None
+        who = Member(member.partner, member.key, name=member.name, birth_date=member.birth_date)
+        leaves = Leaves(who, rules) if rules else None
         return Made(msgspec.structs.replace(piece, losses=()), losses, found, invalid, leaves=leaves)
 
     def _as_it_comes(self, member: Member) -> _Outgoing:

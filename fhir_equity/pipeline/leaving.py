@@ -43,10 +43,12 @@ class Wish(Struct, frozen=True):
 
 
 class Leaves(Struct, frozen=True, gc=False):
-    """What a recipient is told of one member: each matter with the release rule that lets it out."""
+    """What a recipient is told of one member: each matter with the release rule that lets it out.
 
-    partner: str
-    key: str
+    `member` is who they are, without what they answered: two people may be under one key.
+    """
+
+    member: Member
     matters: tuple[tuple[str, str], ...]
 
 

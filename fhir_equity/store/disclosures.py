@@ -6,13 +6,16 @@ which is a disclosure until somebody knows better. Topics only, never what they 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, bindparam, select, update
 
+from fhir_equity.model import Member
 from fhir_equity.store.connection import reading, writing
+from fhir_equity.store.members import called
 from fhir_equity.store.rows import insert_all, now, slices
 from fhir_equity.store.schema import StoredDisclosure, core
 
@@ -51,13 +54,18 @@ class Disclosures:
         """Write down what is about to be sent; returns how many records are new.
 
         In the open write transaction of `connection` where one is given. What is written down already
-        under this transmission, member and rule keeps its date and its state, but for a ``failed`` one, which
-        is tried again.
+        under this transmission, member and rule keeps its date and its state, and takes what is new of the
+        topics; but a ``failed`` one is tried again, with the topics of now.
         """
         if connection is not None:
             return _intend(connection, list(disclosures))
         with writing(self._engine) as own:
             return _intend(own, list(disclosures))
+
+    def called(self, partner: str, members: Sequence[Member], pseudonym: Callable[[str, str], str]) -> list[str]:
+        """The pseudonyms under which members, in order, are in the account: two people of one key have two."""
+        with reading(self._engine) as connection:
+            return called(connection, partner, members, pseudonym)
 
     def settle(
         self,
@@ -103,20 +111,34 @@ class Disclosures:
 
 def _intend(connection: Connection, disclosures: Sequence[Disclosure]) -> int:
     table = core(StoredDisclosure)
-    rows = {(each.transmission, each.pseudonym, each.rule): each for each in disclosures}
-    query = select(table.c.transmission, table.c.pseudonym, table.c.rule, table.c.state, table.c.id)
-    known: dict[tuple[str, str, str], tuple[str, int]] = {}
+    rows: dict[tuple[str, str, str], Disclosure] = {}
+    for each in disclosures:  # a member may have several records
+        key = (each.transmission, each.pseudonym, each.rule)
+        rows[key] = _united(rows[key], each.topics) if key in rows else each
+    query = select(table.c.transmission, table.c.pseudonym, table.c.rule, table.c.state, table.c.id, table.c.topics)
+    known: dict[tuple[str, str, str], tuple[str, int, str]] = {}
     for transmission in {each.transmission for each in disclosures}:
         whose = sorted({each.pseudonym for each in disclosures if each.transmission == transmission})
         for some in slices(whose):
             found = query.where(table.c.transmission == transmission, table.c.pseudonym.in_(some))
-            known |= {(a, b, c): (state, number) for a, b, c, state, number in connection.execute(found)}
-    again = [known[key][1] for key in rows if key in known and known[key][0] == FAILED]
-    for numbers in slices(again):
-        connection.execute(update(table).where(table.c.id.in_(numbers)).values(state=INTENDED, settled_at=""))
+            known |= {(a, b, c): tuple(said) for a, b, c, *said in connection.execute(found)}
+    for key in rows.keys() & known.keys():
+        state, number, told = known[key]
+        topics = " ".join(rows[key].topics if state == FAILED else _together(told.split(), rows[key].topics))
+        tried = {"state": INTENDED, "settled_at": ""} if state == FAILED else {}
+        if tried or topics != told:
+            connection.execute(update(table).where(table.c.id == number).values(topics=topics, **tried))
     new = [_row(each) for key, each in rows.items() if key not in known]
     insert_all(connection, StoredDisclosure, new)
     return len(new)
+
+
+def _united(each: Disclosure, topics: Sequence[str]) -> Disclosure:
+    return msgspec.structs.replace(each, topics=_together(each.topics, topics))
+
+
+def _together(some: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*some, *others)))
 
 
 def _settle(connection: Connection, transmission: str, state: str, pseudonyms: Sequence[str] | None) -> int:

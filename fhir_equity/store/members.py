@@ -84,6 +84,28 @@ def find(connection: Connection, partner: str, members: Sequence[Member]) -> lis
     return [0 if row is None else row.id for row in rows]
 
 
+def called(
+    connection: Connection, partner: str, members: Sequence[Member], pseudonym: Callable[[str, str], str]
+) -> list[str]:
+    """The pseudonyms of members, in order; of those who are not known the one that they would get next."""
+    known = _known(connection, partner, sorted({member.key for member in members}))
+    found = []
+    for member in members:
+        twins = known.get(member.key, [])
+        row = _find(twins, identity(member))
+        found.append(_pseudonym(partner, member.key, _next(twins) if row is None else row.values["twin"], pseudonym))
+    return found
+
+
+def _next(twins: Sequence[_Row]) -> int:
+    """The number of one more person under a key; one before may have been purged."""
+    return max((row.values["twin"] for row in twins), default=-1) + 1
+
+
+def _pseudonym(partner: str, key: str, twin: int, pseudonym: Callable[[str, str], str]) -> str:
+    return pseudonym(partner, f"{key}#{twin}" if twin else key)
+
+
 def _known(connection: Connection, partner: str, keys: Sequence[str]) -> dict[str, list[_Row]]:
     table = core(StoredMember)
     names = ("key", "twin", "family", "given", "birth_date", "details")
@@ -116,13 +138,13 @@ def _settled(twins: list[_Row], partner: str, member: Member, pseudonym: Callabl
     if found is not None:
         _take_over(found, member)
         return found
-    twin = len(twins)
+    twin = _next(twins)
     values = {
         "partner": partner,
         "key": member.key,
         "twin": twin,
         "key_rule": member.key_rule,
-        "pseudonym": pseudonym(partner, f"{member.key}#{twin}" if twin else member.key),
+        "pseudonym": _pseudonym(partner, member.key, twin, pseudonym),
         **said,
     }
     twins.append(_Row(values))

@@ -137,6 +137,24 @@ def test_what_a_member_keeps_back_under_any_of_their_keys_stays(workspace: Works
     ] * 4
 
 
+def test_two_people_under_one_key_have_an_account_each(workspace: Workspace, tmp_path: Path) -> None:
+    head = HEAD.replace("survey_date", "birth_date,survey_date")
+    rows = ["m1,Ada,Alder,1980-02-03,2026-01-02,White,en,", "m1,Ben,Birch,2010-01-01,2026-01-02,,es,"]
+    (tmp_path / "twins.csv").write_text(head + "\n".join(rows), encoding="utf-8")
+    ingest(workspace, [tmp_path / "twins.csv"], partner="plan")
+    (tmp_path / "ben.csv").write_text(head + rows[1], encoding="utf-8")
+    convert(workspace, tmp_path / "ben.csv", tmp_path / "out.csv", wish=WISH)
+    ada, ben = (workspace.pseudonyms("plan", key) for key in ("m1", "m1#1"))
+    assert [person.pseudonym for person in workspace.store.people] == [ada, ben]
+    assert workspace.store.disclosures.of(ada) == []
+    assert {each.topics for each in workspace.store.disclosures.of(ben)} == {("race_ethnicity",), ("language_spoken",)}
+    convert(workspace, tmp_path / "twins.csv", tmp_path / "out.csv", wish=WISH)
+    assert [len(workspace.store.disclosures.of(whose)) for whose in (ada, ben)] == [2, 4]
+    (tmp_path / "cy.csv").write_text(head + "m1,Cy,Cedar,1999-01-01,2026-01-02,,es,", encoding="utf-8")
+    convert(workspace, tmp_path / "cy.csv", tmp_path / "out.csv", wish=WISH)
+    assert len(workspace.store.disclosures.of(workspace.pseudonyms("plan", "m1#2"))) == 2
+
+
 def test_what_stays_in_the_house_is_no_disclosure(workspace: Workspace, tmp_path: Path) -> None:
     convert(workspace, tmp_path / "in.csv", tmp_path / "out.csv", wish=Wish(to="survey", partner="plan"))
     assert list(workspace.store.trail.entries()) == []

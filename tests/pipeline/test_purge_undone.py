@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from fhir_equity.model import Locator, Loss, Relationship
+from fhir_equity.model import Locator, Loss, Member, Name, Relationship
 from fhir_equity.pipeline.explain import explain
 from fhir_equity.pipeline.hold import hold_add, hold_release
 from fhir_equity.pipeline.merge import merge, unmerge
+from fhir_equity.pipeline.record import record_of
 from fhir_equity.pipeline.resolve import resolve
 from fhir_equity.pipeline.retract import retract
 from fhir_equity.pipeline.review import review_decide, review_undo
@@ -95,6 +96,21 @@ def test_the_decisions_about_a_merged_person_are_told_whichever_key_they_were_ab
     merge(workspace, "a", "b", reason="r")
     (matter,) = explain(workspace, "a", topic="race")["matters"]
     assert [each["id"] for each in matter["decisions"]] == [1]
+
+
+def test_one_more_under_the_key_of_somebody_who_went(workspace: Workspace, url: str, tmp_path: Path) -> None:
+    def met(as_of: str, *people: tuple[str, str]) -> None:
+        run = workspace.run("plan", as_of)
+        members = [Member("plan", "k", name=Name(name, (name,)), birth_date=born) for name, born in people]
+        run.add(run.artefact(f"{as_of}.csv", "survey"), [record_of(workspace, each) for each in members])
+        run.finish()
+
+    ada, ben, cy = ("Ada", "1980-01-01"), ("Ben", "1990-02-02"), ("Cy", "2000-03-03")
+    met("2015-01-01", ada, ben)
+    met("2025-01-01", ben)
+    assert take(workspace, tmp_path).gone.counts["members"] == 1
+    met("2025-02-01", cy)
+    assert select_rows(url, "SELECT family, twin FROM member ORDER BY twin") == [("Ben", 1), ("Cy", 2)]
 
 
 def test_a_decision_stays_without_what_it_chose_from(workspace: Workspace, url: str, tmp_path: Path) -> None:

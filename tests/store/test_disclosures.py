@@ -32,6 +32,22 @@ def test_what_is_intended_is_written_down_once(store: Store) -> None:
     assert [each.pseudonym for each in store.disclosures.in_transmission("hie-1")] == ["ada", "bob", "ada"]
 
 
+def test_what_several_records_of_a_member_tell_is_told_together(store: Store) -> None:
+    more = other(topics=("sex", "language"))
+    assert store.disclosures.intend([ADA, more]) == 1
+    assert [each.topics for each in store.disclosures.of("ada")] == [("race", "sex", "language")]
+    assert store.disclosures.intend([other(topics=("gender", "race"))]) == 0
+    assert [each.topics for each in store.disclosures.of("ada")] == [("race", "sex", "language", "gender")]
+    store.disclosures.settle("hie-1", "sent")
+    assert store.disclosures.intend([other(topics=("name",))]) == 0
+    (told,) = store.disclosures.of("ada")
+    assert (told.topics, told.state) == (("race", "sex", "language", "gender", "name"), "sent")
+    store.disclosures.settle("hie-1", "failed")
+    assert store.disclosures.intend([more]) == 0
+    (told,) = store.disclosures.of("ada")
+    assert (told.topics, told.state, told.settled_at) == (("sex", "language"), "intended", "")
+
+
 def states(store: Store) -> list[tuple[str, str]]:
     return [(each.pseudonym, each.state) for each in store.disclosures.in_transmission("hie-1")]
 
