@@ -41,6 +41,7 @@ def test_without_a_canary_nothing_is_written(scene: Scene) -> None:
     assert (done.profile.software, done.profile.fhir, done.profile.wrote) == ("fhir-equity sandbox", "4.0.1", False)
     assert (done.profile.if_match, done.profile.patch, done.profile.rollback) == (None, None, None)
     assert [done.profile.may_patch, done.profile.may_bundle, done.profile.loses_updates] == [False, False, False]
+    assert done.profile.consents is False
 
 
 def test_what_the_sandbox_does(scene: Scene) -> None:
