@@ -37,6 +37,7 @@ from fhir_equity.store.rows import (
 from fhir_equity.store.schema import (
     Artefact,
     Quarantined,
+    QuarantinedIn,
     Run,
     Settled,
     Sighting,
@@ -247,11 +248,16 @@ class RunWriter:
             row |= {"partner": self._partner, "digest": digest(item.raw), "raw": item.raw}
             rows.setdefault((row["code"], row["digest"]), row)
         table = core(Quarantined)
-        query = select(table.c.code, table.c.digest).where(table.c.partner == self._partner)
+        query = select(table.c.code, table.c.digest, table.c.id).where(table.c.partner == self._partner)
+        met: list[int] = []
         for some in slices(sorted({digested for _, digested in rows})):
-            for code, digested in connection.execute(query.where(table.c.digest.in_(some))).all():
-                rows.pop((code, digested), None)
-        insert_all(connection, Quarantined, list(rows.values()))
+            for code, digested, number in connection.execute(query.where(table.c.digest.in_(some))).all():
+                if rows.pop((code, digested), None) is not None:
+                    met.append(number)
+        first = insert_all(connection, Quarantined, list(rows.values()))
+        met += range(first, first + len(rows))
+        if met:
+            insert_new(connection, QuarantinedIn, [{"quarantine_id": each, "artefact_id": artefact} for each in met])
         return len(rows)
 
 

@@ -39,6 +39,7 @@ from fhir_equity.store.schema import (
     OptOut,
     Pattern,
     Quarantined,
+    QuarantinedIn,
     ReceivedValue,
     Run,
     Saying,
@@ -189,11 +190,14 @@ def _old_artefacts(before: str, kept: Held) -> Any:
 
 
 def _quarantine(connection: Connection, before: str, kept: Held, gone: Gone) -> None:
-    held_records, settled = core(Quarantined), core(Settled)
-    old = held_records.c.artefact_id.in_(_old_artefacts(before, kept))
-    connection.execute(delete(settled).where(settled.c.quarantine_id.in_(select(held_records.c.id).where(old))))
-    for name, model in (("quarantined", Quarantined), ("frames", StoredFrame)):
-        _take(connection, model, core(model).c.artefact_id.in_(_old_artefacts(before, kept)), name, gone)
+    """Of what no younger run met again, nor one under hold; a record that stays keeps the frame it stood in."""
+    records, met, settled, frames = core(Quarantined), core(QuarantinedIn), core(Settled), core(StoredFrame)
+    connection.execute(delete(met).where(met.c.artefact_id.in_(_old_artefacts(before, kept))))
+    over = records.c.id.not_in(select(met.c.quarantine_id))
+    connection.execute(delete(settled).where(settled.c.quarantine_id.in_(select(records.c.id).where(over))))
+    _take(connection, Quarantined, over, "quarantined", gone)
+    old = frames.c.artefact_id.in_(_old_artefacts(before, kept))
+    _take(connection, StoredFrame, old & frames.c.artefact_id.not_in(select(records.c.artefact_id)), "frames", gone)
 
 
 def _findings(connection: Connection, before: str, kept: Held, gone: Gone) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fhir_equity.model import Locator, Loss, Member, Name, Relationship
+from fhir_equity.model import Finding, Frame, Locator, Loss, Member, Name, Rejected, Relationship, Severity
 from fhir_equity.pipeline.explain import explain
 from fhir_equity.pipeline.hold import hold_add, hold_release
 from fhir_equity.pipeline.merge import merge, unmerge
@@ -16,6 +16,7 @@ from fhir_equity.pipeline.resolve import resolve
 from fhir_equity.pipeline.retract import retract
 from fhir_equity.pipeline.review import review_decide, review_undo
 from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.store import Selection
 from tests.conftest import select_rows
 from tests.pipeline.test_purge import ASIAN, BLACK, WHITE, answers, kept, load, opened, take
 
@@ -144,6 +145,30 @@ def read(workspace: Workspace, as_of: str, inputs: str) -> int:
 
 def losses(url: str) -> list[tuple[int]]:
     return select_rows(url, "SELECT artefact_id FROM loss ORDER BY id")
+
+
+def test_bytes_that_a_held_or_a_younger_run_met_again_stay(workspace: Workspace, url: str, tmp_path: Path) -> None:
+    for as_of, raw in (("2015-01-01", b"ONE"), ("2015-02-01", b"TWO"), ("2015-03-01", b"THREE")):
+        load(workspace, as_of, rejected=raw)
+    held = hold_add(workspace, run=load(workspace, "2015-04-01", rejected=b"ONE"), reason="a lawsuit")
+    load(workspace, "2025-01-01", rejected=b"TWO")
+    assert dict(take(workspace, tmp_path).gone.counts)["quarantined"] == 1
+    assert [bytes(raw) for (raw,) in select_rows(url, "SELECT raw FROM quarantine ORDER BY id")] == [b"ONE", b"TWO"]
+    hold_release(workspace, held.id)
+    assert dict(take(workspace, tmp_path).gone.counts)["quarantined"] == 1
+    assert select_rows(url, "SELECT quarantine_id, artefact_id FROM quarantined_in") == [(2, 5)]
+
+
+def test_a_record_that_stays_keeps_its_frame(workspace: Workspace, url: str, tmp_path: Path) -> None:
+    finding = Finding("survey.row", Severity.ERROR, Locator("", "row", 1))
+    for as_of, raw in (("2015-01-01", b"ONE"), ("2015-02-01", b"TWO"), ("2025-01-01", b"ONE")):
+        run = workspace.run("plan", as_of)
+        frame = Frame(f"frame {as_of}".encode(), Locator("", "segment", 1))
+        run.add(run.artefact(as_of, "edi834"), [], [Rejected(raw, finding)], frames=[frame])
+        run.finish()
+    assert take(workspace, tmp_path).gone.counts["frames"] == 1
+    (record,) = workspace.store.quarantine.held(Selection())
+    assert workspace.store.quarantine.content(record) == (b"ONE", b"frame 2015-01-01")
 
 
 def test_losses_that_went_are_not_lent(workspace: Workspace, url: str, tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ def test_from_every_layout_to_that_of_today(url: str, monkeypatch: pytest.Monkey
                                    " VALUES (7, 'plan', '2026-01-01', 's', 'f', 'w')")  # fmt: skip
         connection.exec_driver_sql("INSERT INTO artefact (id, run_id, name, format, sha256, bytes, members, rejected)"
                                    " VALUES (9, 7, 'a.834', 'edi834', 'd', 1, 2, 3)")  # fmt: skip
+        connection.exec_driver_sql('INSERT INTO quarantine (id, artefact_id, partner, code, digest, unit, number,'
+                                   ' "offset", path, raw)'
+                                   " VALUES (5, 9, 'plan', 'c', 'd', 'segment', 1, 0, '', '')")  # fmt: skip
     older.dispose()
     monkeypatch.undo()
     store = Store(url)
@@ -48,6 +51,7 @@ def test_from_every_layout_to_that_of_today(url: str, monkeypatch: pytest.Monkey
     assert select_rows(url, "SELECT version FROM store_version") == [(VERSION,)]
     assert select_rows(url, "SELECT id, partner, inputs FROM run") == [(7, "plan", "")]
     assert select_rows(url, "SELECT id, name, position FROM artefact") == [(9, "a.834", 0)]
+    assert select_rows(url, "SELECT quarantine_id, artefact_id FROM quarantined_in") == [(5, 9)]
     store.close()
 
 

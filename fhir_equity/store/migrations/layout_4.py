@@ -25,6 +25,7 @@ def upgrade(op: Operations) -> None:
     op.create_index("ix_member_key", "member", ["key"])
     op.create_index("ix_written_member_id", "written", ["member_id"])
     _holds(op)
+    _quarantine(op)
     op.execute("UPDATE store_version SET version = 4")
 
 
@@ -186,6 +187,12 @@ def _merges(op: Operations) -> None:
 
 def _into() -> Column[int]:
     return Column("into_id", Integer, ForeignKey("member.id"), nullable=False)
+
+
+def _quarantine(op: Operations) -> None:
+    """In which inputs a record was met that could not be read; of older layouts the first is known."""
+    op.create_table("quarantined_in", _of("quarantine", primary_key=True), _of("artefact", primary_key=True))
+    op.execute("INSERT INTO quarantined_in SELECT id, artefact_id FROM quarantine")
 
 
 def _holds(op: Operations) -> None:

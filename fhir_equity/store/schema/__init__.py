@@ -13,7 +13,14 @@ from typing import Any
 
 from fhir_equity.store.schema.answers import Beaten, ReceivedValue, StoredAnswer, StoredOrigin, StoredResolution
 from fhir_equity.store.schema.endpoint import Export, ExportFile, StoredProfile
-from fhir_equity.store.schema.findings import Quarantined, Settled, StoredFinding, StoredFrame, StoredLoss
+from fhir_equity.store.schema.findings import (
+    Quarantined,
+    QuarantinedIn,
+    Settled,
+    StoredFinding,
+    StoredFrame,
+    StoredLoss,
+)
 from fhir_equity.store.schema.hie import (
     Changed,
     ConsentCursor,
@@ -59,6 +66,7 @@ __all__ = [
     "Pattern",
     "PlannedThrough",
     "Quarantined",
+    "QuarantinedIn",
     "ReceivedValue",
     "Retraction",
     "Run",

@@ -56,6 +56,17 @@ class Quarantined(SQLModel, table=True):
     raw: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class QuarantinedIn(SQLModel, table=True):
+    """An artefact in which a quarantined record was met, the first and every later one.
+
+    Of what a store of layout 3 or older met again only the first is known.
+    """
+
+    __tablename__ = "quarantined_in"
+    quarantine_id: int = Field(foreign_key="quarantine.id", primary_key=True)
+    artefact_id: int = Field(foreign_key="artefact.id", primary_key=True)
+
+
 class Settled(SQLModel, table=True):
     """A quarantined record that could be read after all, and the run that read it."""
 
