@@ -41,7 +41,7 @@ def test_what_nothing_happened_to(whole: tuple[Rows, int], new_url: Callable[[],
     rows, most = whole
     assert most > 150
     assert {name for name, found in rows.items() if not found} <= {
-        *("control_number", "cursor", "journal", "link", "plan", "settled", "written"),
+        *("control_number", "cursor", "consent_cursor", "journal", "link", "plan", "settled", "written"),
         *("beaten", "resolution", "loss", "disclosure"),
         *("snapshot", "profile", "export", "export_file"),
         *("retraction", "withdrawn_answer", "withdrawn_member", "merge", "merged", "hold"),
