@@ -52,7 +52,7 @@ def opened(folder: Path, url: str) -> Workspace:
     settings = Settings(partner="demo-plan", store=StoreSettings(url=str(folder / "equity.db")), hie={"hx": hie})
     made = Workspace(settings, "2026-06-01")
     made._vocabularies = _READ
-    made.store.endpoint("hx").probed('{"if_match": true}')  # as a probe of the sandbox finds it
+    made.store.endpoint("hx").probed('{"if_match": true, "consents": false}')  # as a probe of the sandbox finds it
     return made
 
 
