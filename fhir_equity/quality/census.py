@@ -118,7 +118,7 @@ class Census:
         said = self.profiles.said(member.answers)
         profile = self._fixed.get((partner, said), -1)
         if profile < 0:
-            profile = self._profile(member, said)
+            profile = self._profile(member, said, self.profiles.pairs(said))
         digest = self._digests.get(partner) or self._digest(partner)
         self.people.add(digest(member.key), check_of(member), profile)
         family = enrollment.subscriber_key
@@ -128,8 +128,8 @@ class Census:
             about = self._races[profile] if profile < len(self._races) else -1
             self.households.add((partner, family), about if about >= 0 else self._race(partner, profile))
 
-    def _profile(self, member: Member, said: int) -> int:
-        pairs, partner = self.profiles.pairs(said), member.partner
+    def _profile(self, member: Member, said: int, pairs: Pairs) -> int:
+        partner = member.partner
         found = self.profiles.number(said, (partner, *self._words.words(member, pairs)), self._source)
         if self._words.fixed(pairs):
             self._fixed[partner, said] = found
@@ -137,8 +137,11 @@ class Census:
 
     def stored(self, identity: int, member: Member, events: tuple[Event, ...]) -> None:
         """A person of a store, who has this number there."""
-        said = tuple((received, event.origin) for event in events for received in event.received)
-        profile = self.profiles.of_events(events, (member.partner, *self._words.words(member, said)))
+        said = self.profiles.told(events)
+        profile = self._fixed.get((member.partner, said), -1)
+        if profile < 0:
+            pairs = tuple((received, event.origin) for event in events for received in event.received)
+            profile = self._profile(member, said, pairs)
         self.people.add(identity.to_bytes(8, "little"), check_of(member), profile)
         family = member.enrollment.subscriber_key
         if family and member.enrollment.maintenance:

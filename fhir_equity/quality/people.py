@@ -72,9 +72,14 @@ class Profiles:
         return found
 
     def of_events(self, events: Events, stratum: tuple[str, ...] = ()) -> int:
-        """The number of the profile that stored events make; which rows they came from is left out."""
-        told = tuple([Event(event.received, event.origin, event.first_seen, (), event.decided) for event in events])
-        return self.number(self._number_of(told), stratum)
+        """The number of the profile that stored events and this stratum make."""
+        return self.number(self.told(events), stratum)
+
+    def told(self, events: Events) -> int:
+        """The number of what stored events say; which rows they came from is left out."""
+        return self._number_of(
+            tuple([Event(event.received, event.origin, event.first_seen, (), event.decided) for event in events])
+        )
 
     def __len__(self) -> int:
         """How many there are."""
