@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import respx
@@ -18,11 +19,17 @@ def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUITY_LOGIN", "t0ken")
 
 
+def sleep_as(monkeypatch: pytest.MonkeyPatch, nap: Callable[[float], object]) -> None:
+    """Let this thread do something else where it would sleep; those of others (Spark's) must go on sleeping."""
+    real, mine = time.sleep, threading.get_ident()
+    monkeypatch.setattr(time, "sleep", lambda seconds: nap(seconds) if threading.get_ident() == mine else real(seconds))
+
+
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Nothing sleeps; how long it would have."""
     waited: list[float] = []
-    monkeypatch.setattr(time, "sleep", waited.append)
+    sleep_as(monkeypatch, waited.append)
     return waited
 
 

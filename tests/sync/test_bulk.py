@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from fhir_equity.store.endpoint import EndpointMemory
 from fhir_equity.sync.bulk import Exported, export, finish, lines
 from fhir_equity.sync.client import Client
 from fhir_equity.sync.fetch import fetched
+from tests.sync.conftest import sleep_as
 from tests.sync.lines import answered, listening, request_of
 
 BASE = "https://hie.example/fhir"
@@ -144,7 +144,7 @@ def test_interrupted_anywhere_it_goes_on(hie: Hie, run: Any, monkeypatch: pytest
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(time, "sleep", down)
+        sleep_as(patched, down)
         with pytest.raises(KeyboardInterrupt):
             run()
     hie.broken = {"o"}

@@ -22,6 +22,7 @@ from fhir_equity.sync.client import Client, Conflict, OutcomeUnknownError
 from fhir_equity.sync.pace import Pace
 from fhir_equity.sync.session import SessionWire
 from fhir_equity.sync.transport import Transport, UnavailableError
+from tests.sync.conftest import sleep_as
 from tests.sync.lines import Authority, answered, listening, request_of, talk_http2
 
 PATIENT: dict[str, Any] = {"resourceType": "Patient", "id": "p1", "meta": {"versionId": "3"}}
@@ -64,7 +65,7 @@ def truncated(line: socket.socket) -> None:
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     waited: list[float] = []
     real = time.sleep
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda s: waited.append(s) if s > 0.06 and s != 0.6 else real(s))
+    sleep_as(monkeypatch, lambda s: waited.append(s) if s > 0.06 and s != 0.6 else real(s))
     return iter([waited])
 
 
@@ -269,7 +270,7 @@ def test_a_run_has_so_much_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     def nap(seconds: float) -> None:
         clock[0] += seconds
 
-    monkeypatch.setattr("tenacity.nap.time.sleep", nap)
+    sleep_as(monkeypatch, nap)
     told = Told(answered("429 Busy", b"", "Retry-After: 30"))
     limits = LimitSettings(budget=50)
     with listening(told) as port, Client(settings(port, attempts=9, limits=limits)) as client:
@@ -287,7 +288,7 @@ def test_so_many_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
         naps.append(seconds)
         clock[0] += seconds
 
-    monkeypatch.setattr(time, "sleep", nap)
+    sleep_as(monkeypatch, nap)
     allowed = Pace(LimitSettings(requests_per_minute=5, writes_per_minute=2))
     moments = []
     for write in (True, True, True, False, False, False):
