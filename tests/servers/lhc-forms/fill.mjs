@@ -15,7 +15,7 @@ const { chromium } = createRequire(import.meta.url)(resolve(folder, "playwright-
 const { questionnaire, subject, width, patience, steps, screenshot } = JSON.parse(readFileSync(0, "utf8"));
 
 const verbs = {
-  choose: (item, words) => item.locator("label", { hasText: exactly(words) }).click(),
+  choose: (item, words) => item.locator("label", { hasText: exactly(words) }).check(), // seen to be checked
   pick: async (item, words) => {
     await item.getByRole("combobox").pressSequentially(words);
     await item.page().locator("#completionOptions li", { hasText: words }).first().click();
@@ -39,6 +39,17 @@ function shown() {
   return Object.fromEntries(items);
 }
 
+// What an answer shows or hides comes a moment later, on a busy machine some moments.
+async function settled(page) {
+  let before;
+  let now = -1;
+  do {
+    before = now;
+    await page.waitForTimeout(300);
+    now = await page.locator("lhc-item").count();
+  } while (now !== before);
+}
+
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 try {
   const page = await browser.newPage({ viewport: { width, height: 900 } });
@@ -51,6 +62,7 @@ try {
   for (const [link, verb, words] of steps) {
     await verbs[verb](page.locator(`lhc-item[id^="item-${link}/"]`), words);
   }
+  await settled(page);
   const answer = {
     response: await page.evaluate(
       (about) => LForms.Util.getFormFHIRData("QuestionnaireResponse", "R4", "#form", about ? { subject: about } : {}),
