@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from fhir_equity.adapters import Adapter, Source, adapter_named, recognise
-from fhir_equity.adapters.protocol import Context, Range, Read
+from fhir_equity.adapters.protocol import Context, Range, Read, Seam
 from fhir_equity.adapters.source import sources
 from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import Frame, Member, Rejected
@@ -45,6 +45,15 @@ class Input(Struct):
             "members": self.members,
             "rejected": self.rejected,
         }
+
+
+class Ranged(Struct, kw_only=True):
+    """What was seen of one range of an input, as `Input` counts it; `failure` is the sentence of what broke it off."""
+
+    members: int = 0
+    rejected: int = 0
+    found: int = 0
+    failure: str = ""
 
 
 class Failures(Struct):
@@ -93,3 +102,16 @@ def items(workspace: Workspace, read: Input, failures: Failures) -> Iterator[Rea
     finally:
         read.members, read.rejected, read.found = members, rejected, members + rejected + others
     log.info("input.read", extra={"format": read.adapter.name, "members": members, "rejected": rejected})
+
+
+def range_items(source: Source, adapter: Adapter, part: Range, context: Context, seen: Ranged) -> Iterator[Read]:
+    """What the adapter yields of one range, seams too, which are not counted; a range that breaks off is told."""
+    try:
+        for item in adapter.read(source, part, context):
+            if not isinstance(item, Seam):
+                seen.found += not isinstance(item, Frame)
+                seen.members += isinstance(item, Member)
+                seen.rejected += isinstance(item, Rejected)
+            yield item
+    except UnreadableError as error:
+        seen.failure = str(error)

@@ -11,15 +11,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from msgspec import Struct, field
+from msgspec import field
 
 from fhir_equity.adapters import adapter_named
 from fhir_equity.adapters.protocol import Range, Read, Seam
 from fhir_equity.adapters.source import sources
 from fhir_equity.engine.local import in_order
 from fhir_equity.errors import UnreadableError
-from fhir_equity.model import Frame, Member, Rejected
-from fhir_equity.pipeline.reading import Failures, Input, items
+from fhir_equity.model import Frame
+from fhir_equity.pipeline.reading import Failures, Input, Ranged, items, range_items
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import Settings
 
@@ -50,14 +50,10 @@ class Task(Generic[Made]):
         return hash(self._name)
 
 
-class Portion(Struct):
-    """What came of one range, in order: what was made, and seams; `failure` is the sentence of what broke it off."""
+class Portion(Ranged, kw_only=True):
+    """What came of one range, in order: what was made, and seams."""
 
     items: list[Any] = field(default_factory=list)
-    members: int = 0
-    rejected: int = 0
-    found: int = 0
-    failure: str = ""
 
 
 def share(read: Input, workers: int, pieces: int = 0) -> list[Range]:
@@ -135,18 +131,9 @@ def portion(task: Task[Made], part: Range) -> Portion:
     """Read one range, in a process of its own."""
     workspace, make = _begun(task)
     (source,) = sources([task.path])
-    adapter, done = adapter_named(task.format_), Portion()
-    try:
-        for item in adapter.read(source, part, workspace.context(task.partner, adapter.name)):
-            if isinstance(item, Seam):
-                done.items.append(item)
-                continue
-            done.found += not isinstance(item, Frame)
-            done.members += isinstance(item, Member)
-            done.rejected += isinstance(item, Rejected)
-            done.items.append(make(item))
-    except UnreadableError as error:
-        done.failure = str(error)
+    done, context = Portion(), workspace.context(task.partner, task.format_)
+    for item in range_items(source, adapter_named(task.format_), part, context, done):
+        done.items.append(item if isinstance(item, Seam) else make(item))
     return done
 
 

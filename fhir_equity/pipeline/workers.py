@@ -13,8 +13,8 @@ from fhir_equity.adapters.protocol import Range, Seam, join
 from fhir_equity.adapters.source import sources
 from fhir_equity.engine.local import in_order
 from fhir_equity.errors import UnreadableError
-from fhir_equity.model import Finding, Frame, Member, Rejected
-from fhir_equity.pipeline.reading import Failures, Input
+from fhir_equity.model import Finding
+from fhir_equity.pipeline.reading import Failures, Input, Ranged, range_items
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.census import Census
@@ -45,15 +45,11 @@ class Job(Struct, frozen=True):
     format_: str
 
 
-class Counted(Struct):
-    """What one worker counted; `failure` is the sentence of what broke its range off."""
+class Counted(Ranged, kw_only=True):
+    """What one worker counted of its range."""
 
     census: Census
-    members: int = 0
-    rejected: int = 0
-    found: int = 0
     seams: list[Seam] = field(default_factory=list)
-    failure: str = ""
 
 
 def count(job: Job, part: Range) -> Counted:
@@ -68,19 +64,13 @@ def count_range(workspace: Workspace, how: How, number: int, source: Source, ada
     vocabulary = workspace.vocabulary()
     strata = Strata(how.by, vocabulary.tables, workspace.as_of, how.besides)
     words = Kept(strata, Inspection(how.programs, vocabulary, workspace.as_of))
-    counted = Counted(Census(Pseudonyms(how.key), workspace.matter_of, workspace.as_of, words))
+    counted = Counted(census=Census(Pseudonyms(how.key), workspace.matter_of, workspace.as_of, words))
     counted.census.begin(number, adapter.name, families=adapter.families)
-    try:
-        for item in adapter.read(source, part, workspace.context(how.partner, adapter.name)):
-            if isinstance(item, Seam):
-                counted.seams.append(item)
-                continue
-            counted.found += not isinstance(item, Frame)
-            counted.members += isinstance(item, Member)
-            counted.rejected += isinstance(item, Rejected)
+    for item in range_items(source, adapter, part, workspace.context(how.partner, adapter.name), counted):
+        if isinstance(item, Seam):
+            counted.seams.append(item)
+        else:
             counted.census.add(item)
-    except UnreadableError as error:
-        counted.failure = str(error)
     return counted
 
 

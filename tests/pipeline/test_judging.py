@@ -23,11 +23,6 @@ LIMITS = BreakerSettings(
 
 
 @pytest.fixture
-def url(new_url: Callable[[], str]) -> str:
-    return new_url()
-
-
-@pytest.fixture
 def load(url: str, tmp_path: Path) -> Load:
     """`load("2026-01-01", path)`"""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +45,6 @@ def opened(url: str, folder: Path, years: int = 0) -> Workspace:
         mappings=MappingSettings(overlay=folder / "overlay"),
     )
     return Workspace(found, "2026-11-29")
-
-
-@pytest.fixture
-def url(new_url: Callable[[], str]) -> str:
-    return new_url()
-
-
-@pytest.fixture
-def workspace(url: str, tmp_path: Path) -> Iterator[Workspace]:
-    with opened(url, tmp_path) as made:
-        yield made
 
 
 def member(key: str, *said: tuple[str, str, str]) -> Member:

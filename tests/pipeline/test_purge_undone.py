@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import pytest
 
 from fhir_equity.model import Finding, Frame, Locator, Loss, Member, Name, Rejected, Relationship, Severity
 from fhir_equity.pipeline.explain import explain
@@ -18,18 +15,8 @@ from fhir_equity.pipeline.review import review_decide, review_undo
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.store import Selection
 from tests.conftest import select_rows
-from tests.pipeline.test_purge import ASIAN, BLACK, WHITE, answers, kept, load, opened, take
-
-
-@pytest.fixture
-def url(new_url: Callable[[], str]) -> str:
-    return new_url()
-
-
-@pytest.fixture
-def workspace(url: str, tmp_path: Path) -> Iterator[Workspace]:
-    with opened(url, tmp_path) as made:
-        yield made
+from tests.pipeline.test_purge import ASIAN, BLACK, WHITE, answers, kept, load, take
+from tests.pipeline.test_purge import opened as opened  # for `workspace`
 
 
 def keys(workspace: Workspace) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -17,17 +16,6 @@ from fhir_equity.store.holds import Held
 from tests.conftest import engine_of
 from tests.faults.points import everything
 from tests.pipeline.test_purge import BEFORE, WHITE, load, opened, take
-
-
-@pytest.fixture
-def url(new_url: Callable[[], str]) -> str:
-    return new_url()
-
-
-@pytest.fixture
-def workspace(url: str, tmp_path: Path) -> Iterator[Workspace]:
-    with opened(url, tmp_path) as made:
-        yield made
 
 
 def test_a_merged_person_goes_however_far_apart_their_keys_are(workspace: Workspace, tmp_path: Path) -> None:

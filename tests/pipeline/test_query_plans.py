@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,6 @@ from tests.pipeline.test_ingest import file, member
 PEOPLE = 3000
 LARGE = ("answer", "beaten", "member", "member_identifier", "resolution", "sighting")
 Asked = list[tuple[str, Any]]
-
-
-@pytest.fixture
-def url(new_url: Callable[[], str]) -> str:
-    return new_url()
 
 
 @pytest.fixture

@@ -22,11 +22,6 @@ Load = Callable[..., None]
 
 
 @pytest.fixture
-def url(new_url: Callable[[], str]) -> str:
-    return new_url()
-
-
-@pytest.fixture
 def workspace(url: str, tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
     opened: list[Workspace] = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,6 @@ from tests.pipeline.test_resolutions import computed, kept
 
 SURVEY = "member_id,survey_date,race_ethnicity\nFX000001,2026-02-03,Samoan\nFX000002,2026-02-03,White\n"
 OTHER = 'version = "other"\nmethods = ["unstated", "self", "proxy", "relayed", "observed"]\nown_word = []\n'
-
-
-@pytest.fixture
-def url(new_url: Callable[[], str]) -> str:
-    return new_url()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +45,6 @@ def say(workspace: Workspace, *said: tuple[str, str, str], topic: str = "race") 
     run.add(artefact, records)
     run.close(artefact, sha256="", size=0, members=len(records), rejected=0)
     run.finish()
-
-
-@pytest.fixture
-def url(new_url: Callable[[], str]) -> str:
-    return new_url()
-
-
-@pytest.fixture
-def workspace(url: str, tmp_path: Path) -> Iterator[Workspace]:
-    with opened(url, tmp_path) as made:
-        yield made
 
 
 def state(url: str) -> list[list[tuple[Any, ...]]]:
