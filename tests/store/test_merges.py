@@ -18,7 +18,7 @@ from fhir_equity.store.planned import Planned, Settled
 from tests.conftest import select_rows
 from tests.faults.points import everything
 from tests.store.conftest import record_of
-from tests.store.test_retractions import JUDGE, believed, ingest, kept
+from tests.store.test_retractions import FILES, JUDGE, believed, ingest, kept
 
 PersonMaker = Callable[..., Member]
 Rows = Callable[..., list[tuple[Any, ...]]]
@@ -267,13 +267,6 @@ def test_what_either_key_keeps_back_is_kept_back(three: Store) -> None:
     merge(three, 1, 2)
     assert three.opt_outs.take_back(1, "north", "race")
     assert three.opt_outs.of(1) == []
-
-
-FILES = st.lists(
-    st.tuples(st.sampled_from("123"), st.dictionaries(st.sampled_from("abc"), st.sampled_from("wxyz"), min_size=1)),
-    min_size=2,
-    max_size=4,
-)
 
 
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
