@@ -148,3 +148,16 @@ def java_classes(project: Path) -> str:
         shutil.rmtree(target.parent)
         target = kept(project.name, sources, build) / "target"
     return os.pathsep.join((str(target / "classes"), libraries))
+
+
+def maven_jars(project: Path) -> list[Path]:
+    """The jars that a Maven project names, fetched by Maven. Raises ProgramError."""
+
+    def fetch(folder: Path) -> None:
+        goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+        run(
+            ["mvn", "-q", "-B", "-Dstyle.color=never", "-f", project / "pom.xml", goal, f"-DoutputDirectory={folder}"],
+            project,
+        )
+
+    return sorted(kept(project.name, [project / "pom.xml"], fetch).glob("*.jar"))
