@@ -63,7 +63,7 @@ def written(frame: DataFrame, format_: str, to: str) -> None:
         frame.write.format(format_).save(to)
     except failures() as error:
         if _is_missing(error):
-            raise UsageError(f"Spark knows no format {format_} here; [spark] of the settings names its package") from None
+            raise UsageError(f"Spark knows no format {format_} here; [spark] of the settings has to name it") from None
         raise EngineError(f"Spark gave up on a task ({type(error).__name__}); run this again") from None
 
 
