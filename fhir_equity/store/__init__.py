@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator
 from fhir_equity.store.accounts import Accounts, CaseCount, Told
 from fhir_equity.store.answers import Record
 from fhir_equity.store.breaker import Breaker, Judgement, Meant
-from fhir_equity.store.cases import WAITING, Case, Cases, Decision, Group, Opening
+from fhir_equity.store.cases import Case, Cases, Decision, Group
 from fhir_equity.store.connection import open_engine, reading, writing
 from fhir_equity.store.control_numbers import control_numbers
 from fhir_equity.store.disclosures import Disclosure, Disclosures
 from fhir_equity.store.endpoint import EndpointMemory
+from fhir_equity.store.handed_in import WAITING, Choice, Opening, chosen
 from fhir_equity.store.hie import HieMemory
 from fhir_equity.store.history import Found, History, Place, Sent
 from fhir_equity.store.holds import Hold, Holds
@@ -44,6 +45,7 @@ __all__ = [
     "Case",
     "CaseCount",
     "Changed",
+    "Choice",
     "Cutoffs",
     "Decision",
     "Disclosure",
@@ -74,6 +76,7 @@ __all__ = [
     "Turned",
     "Verified",
     "Written",
+    "chosen",
 ]
 
 

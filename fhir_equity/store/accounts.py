@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 from sqlalchemy import Engine, func, select
 
-from fhir_equity.store.cases import WAITING
 from fhir_equity.store.connection import reading
+from fhir_equity.store.handed_in import WAITING
 from fhir_equity.store.schema import OptOut, Pattern, StoredCase, StoredDisclosure, StoredMember, core
 
 

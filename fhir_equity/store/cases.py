@@ -1,7 +1,7 @@
 """Cases: what people have to decide, grouped by what they have in common; decisions, and taking them back.
 
 Cases about answers are worked out with the resolutions of a member and written in the same transactions.
-Others are handed in (`open`) by who met them, such as synchronising with an HIE.
+Others are handed in (`handed_in`) by who met them, such as synchronising with an HIE.
 """
 
 from __future__ import annotations
@@ -10,22 +10,21 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, Integer, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Engine, Integer, func, select, update
 
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Side
-from fhir_equity.store.changed import touch
 from fhir_equity.store.connection import reading, writing
+from fhir_equity.store.handed_in import WAITING, reopen, settle_handed_in
+from fhir_equity.store.hie_journal import supersede
 from fhir_equity.store.merged import parts_of
-from fhir_equity.store.patterns import decode_sides, pattern_id
+from fhir_equity.store.patterns import decode_sides
 from fhir_equity.store.resolutions import Judge, Resolutions
 from fhir_equity.store.rows import among, insert_new, insert_one, now, slices
 from fhir_equity.store.schema import Pattern, Settlement, StoredCase, StoredDecision, StoredMember, core
 from fhir_equity.store.stated import stated_by
 from fhir_equity.store.trail import Trail
 
-OPEN, DECIDED, REOPENED = STATES = ("open", "decided", "reopened")
-WAITING = (OPEN, REOPENED)
 MOST = 1000  # cases in one list
 Judges = Callable[[str], Judge]  # by partner
 
@@ -52,16 +51,6 @@ class Case(Struct, frozen=True):
     partner: str
     source: str
     state: str
-    since: str
-
-
-class Opening(Struct, frozen=True):
-    """A case to be handed in: about which member (by pseudonym), what kind, who says what; `since` is an ISO date."""
-
-    pseudonym: str
-    kind: str
-    matter: str
-    sides: tuple[Side, ...]
     since: str
 
 
@@ -142,17 +131,18 @@ class Cases:
         judges: Judges,
         author: str,
     ) -> tuple[Decision, int]:
-        matter = _checked(connection, pattern, side)
+        kind, matter, chosen = _checked(connection, pattern, side)
         waiting = _waiting(connection, pattern, pseudonym)
         if not waiting:
             raise UsageError(f"no case of pattern {pattern} waits" + (" for this member" if pseudonym else ""))
         what = {"pattern_id": pattern, "side": side, "author": author, "reason": reason, "at": now()}
         number = insert_one(connection, StoredDecision, **what, members=0, undone_at="", undone_by="")
         settled = 0
-        for partner, members in sorted(_by_partner(waiting, answers=True).items()):
+        for partner, members in sorted(_by_partner(waiting).items()):
             settled += _settle(connection, Resolutions(judges(partner)), members, (number, pattern, side))
-        handed_in = [member for some in _by_partner(waiting, answers=False).values() for member in some]
-        settled += _settle_handed_in(connection, handed_in, (number, pattern, matter))
+            supersede(connection, members)
+        handed_in = {member: source for _, member, source in waiting if source}
+        settled += settle_handed_in(connection, handed_in, number, pattern, (kind, matter), chosen)
         table = core(StoredDecision)
         connection.execute(update(table).where(table.c.id == number).values(members=settled))
         self._record(connection, "review decide", number, pattern, matter, settled)
@@ -173,11 +163,8 @@ class Cases:
             members, patterns = core(StoredMember), core(Pattern)
             query = select(members.c.partner, members.c.id).join(settled, settled.c.member_id == members.c.id)
             rows = connection.execute(query.where(settled.c.decision_id == decision).order_by(members.c.id)).all()
-            cases = core(StoredCase)
-            theirs = select(settled.c.member_id).where(settled.c.decision_id == decision, settled.c.answer_id == 0)
-            pattern = select(table.c.pattern_id).where(table.c.id == decision).scalar_subquery()
-            again = (cases.c.pattern_id == pattern, cases.c.source != "", cases.c.member_id.in_(theirs))
-            connection.execute(update(cases).where(*again).values(state=OPEN))
+            reopen(connection, decision)
+            supersede(connection, [row[1] for row in rows])
             for partner in sorted({row[0] for row in rows}):
                 resolutions = Resolutions(judges(partner))
                 for some in slices([row[1] for row in rows if row[0] == partner]):
@@ -195,37 +182,6 @@ class Cases:
         about = {"decision": decision, "pattern": pattern}
         counts, topics = {"members": members}, {matter: members}
         self._trail.record(action, connection=connection, about=about, counts=counts, topics=topics)
-
-    def open(self, source: str, openings: Iterable[Opening], *, complete: bool = False) -> int:
-        """Hand in cases; the same ones twice change nothing. Returns how many there are of this source now.
-
-        `source` says who met them, such as ``hie demo-hie``. With `complete` these are all there are: others
-        of this source are over. A decision that holds about one keeps it decided. Members whom nobody
-        knows are left out. Raises ValueError for an empty source.
-        """
-        if not source:
-            raise ValueError("a case is handed in by somebody")
-        with writing(self._engine) as connection:
-            rows = _rows(connection, source, list(openings))
-            table = core(StoredCase)
-            if complete:
-                connection.execute(delete(table).where(table.c.source == source))
-            insert_new(connection, StoredCase, rows)
-            count = select(func.count()).select_from(table).where(table.c.source == source)
-            return int(connection.execute(count).scalar_one())
-
-    def choices(self, source: str) -> dict[tuple[str, str, str], Side]:
-        """(pseudonym, kind, matter) -> the side that somebody chose, of the cases that a source handed in."""
-        cases, settled, held = core(StoredCase), core(Settlement), core(StoredDecision)
-        members, patterns = core(StoredMember), core(Pattern)
-        query = select(members.c.pseudonym, patterns.c.kind, patterns.c.matter, patterns.c.sides, held.c.side)
-        query = query.select_from(cases).join(patterns, patterns.c.id == cases.c.pattern_id)
-        query = query.join(held, (held.c.pattern_id == patterns.c.id) & (held.c.undone_at == ""))
-        query = query.join(settled, (settled.c.decision_id == held.c.id) & (settled.c.member_id == cases.c.member_id))
-        query = query.join(members, members.c.id == cases.c.member_id).where(cases.c.source == source)
-        with reading(self._engine) as connection:
-            rows = connection.execute(query.order_by(held.c.id))
-            return {(who, kind, matter): decode_sides(sides)[side] for who, kind, matter, sides, side in rows}
 
 
 def group_query(pattern: int = 0) -> Any:
@@ -254,16 +210,17 @@ def case_query(pattern: int = 0, *, every: bool = False, limit: int = MOST) -> A
     return query.order_by(cases.c.pattern_id, cases.c.member_id)
 
 
-def _checked(connection: Connection, pattern: int, side: int) -> str:
-    """The matter of a pattern that has such a side."""
+def _checked(connection: Connection, pattern: int, side: int) -> tuple[str, str, Side]:
+    """The kind and the matter of a pattern that has such a side, and that side."""
     table = core(Pattern)
-    query = select(table.c.matter, table.c.sides).where(table.c.id == pattern)
+    query = select(table.c.kind, table.c.matter, table.c.sides).where(table.c.id == pattern)
     found = connection.execute(query).one_or_none()
     if found is None:
         raise UsageError(f"there is no pattern {pattern}")
-    if not 0 <= side < len(decode_sides(found.sides)):
+    sides = decode_sides(found.sides)
+    if not 0 <= side < len(sides):
         raise UsageError(f"pattern {pattern} has no side {side + 1}")
-    return str(found.matter)
+    return found.kind, found.matter, sides[side]
 
 
 def _waiting(connection: Connection, pattern: int, pseudonym: str) -> list[Any]:
@@ -273,10 +230,11 @@ def _waiting(connection: Connection, pattern: int, pseudonym: str) -> list[Any]:
     return list(connection.execute(query.where(members.c.pseudonym == pseudonym) if pseudonym else query))
 
 
-def _by_partner(waiting: Iterable[Any], *, answers: bool) -> dict[str, list[int]]:
+def _by_partner(waiting: Iterable[Any]) -> dict[str, list[int]]:
+    """The members of cases that answers made."""
     found: dict[str, list[int]] = {}
     for partner, member, source in waiting:
-        if answers == (source == ""):
+        if not source:
             found.setdefault(partner, []).append(member)
     return found
 
@@ -302,37 +260,3 @@ def _settle(
         settled += insert_new(connection, Settlement, rows)
         resolutions.write(connection, stated, ())
     return settled
-
-
-def _settle_handed_in(connection: Connection, members: Sequence[int], what: tuple[int, int, str]) -> int:
-    decision, pattern, matter = what
-    rows = [{"member_id": m, "decision_id": decision, "matter": matter, "answer_id": 0, "known": ""} for m in members]
-    settled = insert_new(connection, Settlement, rows)
-    table = core(StoredCase)
-    change = update(table).where(table.c.member_id == bindparam("who"), table.c.pattern_id == pattern)
-    if members:
-        touch(connection, members)
-        connection.execute(change.values(state=DECIDED), [{"who": member} for member in members])
-    return settled
-
-
-def _rows(connection: Connection, source: str, openings: Sequence[Opening]) -> list[dict[str, Any]]:
-    members, settled, held = core(StoredMember), core(Settlement), core(StoredDecision)
-    ids: dict[str, int] = {}
-    for some in slices(sorted({each.pseudonym for each in openings})):
-        query = select(members.c.pseudonym, members.c.id).where(members.c.pseudonym.in_(some))
-        ids.update((row[0], row[1]) for row in connection.execute(query))
-    decided = select(settled.c.member_id, held.c.pattern_id).join(held, held.c.id == settled.c.decision_id)
-    decided = decided.where(held.c.undone_at == "", settled.c.answer_id == 0)
-    holding = {(row[0], row[1]) for row in connection.execute(decided)}
-    patterns: dict[tuple[str, str, tuple[Side, ...]], int] = {}
-    rows: dict[tuple[int, int], dict[str, Any]] = {}
-    for each in openings:
-        key = (each.kind, each.matter, each.sides)
-        if each.pseudonym in ids:
-            patterns[key] = patterns.get(key) or pattern_id(connection, *key)
-            at = (ids[each.pseudonym], patterns[key])
-            state = DECIDED if at in holding else OPEN
-            names = ("member_id", "pattern_id", "source", "state", "since")
-            rows[at] = dict(zip(names, (*at, source, state, each.since), strict=True))
-    return list(rows.values())

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, Select, func, select
 
 from fhir_equity.store.connection import reading, writing
+from fhir_equity.store.handed_in import Choice, choices_of
 from fhir_equity.store.hie_journal import Journal, planned
 from fhir_equity.store.hie_members import by_resource, keepers
 from fhir_equity.store.hie_runs import Runs
@@ -97,7 +98,13 @@ class HieMemory:
                 for change in planned(connection, tried.order_by(journal.c.id)):
                     kept = change.status == VERIFIED
                     found[change.member_id].unkept |= {m: "" if kept else said for m, said in change.said.items()}
+                    found[change.member_id].tries.update(change.matters)
         return found
+
+    def choices(self, people: Collection[int]) -> dict[int, list[Choice]]:
+        """Person -> what was decided about cases of theirs that were handed in, and holds, oldest first."""
+        with reading(self._engine) as connection:
+            return choices_of(connection, people)
 
     def _of(self, table: Any, members: Sequence[int]) -> Select[Any]:
         return select(table).where(table.c.hie == self._name, table.c.member_id.in_(members))

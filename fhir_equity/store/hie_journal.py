@@ -16,7 +16,7 @@ from fhir_equity.store.disclosures import Disclosure, Disclosures
 from fhir_equity.store.hie_members import keepers
 from fhir_equity.store.merged import parts_of, person_of
 from fhir_equity.store.planned import PLANNED, QUARANTINED, SENT, VERIFIED, Planned, Settled, There, digest_of
-from fhir_equity.store.rows import now, slices, upsert
+from fhir_equity.store.rows import among, now, slices, upsert
 from fhir_equity.store.schema import JournalEntry, Link, Observed, StoredPlan, core
 from fhir_equity.store.schema import Written as WrittenRow
 
@@ -138,11 +138,20 @@ class Journal:
         with reading(self._engine) as connection:
             return list(planned(connection, query.order_by(journal.c.id)))
 
-    def sending(self, changes: Sequence[Planned], disclosed: Iterable[Disclosure] = ()) -> None:
-        """Record that changes are about to be sent, and what they disclose, so that an interruption leaves a trace."""
+    def sending(self, changes: Sequence[Planned], disclosed: Iterable[Disclosure] = ()) -> set[int]:
+        """Record that changes are about to be sent, and what they disclose, so that an interruption leaves a trace.
+
+        Returns which of them (ids) may be sent: somebody may have decided otherwise since they were read.
+        """
+        journal = core(JournalEntry)
         with writing(self._engine) as connection:
-            self._mark(connection, changes, SENT)
-            self._disclosures.intend(disclosed, connection=connection)
+            open_ = select(journal.c.id).where(journal.c.status.in_((PLANNED, SENT)))
+            ids = {number for (number,) in among(connection, open_, journal.c.id, [each.id for each in changes])}
+            still = [each for each in changes if each.id in ids]
+            self._mark(connection, still, SENT)
+            told = {self.transmission(each) for each in still}
+            self._disclosures.intend([each for each in disclosed if each.transmission in told], connection=connection)
+        return ids
 
     def not_sent(self, changes: Sequence[Planned]) -> None:
         """Record that the run ended before these changes were sent: they are still to do, and told nobody anything."""
@@ -236,6 +245,14 @@ class Journal:
             mine = each.transmission.startswith(f"{self._hie}/")
             if mine and set(each.topics) <= withdrawn and each.state != disclosures.RECALLED:
                 self._disclosures.settle(each.transmission, disclosures.RECALLED, [pseudonym])
+
+
+def supersede(connection: Connection, members: Collection[int]) -> None:
+    """What plans want of these people was wanted before something was decided about them: it is not done any more."""
+    journal = core(JournalEntry)
+    for some in slices(sorted(parts_of(connection, members))):
+        planned_ = update(journal).where(journal.c.member_id.in_(some), journal.c.status == PLANNED)
+        connection.execute(planned_.values(status="superseded", done_at=now()))
 
 
 def planned(connection: Connection, query: Any) -> Iterator[Planned]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, delete, func, select
 
 from fhir_equity.store.changed import changed_since, newest
 from fhir_equity.store.connection import reading, writing
-from fhir_equity.store.rows import slices, upsert
+from fhir_equity.store.rows import among, slices, upsert
 from fhir_equity.store.schema import PlannedThrough, StandingCount, StoredMember, core
 from fhir_equity.store.schema import Standing as StandingRow
 
@@ -22,7 +22,8 @@ MEMBERS = ("members", "", "")
 class Outcome(Struct):
     """How one member stands: what is agreed (matter -> fingerprint), withheld (matter -> reason), left alone.
 
-    `last` is what both sides agreed on last about each matter, also where they no longer do.
+    `last` is what both sides agreed on last about each matter, also where they no longer do. `asked` is what was
+    known (``KIND MATTER`` -> a digest) when a person was asked to decide.
     """
 
     agreed: dict[str, str] = field(default_factory=dict)
@@ -31,6 +32,7 @@ class Outcome(Struct):
     theirs: list[str] = field(default_factory=list)
     left: list[tuple[str, str]] = field(default_factory=list)  # (matter, reason)
     unmatched: bool = False
+    asked: dict[str, str] = field(default_factory=dict)
 
     def counts(self) -> Counter[Count]:
         """What the member adds to the totals."""
@@ -158,6 +160,13 @@ class Standing:
         rows = [{"hie": self._hie, **dict(zip(names, key, strict=True)), "count": counts[key]} for key in moving]
         upsert(connection, StandingCount, ("hie", *names), rows)
         connection.execute(delete(table).where(table.c.hie == self._hie, table.c.count == 0))
+
+
+def asked_of(connection: Connection, hie: str, members: Sequence[int]) -> dict[int, dict[str, str]]:
+    """What was known when a person was last asked to decide about some members."""
+    table = core(StandingRow)
+    query = select(table.c.member_id, table.c.outcome).where(table.c.hie == hie)
+    return {member: _decode(outcome).asked for member, outcome in among(connection, query, table.c.member_id, members)}
 
 
 def _difference(before: Mapping[int, Outcome], after: Mapping[int, Outcome]) -> Counter[Count]:

@@ -8,14 +8,16 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine, delete, func, select, update
 
 from fhir_equity.errors import UsageError
-from fhir_equity.store.cases import OPEN, Judges
+from fhir_equity.store.cases import Judges
 from fhir_equity.store.changed import touch
 from fhir_equity.store.connection import reading, writing
+from fhir_equity.store.handed_in import LINK, OPEN, source_of
+from fhir_equity.store.hie_journal import supersede
 from fhir_equity.store.hie_members import LINKED_TWICE, links_of, side_of
 from fhir_equity.store.hie_standing import Standing
 from fhir_equity.store.merged import parts_of, person_of
-from fhir_equity.store.patterns import pattern_id
-from fhir_equity.store.planned import PLANNED, SENT
+from fhir_equity.store.patterns import forget_cases, pattern_id
+from fhir_equity.store.planned import SENT
 from fhir_equity.store.resolutions import Resolutions
 from fhir_equity.store.rows import among, insert_new, insert_one, now
 from fhir_equity.store.schema import JournalEntry, Link, Merge, Merged, StoredAnswer, StoredCase, StoredMember, core
@@ -23,8 +25,6 @@ from fhir_equity.store.schema import Standing as StandingRow
 from fhir_equity.store.stated import stated_by
 from fhir_equity.store.trail import Trail
 from fhir_equity.store.withdrawn import answer_stands
-
-LINK = "link"  # what a case about two Patients is about
 
 
 class Merging(Struct, frozen=True):
@@ -82,6 +82,7 @@ class Merges:
             insert_new(connection, Merged, [{"member_id": member, "into_id": into}])
             for hie in connection.execute(_hies(member)).scalars().all():
                 Standing(self._engine, hie).leave(connection, [member])
+                forget_cases(connection, [member], source_of(hie))
             stated = stated_by(connection, {into}) | {member: []}
             Resolutions(judges(partner)).write(connection, stated, ())
             twice = _linked_twice(connection, number, into)
@@ -124,8 +125,7 @@ class Merges:
         hie = connection.execute(sent).scalar()
         if hie is not None:
             raise UsageError(f"a change of theirs at {hie} was interrupted; run: fhir-equity sync apply --hie {hie}")
-        planned = update(journal).where(theirs, journal.c.status == PLANNED)
-        connection.execute(planned.values(status="superseded", done_at=now()))
+        supersede(connection, people)
         touch(connection, people)
 
     def _joined(self, connection: Connection, merge: int, came: Any, twice: tuple[str, ...]) -> Joined:

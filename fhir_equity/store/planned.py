@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -53,7 +54,7 @@ class Known(Struct):
     """What is remembered about one member: who they are there, what we wrote, and a write that was interrupted.
 
     `written` has a fingerprint by matter, `observed` our Observations by matter and number, and `unkept` the
-    fingerprint of what they did not keep when it was sent last.
+    fingerprint of what they did not keep when it was sent last; `tries` counts what was written, by matter.
     """
 
     link: There | None = None
@@ -61,6 +62,7 @@ class Known(Struct):
     observed: dict[tuple[str, int], There] = field(default_factory=dict)
     sent: list[Planned] = field(default_factory=list)
     unkept: dict[str, str] = field(default_factory=dict)
+    tries: Counter[str] = field(default_factory=Counter)
 
 
 def digest_of(changes: Iterable[Planned]) -> str:

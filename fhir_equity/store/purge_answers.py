@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, delete, select
 
 from fhir_equity.store.answers import saying_of
-from fhir_equity.store.cases import WAITING, Judges
+from fhir_equity.store.cases import Judges
+from fhir_equity.store.handed_in import WAITING
 from fhir_equity.store.merged import merged_among, parts_of, person_of
 from fhir_equity.store.resolutions import Decided, Resolutions, Stated
 from fhir_equity.store.rows import among, insert_new, slices

@@ -117,7 +117,8 @@ class _Applying:
         members = sorted({change.member_id for change in changes})
         kept = self._kept_back(changes, members)
         people = exchange.store.people.some(members)
-        self._ours = {person.id: exchange.ours(person, kept.get(person.id, ())) for person in people}
+        choices = self._memory.choices(members)
+        self._ours = {p.id: exchange.ours(p, kept.get(p.id, ()), choices.get(p.id, ())) for p in people}
         made = [self._ours[c.member_id] for c in changes if c.action == "create" and c.member_id in self._ours]
         keys = [change.resource_id for change in changes if change.action == "update"]
         self._patients.look_up(keys, [exchange.tokens(ours.patient) for ours in made])

@@ -16,7 +16,7 @@ from fhir_equity.model import Event, Identifier, Meaning, Member, Name, Outgoing
 from fhir_equity.quality.people import events_of
 from fhir_equity.release import Release
 from fhir_equity.settings import HieSettings
-from fhir_equity.store import Person, Store
+from fhir_equity.store import Choice, Person, Store
 from fhir_equity.store.hie import HieMemory
 from fhir_equity.survivorship import Policy, event_state
 from fhir_equity.sync.client import Client
@@ -42,6 +42,7 @@ class Ours(Struct, frozen=True):
 
     `said` maps each matter that may be sent to the fingerprint of what is written about it: in the Patient, or
     in the Observations of `observed`. `rules` names the release rule of each, `withheld` why one may not be sent.
+    `choices` is what was decided about them and this HIE.
     """
 
     person: Person
@@ -52,6 +53,7 @@ class Ours(Struct, frozen=True):
     said: dict[str, str]
     rules: dict[str, str]
     withheld: dict[str, str]
+    choices: Sequence[Choice] = ()
 
     def __repr__(self) -> str:
         return f"Ours({self.person.pseudonym})"
@@ -121,7 +123,7 @@ class Exchange(Struct, frozen=True):
         if not self.settings.identifier_systems:
             raise UsageError(f"{place} has no identifier_systems, so nobody can be found there")
 
-    def ours(self, person: Person, kept_back: Collection[str] = ()) -> Ours:
+    def ours(self, person: Person, kept_back: Collection[str] = (), choices: Sequence[Choice] = ()) -> Ours:
         """What we hold and may send about a person today; `kept_back` are the matters that they opted out of."""
         resolutions = self.resolve(person.member.partner, [event for _, event in person.events])
         released, rules, withheld = {}, {}, {}
@@ -137,7 +139,7 @@ class Exchange(Struct, frozen=True):
         observed = self._observed(outgoing)
         said = self.theirs(patient).said | {m: self.observations_say(found)[1] for m, found in observed.items()}
         kept = {matter: word for matter, word in said.items() if matter in released}
-        return Ours(person, resolutions, outgoing, patient, observed, kept, rules, withheld)
+        return Ours(person, resolutions, outgoing, patient, observed, kept, rules, withheld, choices)
 
     def check_writing(self) -> None:
         """As `check_sending`, and raise UsageError where a probe found that others' words would be overwritten."""
@@ -178,6 +180,10 @@ class Exchange(Struct, frozen=True):
     def matter_of(self, topic: str) -> str:
         """What is decided together with a topic."""
         return self.vocabulary.codes.topic(topic).matter
+
+    def topics_of(self, matters: Collection[str]) -> list[str]:
+        """The topics that are decided together in some matters."""
+        return [name for name in self.vocabulary.codes.topics if self.matter_of(name) in matters]
 
     def only(self, ours: Ours, matters: Collection[str]) -> Outgoing:
         """What we would write about some matters only."""
@@ -232,12 +238,20 @@ def same_person(ours: Member, theirs: Member) -> bool:
 
     What both sides lack does not agree. Never looks at race, ethnicity, language or SOGI.
     """
-    name = _called(ours.name)
-    born = ours.birth_date if len(ours.birth_date) == FULL_DATE else ""
-    return bool(born) and born == theirs.birth_date and any(name) and name == _called(theirs.name)
+    return not differences(ours, theirs)
 
 
-def _called(name: Name) -> tuple[str, str]:
+def differences(ours: Member, theirs: Member) -> list[str]:
+    """What of ``birth_date``, ``family`` and ``given`` name does not agree."""
+    mine, other = called(ours.name), called(theirs.name)
+    found = ["family"] * (mine[0] != other[0]) + ["given"] * (mine[1] != other[1])
+    if not any(mine):
+        found = ["family", "given"]
+    whole = len(ours.birth_date) == FULL_DATE and ours.birth_date == theirs.birth_date
+    return found if whole else ["birth_date", *found]
+
+
+def called(name: Name) -> tuple[str, str]:
     """Family and first given name, whatever the case, the spaces and the form of their letters."""
     words = (name.family, name.given[0] if name.given else "")
     family, given = (" ".join(unicodedata.normalize("NFKC", word).casefold().split()) for word in words)

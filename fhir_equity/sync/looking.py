@@ -5,13 +5,13 @@ What it costs follows what changed, not how many members there are. Whoever was 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from msgspec import Struct
 
 from fhir_equity.errors import RemoteContentError, RemoteError
-from fhir_equity.store import Person
+from fhir_equity.store import Choice, Person
 from fhir_equity.store.hie import Known
 from fhir_equity.store.hie_standing import Outcome, Through
 from fhir_equity.sync.exchange import Exchange, Resource, id_of
@@ -42,12 +42,13 @@ WHOLE = Selection()
 
 
 class Looked(Struct, frozen=True):
-    """A person to look at, with what is remembered, how they stood last, and the matters that they keep back."""
+    """A person to look at, with what is remembered, how they stood last, what they keep back, and what was decided."""
 
     person: Person
     known: Known
     before: Outcome
     kept_back: frozenset[str]
+    choices: Sequence[Choice] = ()
 
 
 class Looking:
@@ -83,10 +84,12 @@ class Looking:
             ids = [person.id for person in portion]
             known, before = memory.known(ids), memory.standing.of(ids)
             recipient = exchange.settings.recipient
+            choices = memory.choices(ids)
             kept = exchange.store.opt_outs.in_force(ids, recipient, exchange.as_of)
             for person in portion:
                 stood = before.get(person.id) or Outcome()
-                yield Looked(person, known[person.id], stood, frozenset(kept.get(person.id, ())))
+                kept_back = frozenset(kept.get(person.id, ()))
+                yield Looked(person, known[person.id], stood, kept_back, choices.get(person.id, ()))
 
     def _chosen(self) -> set[int] | None:
         """The ids of those to look at; None for everybody."""

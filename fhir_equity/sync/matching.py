@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from fhir_equity.sync.client import Client, Versioned
 
 Resource = dict[str, Any]
@@ -22,6 +24,16 @@ HOPS = 5  # from one merged Patient to the next
 ASKED_WITH = ("identifier", "name", "birthDate")
 GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 _KEY = re.compile(r"Patient/([A-Za-z0-9\-.]{1,64})")
+
+
+class Uncertain(Struct, frozen=True):
+    """Why nobody can be taken, and the Patients who may be meant."""
+
+    reason: str
+    candidates: tuple[Resource, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Uncertain({self.reason}, {len(self.candidates)})"
 
 
 class There(Protocol):
@@ -86,7 +98,7 @@ def _links(patient: Resource) -> list[tuple[str, str]]:
     return found
 
 
-def by_match(client: Client, patient: Resource, tokens: Iterable[tuple[str, str]]) -> Versioned | str | None:
+def by_match(client: Client, patient: Resource, tokens: Iterable[tuple[str, str]]) -> Versioned | Uncertain | None:
     """The one Patient that ``$match`` is certain about, why there is none to take, or None for nobody.
 
     https://hl7.org/fhir/R4/patient-operation-match.html. Raises RemoteError.
@@ -107,11 +119,15 @@ def by_match(client: Client, patient: Resource, tokens: Iterable[tuple[str, str]
     entries = bundle.get("entry")
     found = [each for each in entries if _is_patient(each)] if isinstance(entries, list) else []
     if len(found) != 1:
-        return SEVERAL if found else None
+        return Uncertain(SEVERAL, _resources(found)) if found else None
     if not _is_certain(found[0]):
-        return NOT_CERTAIN
+        return Uncertain(NOT_CERTAIN, _resources(found))
     key = str(found[0]["resource"].get("id", ""))
-    return client.read("Patient", key) if _KEY.fullmatch(f"Patient/{key}") else NO_ID
+    return client.read("Patient", key) if _KEY.fullmatch(f"Patient/{key}") else Uncertain(NO_ID)
+
+
+def _resources(entries: Iterable[Resource]) -> tuple[Resource, ...]:
+    return tuple(each["resource"] for each in entries)
 
 
 def _is_patient(entry: object) -> bool:
@@ -132,7 +148,7 @@ def _is_certain(entry: Resource) -> bool:
 
 def matched(
     client: Client, there: There, patient: Resource, tokens: list[tuple[str, str]], link: str, *, match: bool
-) -> Versioned | str | None:
+) -> Versioned | Uncertain | None:
     """The Patient there who is a member, why none can be taken, or None where there is none.
 
     `patient` is our own, `link` the id of the one they were before (else empty), `match` lets ``$match`` be
@@ -143,12 +159,12 @@ def matched(
         return linked
     found = there.known_as(tokens)
     if len(found) > 1:
-        return SEVERAL
+        return Uncertain(SEVERAL, tuple(found))
     if found:
         key = str(found[0].get("id", ""))
         if linked is not None and is_in_use(linked.resource) and not is_in_use(found[0]):
             return linked  # ours was merged into it
-        return there.read(key) if _KEY.fullmatch(f"Patient/{key}") else NO_ID
+        return there.read(key) if _KEY.fullmatch(f"Patient/{key}") else Uncertain(NO_ID)
     if linked is not None or not match:
         return linked
     return by_match(client, patient, tokens)

@@ -6,16 +6,32 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from msgspec import structs
+from sqlalchemy import Connection
+
 from fhir_equity.model import State
 from fhir_equity.store import Person
-from fhir_equity.store.hie import VERIFIED, Known, Planned, Settled, digest_of
-from fhir_equity.store.hie_standing import Count, Outcome
+from fhir_equity.store.handed_in import NOBODY, hand_in, source_of
+from fhir_equity.store.hie import Known, Planned, Settled, There, digest_of
+from fhir_equity.store.hie_standing import Count, Outcome, Through
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.consents import Consents
-from fhir_equity.sync.exchange import Exchange, Ours, Resource, Theirs, id_of, is_active, is_as_sent, same_person
+from fhir_equity.sync.deciding import (
+    ABOUT_ANSWERS,
+    DIFFER,
+    OURS,
+    THEIRS_BETTER,
+    Asking,
+    about_answer,
+    about_link,
+    about_nobody,
+    patient_of,
+)
+from fhir_equity.sync.exchange import Exchange, Ours, Resource, Theirs, id_of, is_active, same_person
+from fhir_equity.sync.interrupted import settled
 from fhir_equity.sync.looking import WHOLE, Looked, Looking, Selection
-from fhir_equity.sync.matching import NO_MATCH, matched
-from fhir_equity.sync.observations import look, tags_of
+from fhir_equity.sync.matching import NO_MATCH, Uncertain, matched
+from fhir_equity.sync.observations import WITHDRAWN, look, tags_of
 from fhir_equity.sync.patients import LIST, Patients
 from fhir_equity.sync.plan import Change, Left, Plan, summed
 from fhir_equity.sync.told import Told
@@ -54,12 +70,13 @@ class _Planning:
         self._names: dict[int, str] = {}
         self._settled: list[Settled] = []  # what became of changes that were interrupted
         self._outcomes: dict[int, Outcome] = {}
+        self._asking: dict[int, Asking] = {}
         self.changes: list[Change] = []
 
     def people(self, portion: Sequence[Looked]) -> Iterator[Looked]:
         """Look up some people together and decide about one after the other."""
         exchange = self._exchange
-        both = [(looked, exchange.ours(looked.person, looked.kept_back)) for looked in portion]
+        both = [(looked, exchange.ours(looked.person, looked.kept_back, looked.choices)) for looked in portion]
         asked = [(looked.known.link, ours) for looked, ours in both if self._to_say(ours)]
         links = [link[0] for link, _ in asked if link]
         tokens = [exchange.tokens(ours.patient) for link, ours in asked if not link]
@@ -73,20 +90,22 @@ class _Planning:
     def _person(self, looked: Looked, ours: Ours) -> None:
         person, outcome = looked.person, Outcome(last=dict(looked.before.last))
         self._outcomes[person.id], self._names[person.id] = outcome, person.pseudonym
+        self._asking[person.id] = Asking(person.id, looked.choices)
         outcome.withheld = dict(ours.withheld)
         if not self._to_say(ours):  # nobody is looked up for whom there is nothing to send
             return
         there = self._there(ours, looked.known)
-        if isinstance(there, str):
-            outcome.left.append(("", there))
+        if isinstance(there, Uncertain):
+            there = self._meant(ours, there, outcome)
         elif there is None:
             self._unknown(looked, ours, outcome)
-        else:
+        if there is not None:
             self._patient(looked, ours, there, outcome)
+        outcome.asked = self._asking[person.id].asked
 
     def finish(self) -> Plan:
         """Take out what several members claim, and write the rest to the journal."""
-        through, standing = self._looking.through(), self._memory.standing
+        through = self._looking.through()
         shared = self._shared()
         for member in {change.member_id for change in self.changes} & shared:
             self._outcomes[member].left = [("", "several_members")]
@@ -99,16 +118,22 @@ class _Planning:
         if not self._dry:
             if made.consents_refused:  # who is linked now may have one from before the last pull
                 self._memory.consents_read("")
-            moved = self._outcomes if through is not None else {}
             version = self._exchange.release.version
             made.name = self._memory.journal.begin_plan(
                 wanted,
                 version,
                 self._found,
                 self._settled,
-                lambda connection: standing.move(connection, moved, through),
+                lambda connection: self._beside(connection, through),
             )
         return made
+
+    def _beside(self, connection: Connection, through: Through | None) -> None:
+        """How everybody stands, and their cases; a plan that leaves anything out does not know it."""
+        if through is not None:
+            self._memory.standing.move(connection, self._outcomes, through)
+            asked = [each for asking in self._asking.values() for each in asking.openings]
+            hand_in(connection, source_of(self._exchange.name), self._outcomes, asked)
 
     def _shared(self) -> set[int]:
         """Members who are one Patient there with another member of ours."""
@@ -133,7 +158,7 @@ class _Planning:
         only = self._selection.only
         return [matter for matter in to_say(ours) if not only or matter in only]
 
-    def _there(self, ours: Ours, known: Known) -> Versioned | str | None:
+    def _there(self, ours: Ours, known: Known) -> Versioned | Uncertain | None:
         """The Patient there who is this person, or why none can be taken, or None where there is none."""
         exchange, link = self._exchange, known.link[0] if known.link is not None else ""
         # Who keeps Patients of their own there is not looking for the HIE's golden record.
@@ -141,18 +166,35 @@ class _Planning:
         tokens = exchange.tokens(ours.patient)
         return matched(exchange.client, self._patients, ours.patient, tokens, link, match=match)
 
+    def _meant(self, ours: Ours, uncertain: Uncertain, outcome: Outcome) -> Versioned | None:
+        """The one of several whom somebody decided for."""
+        side = None
+        if uncertain.candidates:
+            case = about_link(self._exchange, ours, uncertain.reason, uncertain.candidates)
+            side = self._asking[ours.person.id].ask(case)
+        there = self._patients.read(patient_of(side)) if side is not None and patient_of(side) else None
+        if side is None or (there is None and side.method != NOBODY):
+            outcome.left.append(("", uncertain.reason))
+        elif side.method == NOBODY:
+            outcome.unmatched = True
+        return there
+
     def _unknown(self, looked: Looked, ours: Ours, outcome: Outcome) -> None:
         exchange, person = self._exchange, ours.person
-        self._settle_sent(looked, ours, None)
+        self._settle_sent(looked, ours, None, None)
         tokens = exchange.tokens(ours.patient)
         matters = self._to_say(ours)
         answered = any(ours.resolutions[matter].state is State.ANSWERED for matter in matters)
-        if exchange.settings.unmatched == "review":
-            outcome.left.append(("", NO_MATCH))
-            return
-        if exchange.settings.unmatched != "create" or not tokens or not answered:
+        if exchange.settings.unmatched == "skip" or not tokens or not answered:
             outcome.unmatched = True
             return
+        if exchange.settings.unmatched == "review":
+            side = self._asking[person.id].ask(about_nobody(exchange, ours, NO_MATCH))
+            if side is None:
+                outcome.left.append(("", NO_MATCH))
+            if side is None or side.method == NOBODY:
+                outcome.unmatched = side is not None
+                return
         self._claimed[person.id] = "|".join(tokens[0])
         only = self._selection.only
         mine = {m: said for m, said in ours.said.items() if m not in ours.observed and (not only or m in only)}
@@ -164,13 +206,19 @@ class _Planning:
     def _patient(self, looked: Looked, ours: Ours, there: Versioned, outcome: Outcome) -> None:
         exchange, person = self._exchange, ours.person
         theirs = exchange.theirs(there.resource)
-        problem = _unusable(there) or ("" if same_person(person.member, theirs.member) else "name_or_birth_date_differ")
-        if problem:
+        if problem := _unusable(there):
             outcome.left.append(("", problem))
             return
+        if not same_person(person.member, theirs.member):
+            side = self._asking[person.id].ask(about_link(exchange, ours, DIFFER, [there.resource]))
+            if side is None:
+                outcome.left.append(("", DIFFER))
+            if side is None or side.method == NOBODY:
+                outcome.unmatched = side is not None
+                return
         key = id_of(there.resource)
         self._claimed[person.id], self._found[person.id] = key, (key, there.etag)
-        self._settle_sent(looked, ours, there)
+        self._settle_sent(looked, ours, there, self._found[person.id])
         ours = self._consented(looked, ours, there.resource, outcome)
         self._update(looked, ours, theirs, there, outcome)
         for matter in self._to_say(ours):
@@ -186,7 +234,7 @@ class _Planning:
         denied = self._consents.of({key: {keeper}}, there).get(keeper)
         if not denied:
             return ours
-        ours = self._exchange.ours(person, looked.kept_back | denied)
+        ours = self._exchange.ours(person, looked.kept_back | denied, looked.choices)
         outcome.withheld = dict(ours.withheld)
         return ours
 
@@ -197,6 +245,9 @@ class _Planning:
             if matter not in ours.observed:
                 last = self._last(looked, matter, key)
                 found = verdict(exchange, ours, theirs, matter, last)
+                if found in ABOUT_ANSWERS:
+                    they = (theirs.events[matter].origin.method, theirs.said[matter])
+                    found = self._disputed(looked, ours, found, matter, they)
                 if found in CHANGES and not self._is_unkept(looked, ours, matter):
                     wanted[matter] = found
                 else:
@@ -206,6 +257,19 @@ class _Planning:
         elif wanted:
             said = {matter: theirs.said[matter] for matter in wanted if matter in theirs.said}
             self._add(person, "update", wanted, ours, said, key, there.etag)
+
+    def _disputed(self, looked: Looked, ours: Ours, kind: str, matter: str, theirs: tuple[str, str]) -> str:
+        """What becomes of an answer that a person has to decide about: as they decided, else it is left."""
+        rests = (looked.known, looked.before.last.get(matter))
+        case = about_answer(self._exchange, ours, kind, matter, theirs, rests)
+        side = self._asking[ours.person.id].ask(case)
+        if side is None:
+            return "theirs" if kind == THEIRS_BETTER else kind
+        return "replace" if side == case.sides[OURS] else "theirs"
+
+    def _settle_sent(self, looked: Looked, ours: Ours, there: Versioned | None, where: There | None) -> None:
+        if not self._dry:
+            self._settled += settled(self._exchange, looked.known, ours, there, where)
 
     def _is_made_by_us(self, key: str) -> bool:
         """Whether we made a Patient there, also when we were interrupted before we could read it back."""
@@ -218,6 +282,9 @@ class _Planning:
 
     def _observe(self, looked: Looked, ours: Ours, matter: str, outcome: Outcome) -> None:
         found = look(self._exchange, looked.known, matter, ours.observed[matter])
+        if found.verdict in ABOUT_ANSWERS:
+            said = ("", found.said or f"status|{WITHDRAWN}")
+            found = structs.replace(found, verdict=self._disputed(looked, ours, found.verdict, matter, said))
         if found.verdict in CHANGES:
             there = {matter: found.said} if found.said else {}
             self._add(ours.person, "observe", {matter: found.verdict}, ours, there, "", tags_of(found.existing))
@@ -243,36 +310,6 @@ class _Planning:
         known = looked.known
         same = (known.link is not None and known.link[0] == key) or any(c.action != "observe" for c in known.sent)
         return Last(known.written.get(matter), looked.before.last.get(matter)) if same else Last()
-
-    def _settle_sent(self, looked: Looked, ours: Ours, there: Versioned | None) -> None:
-        """A write of ours that was interrupted before we could read it back: what stands there decides."""
-        exchange, known = self._exchange, looked.known
-        said = exchange.theirs(there.resource).said if there else {}
-        for sent in known.sent if not self._dry else ():
-            if sent.action == "withdraw":  # recall looks at it again
-                self._settled.append(Settled(sent, "superseded"))
-                continue
-            if sent.action == "observe":
-                self._settle_observed(looked, ours, sent)
-                continue
-            held = {matter: word for matter, word in sent.said.items() if said.get(matter) == word}
-            status = VERIFIED if held == sent.said else "unverified"
-            # Only a Patient that is as we sent it is taken for one of our making.
-            mine = sent.action != "create" or (
-                there is not None and is_as_sent(there.resource, exchange.patient(ours, sent.matters))
-            )
-            where = self._found.get(ours.person.id) if mine else None
-            self._settled.append(Settled(sent, status, held, where))
-            known.written.update(held)
-
-    def _settle_observed(self, looked: Looked, ours: Ours, sent: Planned) -> None:
-        (matter,) = sent.matters
-        found = look(self._exchange, looked.known, matter, ours.observed.get(matter, ()))
-        held = {matter: found.said} if found.said == sent.said[matter] else {}
-        existing = {(matter, number): (id_of(e.resource), e.etag) for number, e in found.existing.items()}
-        status = VERIFIED if held else "unverified"
-        self._settled.append(Settled(sent, status, held, None, existing))
-        looked.known.written.update(held)
 
 
 def _note(outcome: Outcome, matter: str, found: str, said: str) -> None:

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from fhir_equity.model import Answer, Identifier, Member, State
 from fhir_equity.store import Person
 from fhir_equity.sync.arrivals import Arrived
+from fhir_equity.sync.deciding import is_accepted
 from fhir_equity.sync.echo import is_echo
 from fhir_equity.sync.exchange import REGISTRATION, Exchange, Resource, Theirs, id_of, is_active, same_person, tokens_of
 from fhir_equity.sync.inbound import Inbound
@@ -87,7 +88,7 @@ def pull(
         pulled.part_2 += len(arrived.beside) - len(beside)
         theirs = exchange.theirs(resource, pulled.patients, beside)
         found = ours.of(resource, theirs)
-        same = [person for person in found if same_person(person.member, theirs.member)]
+        same = [person for person in found if _is_same(exchange, person, theirs, resource)]
         if not found:
             pulled.unknown_here += 1
         elif not same:
@@ -131,6 +132,14 @@ class _Taking:
                 pulled.not_accepted[matter] += 1
             else:
                 yield answer
+
+
+def _is_same(exchange: Exchange, person: Person, theirs: Theirs, resource: Resource) -> bool:
+    """Whether a Patient is a member of ours, also where somebody decided so."""
+    if same_person(person.member, theirs.member):
+        return True
+    choices = exchange.memory.choices([person.id]).get(person.id, ())
+    return bool(choices) and is_accepted(exchange, exchange.ours(person, choices=choices), resource)
 
 
 def _about(ours: Member, theirs: Member, answers: list[Answer]) -> Member:

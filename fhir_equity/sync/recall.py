@@ -13,6 +13,7 @@ from fhir_equity.model import Outgoing, State
 from fhir_equity.store import Person
 from fhir_equity.store.hie import VERIFIED, Known, Planned
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
+from fhir_equity.sync.deciding import refused as refused_of
 from fhir_equity.sync.exchange import REGISTRATION, Exchange, Resource
 from fhir_equity.sync.observations import find, is_active, withdrawn
 from fhir_equity.sync.write_patient import refused
@@ -42,13 +43,15 @@ def recalls(exchange: Exchange) -> Iterator[Recall]:
         some = members[start : start + PORTION]
         known = exchange.memory.known(some)
         people = {person.id: person for person in exchange.store.people.some(some)}
-        kept = exchange.kept_back(some)
+        kept, choices = exchange.kept_back(some), exchange.memory.choices(some)
         for member in some:
             reasons, said = _reasons(exchange, people.get(member), kept.get(member, ()))
             for change in held[member]:
                 (matter,) = change.matters
                 stays = said.get(matter) == change.said[matter]  # also that somebody declined
-                reason = ("" if stays else reasons.get(matter, RETRACTED)) or _elsewhere(change, known[member])
+                reason = ("" if stays else reasons.get(matter, RETRACTED)) or _elsewhere(
+                    change, known[member], refused_of(choices.get(member, ()))
+                )
                 if reason and matter != REGISTRATION:
                     yield Recall(change, matter, reason)
 
@@ -73,7 +76,9 @@ def _reasons(
     return found, ours.said
 
 
-def _elsewhere(change: Planned, known: Known) -> str:
+def _elsewhere(change: Planned, known: Known, nobody: set[str]) -> str:
+    if known.link is None and nobody:  # somebody decided that the Patient whom they were linked to is somebody else
+        return "wrong_match" if change.resource_id in {"", *nobody} else ""
     moved = known.link is not None and change.resource_id not in ("", known.link[0])
     return "wrong_match" if moved else ""
 
@@ -90,9 +95,8 @@ def _patient(exchange: Exchange, change: Planned, matter: str) -> str:
         return VERIFIED
     if exchange.theirs(now.resource).said[matter] != change.said[matter] or not now.etag:
         return "moved"  # somebody else's word by now, and not ours to take away
-    topics = [name for name in exchange.vocabulary.codes.topics if exchange.matter_of(name) == matter]
-    context = exchange.contexts(exchange.partner)
-    body, _ = merge(now.resource, Outgoing(exchange.theirs(now.resource).member, ()), context, topics)
+    nothing = Outgoing(exchange.theirs(now.resource).member, ())
+    body, _ = merge(now.resource, nothing, exchange.contexts(exchange.partner), exchange.topics_of([matter]))
     if problem := _put(exchange, body, now):
         return problem
     back = exchange.client.read("Patient", change.resource_id)

@@ -29,12 +29,16 @@ class Staged(Struct, frozen=True):
 def carry_out(journal: Journal, staged: Sequence[Staged], told: Callable[[str], None]) -> None:
     """Send what is ready; `told` hears how each ended.
 
-    All of it is in the journal before the first is sent. Where something stops the run, what was done is closed,
+    All of it is in the journal before the first is sent, but for what the journal does not want any more, which is
+    not sent. Where something stops the run, what was done is closed,
     what was not begun is still to do, and the one in between stays open. Raises RemoteError, StoreError.
     """
     if not staged:
         return
-    journal.sending([each.change for each in staged], [told for each in staged for told in each.disclosed])
+    may = journal.sending([each.change for each in staged], [told for each in staged for told in each.disclosed])
+    for _ in [each for each in staged if each.change.id not in may]:
+        told("stale")
+    staged = [each for each in staged if each.change.id in may]
     ended: list[Ended] = []
     try:
         for each in staged:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from fhir_equity.model import State
-from fhir_equity.sync.exchange import REGISTRATION, Exchange, Ours, Theirs
+from fhir_equity.model import KNOWN, State
+from fhir_equity.survivorship import event_state
+from fhir_equity.sync.deciding import THEIRS_BETTER
+from fhir_equity.sync.exchange import REGISTRATION, Exchange, Ours, Theirs, fingerprint
 
 SENT_WHEN_THEY_HAVE_NOTHING = (State.ANSWERED, State.DECLINED)
 CHANGES = ("add", "replace")
+DECIDED = "decided"  # the rule of a resolution that somebody made
 
 
 class Last(Struct, frozen=True):
@@ -29,7 +32,7 @@ def to_say(ours: Ours) -> list[str]:
 
 
 def verdict(exchange: Exchange, ours: Ours, theirs: Theirs, matter: str, last: Last) -> str:
-    """``agreed``, ``add``, ``replace``, ``theirs`` (to be pulled), empty (nothing to say), or why it is a conflict."""
+    """``agreed``, ``add``, ``replace``, ``theirs`` (to be pulled), empty (nothing to say), or what a person decides."""
     found = _verdict(exchange, ours, theirs, matter, last)
     return "would_remove_part" if found == "replace" and _would_remove(exchange, ours, theirs, matter) else found
 
@@ -60,11 +63,25 @@ def _better(exchange: Exchange, ours: Ours, theirs: Theirs, matter: str, last: L
         return "theirs"  # theirs has moved on since we took it over
     methods = exchange.policy.methods
     mine, other = methods[winner.origin.method], methods[theirs.events[matter].origin.method]
+    told_before = ours.said[matter] in (last.agreed, last.written)
+    decided = ours.resolutions[matter].rule == DECIDED and not told_before
+    if decided and _was_known(exchange, ours, theirs, matter):
+        return "replace"  # whoever decided for our answer knew theirs
     if mine != other:
-        return "replace" if mine < other else "theirs"
+        return "replace" if mine < other else THEIRS_BETTER
     if last.agreed == theirs.said[matter]:
         return "replace"
     return "theirs" if last.agreed == ours.said[matter] else "same_standing"
+
+
+def _was_known(exchange: Exchange, ours: Ours, theirs: Theirs, matter: str) -> bool:
+    """Whether what they say was known here when somebody decided for another answer."""
+    for about, event in ours.person.events:
+        if about == matter and event.decided == KNOWN and event.origin.partner == exchange.partner:
+            meanings = [exchange.vocabulary.meaning(received) for received in event.received]
+            if fingerprint(meanings, event_state(meanings, exchange.policy)) == theirs.said[matter]:
+                return True
+    return False
 
 
 def _would_remove(exchange: Exchange, ours: Ours, theirs: Theirs, matter: str) -> bool:

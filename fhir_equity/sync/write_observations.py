@@ -8,7 +8,8 @@ from fhir_equity.adapters.fhir import validate
 from fhir_equity.errors import RemoteError
 from fhir_equity.store.hie import SENT, Known, Planned, There
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
-from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_active, same_person
+from fhir_equity.sync.deciding import is_accepted
+from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_active
 from fhir_equity.sync.leaks import leaks
 from fhir_equity.sync.observations import (
     Existing,
@@ -60,8 +61,7 @@ def _subject(exchange: Exchange, ours: Ours, known: Known, patients: Patients) -
     there = patients.read(known.link[0]) if known.link else None
     if there is None or not is_active(there.resource):
         return ""
-    same = same_person(ours.person.member, exchange.theirs(there.resource).member)
-    return id_of(there.resource) if same else ""
+    return id_of(there.resource) if is_accepted(exchange, ours, there.resource) else ""
 
 
 def _untouched(exchange: Exchange, change: Planned, wanted: tuple[Resource, ...], existing: Existing) -> bool:

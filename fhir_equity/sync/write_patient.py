@@ -10,7 +10,8 @@ from fhir_equity.adapters.fhir import merge, validate
 from fhir_equity.errors import RemoteContentError, RemoteError
 from fhir_equity.store.hie import SENT, Planned
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
-from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent, same_person
+from fhir_equity.sync.deciding import is_accepted, is_removed
+from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent
 from fhir_equity.sync.leaks import leaks
 from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.replies import is_same_version
@@ -98,12 +99,15 @@ def merged(exchange: Exchange, change: Planned, ours: Ours, now: Versioned) -> R
     """
     try:
         body, _ = merge(
-            now.resource, exchange.only(ours, change.matters), exchange.contexts(ours.person.member.partner)
+            now.resource,
+            exchange.only(ours, change.matters),
+            exchange.contexts(ours.person.member.partner),
+            exchange.topics_of(change.matters) if is_removed(ours, change.matters) else (),
         )
     except RecursionError:  # somebody nested it deeper than can be copied
         return "invalid"
     theirs = exchange.theirs(body)  # who it is about is untouched
-    if not same_person(ours.person.member, theirs.member):
+    if not is_accepted(exchange, ours, body):
         return "stale"
     as_planned = all(theirs.said.get(matter) == planned for matter, planned in change.said.items())
     if not as_planned or set(validate(body)) - set(validate(now.resource)):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from openpyxl import load_workbook
 
 from fhir_equity.errors import UsageError
@@ -22,6 +23,8 @@ from fhir_equity.pipeline.review_sheet import HEADER, review_export, review_impo
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import PrivacySettings, Settings, StoreSettings, TrailSettings
 from fhir_equity.store import Opening
+from fhir_equity.store.connection import writing
+from fhir_equity.store.handed_in import hand_in
 from tests.conftest import select_rows
 
 WHITE, BLACK, ASIAN = "2106-3", "2054-5", "2028-9"
@@ -185,26 +188,35 @@ def test_an_unmapped_value_is_settled_by_a_row(workspace: Workspace) -> None:
         review_decide(workspace, "1", "1", "r")
 
 
+def hand(workspace: Workspace, source: str, members: list[int], *openings: Opening) -> None:
+    with writing(workspace.store.engine) as connection:
+        hand_in(connection, source, members, openings)
+
+
 def test_what_is_handed_in_is_there_once_and_can_be_decided(workspace: Workspace) -> None:
     two_sources(workspace, "m1", "m2")
     cases = workspace.store.cases
     one, two = (case.pseudonym for case in cases.cases())
+    ids = {case.pseudonym: case.member for case in cases.cases()}
     sides = (Side("plan", "plan", "self", ()), Side("north", "hie", "unstated", ()))
-    both = [Opening(who, "same_standing", "language_spoken", sides, "2026-01-02") for who in (one, two, "nobody")]
-    assert cases.open("hie north", both) == 2
-    assert cases.open("hie north", both) == 2
-    with pytest.raises(ValueError, match="handed in"):
-        cases.open("", both)
+    both = [Opening(ids[who], "same_standing", "language_spoken", sides, "2026-01-02") for who in (one, two)]
+    for later in ("2026-01-02", "2026-02-02"):
+        hand(workspace, "hie north", [*ids.values()], *(structs.replace(each, since=later) for each in both))
+        assert {c.since for c in cases.cases() if c.source} == {"2026-01-02"}
     number = max(group.pattern for group in cases.groups())
     review_decide(workspace, f"{number}/{one}", "north", "they asked")
-    assert cases.choices("hie north") == {(one, "same_standing", "language_spoken"): sides[1]}
-    assert cases.open("hie north", both, complete=True) == 2
+    (choice,) = workspace.store.hie("north").choices([ids[one]])[ids[one]]
+    assert (choice.kind, choice.sides[choice.side]) == ("same_standing", sides[1])
+    hand(workspace, "hie north", [*ids.values()], *both)
     assert [c.state for c in cases.cases(number, every=True)] == ["decided", "open"]
-    assert cases.open("hie north", both[:1], complete=True) == 1
+    hand(workspace, "hie north", [ids[two]])
+    assert [c.state for c in cases.cases(number, every=True)] == ["decided"]
+    hand(workspace, "hie north", [ids[one]], structs.replace(both[0], known="something new"))
+    assert [c.state for c in cases.cases(number, every=True)] == ["reopened"]
     review_undo(workspace, 1)
-    assert cases.choices("hie north") == {}
+    assert workspace.store.hie("north").choices([ids[one]]) == {}
     assert [c.state for c in cases.cases(number, every=True)] == ["open"]
-    assert cases.open("hie north", [], complete=True) == 0
+    hand(workspace, "hie north", [*ids.values()])
     assert len(cases.cases()) == 2
 
 
@@ -317,9 +329,9 @@ def test_nothing_of_a_sheet_is_taken_where_one_row_does_not_fit(workspace: Works
 def test_a_cell_is_no_formula(workspace: Workspace, tmp_path: Path) -> None:
     cases = workspace.store.cases
     two_sources(workspace, "m1")
-    who = cases.cases()[0].pseudonym
+    who = cases.cases()[0].member
     side = Side("plan", "plan", "self", ())
-    cases.open("hie x", [Opening(who, "=HYPERLINK(1)", "race", (side,), "")])
+    hand(workspace, "hie x", [who], Opening(who, "=HYPERLINK(1)", "race", (side,), ""))
     file = tmp_path / "r.csv"
     review_export(workspace, file)
     rows = sheet(file)

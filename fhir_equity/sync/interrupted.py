@@ -1,0 +1,40 @@
+"""Writes of ours that were interrupted before they could be read back: what stands there decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fhir_equity.store.hie import VERIFIED, Known, Planned, Settled, There
+from fhir_equity.sync.client import Versioned
+from fhir_equity.sync.exchange import Exchange, Ours, id_of, is_as_sent
+from fhir_equity.sync.observations import look
+
+
+def settled(
+    exchange: Exchange, known: Known, ours: Ours, there: Versioned | None, where: There | None
+) -> Iterator[Settled]:
+    """What became of the interrupted writes about one member, who is `there` now; `known` learns what is written."""
+    said = exchange.theirs(there.resource).said if there else {}
+    for sent in known.sent:
+        if sent.action == "withdraw":  # recall looks at it again
+            yield Settled(sent, "superseded")
+        elif sent.action == "observe":
+            yield _observed(exchange, known, ours, sent)
+        else:
+            held = {matter: word for matter, word in sent.said.items() if said.get(matter) == word}
+            # Only a Patient that is as we sent it is taken for one of our making.
+            mine = sent.action != "create" or (
+                there is not None and is_as_sent(there.resource, exchange.patient(ours, sent.matters))
+            )
+            status = VERIFIED if held == sent.said else "unverified"
+            known.written.update(held)
+            yield Settled(sent, status, held, where if mine else None)
+
+
+def _observed(exchange: Exchange, known: Known, ours: Ours, sent: Planned) -> Settled:
+    (matter,) = sent.matters
+    found = look(exchange, known, matter, ours.observed.get(matter, ()))
+    held = {matter: found.said} if found.said == sent.said[matter] else {}
+    existing = {(matter, number): (id_of(e.resource), e.etag) for number, e in found.existing.items()}
+    known.written.update(held)
+    return Settled(sent, VERIFIED if held else "unverified", held, None, existing)
