@@ -10,9 +10,10 @@ through one process; pydantic validates at the borders (settings, tables, JSON i
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from fhir_equity.lists import Collector as Collector
 from fhir_equity.lists import Method as Method
@@ -210,6 +211,19 @@ class Meaning(Struct, frozen=True, gc=False):
 
 
 CHOSEN, KNOWN = "chosen", "known"
+_LABELLED = "; labelled "
+
+
+def labels_in(origin: Origin) -> frozenset[str]:
+    """The labels by which a sender restricted what may be done with an answer; they stand after its question."""
+    return frozenset(origin.question.partition(_LABELLED)[2].split())
+
+
+def with_labels(origin: Origin, labels: Collection[str]) -> Origin:
+    """An origin with labels that restrict what may be done with an answer, beside those that it has."""
+    every = sorted(labels_in(origin) | set(labels))
+    question = origin.question.partition(_LABELLED)[0]
+    return structs.replace(origin, question=f"{question}{_LABELLED}{' '.join(every)}") if every else origin
 
 
 class Event(Struct, frozen=True, gc=False, cache_hash=True):

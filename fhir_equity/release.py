@@ -2,7 +2,8 @@
 
 The rules are data (mappings/policies/release.toml or an overlay). A restriction on the record
 (INS13 = R), what a member or their Consent keeps back, and, for sensitive topics, a later refusal win
-over every rule. Nothing is ever released for underwriting, and no estimate to anybody.
+over every rule; what a sender labelled (42 CFR Part 2) leaves only where a rule names the label.
+Nothing is ever released for underwriting, and no estimate to anybody.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from fhir_equity.errors import TableError, UsageError
-from fhir_equity.model import Meaning, Member, Resolution, State
+from fhir_equity.model import Meaning, Member, Resolution, State, labels_in
 from fhir_equity.vocabulary import Codes
 
 BEYOND = "recorded_sex"
@@ -23,7 +24,10 @@ IMPUTED = "imputed"  # how the topics of estimates begin
 
 
 class Rule(Struct, frozen=True):
-    """One release rule. `until` is empty for an open end; `basis` is the legal one, else the agreement."""
+    """One release rule. `until` is empty for an open end; `basis` is the legal one, else the agreement.
+
+    `labels` are those of a sender (``42CFRPart2``) that do not keep an answer back.
+    """
 
     id: str
     recipient: str
@@ -34,6 +38,7 @@ class Rule(Struct, frozen=True):
     basis: str = ""
     agreement: str = ""
     reviewer: str = ""
+    labels: frozenset[str] = frozenset()
 
     def in_force(self, on: str) -> bool:
         """Whether it holds on an ISO date."""
@@ -94,9 +99,13 @@ class Release:
             return Decision(allowed=False, reason="refused_later")
         if resolution.provisional:
             return Decision(allowed=False, reason="tie_undecided")
-        for rule in self.in_force(recipient, on):
-            if matter in rule.topics:
+        labels = labels_in(resolution.winner.origin) if resolution.winner else frozenset[str]()
+        fitting = [rule for rule in self.in_force(recipient, on) if matter in rule.topics]
+        for rule in fitting:
+            if labels <= rule.labels:
                 return Decision(allowed=True, reason=rule.id)
+        if fitting:
+            return Decision(allowed=False, reason="labelled")
         return Decision(allowed=False, reason="no_rule_sensitive" if sensitive else "no_rule")
 
 
@@ -132,6 +141,7 @@ def _rule(entry: dict[str, Any]) -> Rule:
             basis=str(entry.get("legal_basis") or entry.get("agreement", "")),
             agreement=str(entry.get("agreement", "")),
             reviewer=str(entry.get("reviewer", "")),
+            labels=frozenset(map(str, entry.get("labels", ()))),
         )
     except KeyError as error:
         raise TableError(f"policies/release.toml: a rule misses {error.args[0]!r}") from None

@@ -101,7 +101,7 @@ def edition(workspace: Workspace, settings: HieSettings) -> str:
     """The digest of everything beside answers that decides what is planned: when it changes, everybody is looked at."""
     release = workspace.release
     rules = [
-        msgspec.to_builtins(rule) | {"topics": sorted(rule.topics)}
+        msgspec.to_builtins(rule) | {"topics": sorted(rule.topics), "labels": sorted(rule.labels)}
         for rule in release.in_force(settings.recipient, workspace.as_of)
     ]
     decides = ("recipient", "partner", "identifier_systems", "us_core", "omb", "mode", "unmatched", "url")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from fhir_equity.adapters.fhir import secured
 from fhir_equity.errors import RemoteContentError
 from fhir_equity.store.hie import Known
 from fhir_equity.sync.client import Versioned
@@ -112,9 +113,10 @@ def withdrawn(observation: Resource) -> Resource:
 
 
 def updated(there: Resource, wanted: Resource) -> Resource:
-    """What replaces an Observation of ours: the new one, with the id and the tags that the server's copy has."""
+    """What replaces an Observation of ours: the new one, with the id, tags and labels that the server's copy has."""
     meta = {k: v for k, v in there.get("meta", {}).items() if k in ("tag", "source")}
-    return {**wanted, "id": there["id"], "meta": {**meta, **wanted.get("meta", {})}, "subject": there["subject"]}
+    new = {**wanted, "id": there["id"], "meta": {**meta, **wanted.get("meta", {})}, "subject": there["subject"]}
+    return secured(new, there.get("meta", {}).get("security", ()))
 
 
 def tags_of(existing: Mapping[int, Versioned]) -> str:

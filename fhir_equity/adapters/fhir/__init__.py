@@ -17,6 +17,7 @@ from fhir_equity.adapters.fhir.patient import PatientReader, answers_of, observe
 from fhir_equity.adapters.fhir.read import read, read_again
 from fhir_equity.adapters.fhir.validate import validate
 from fhir_equity.adapters.fhir.write import Writer, patient_from, resources_from
+from fhir_equity.adapters.fhir.write_observations import secured
 from fhir_equity.adapters.manifest import MOST, is_manifest, manifest_in
 from fhir_equity.adapters.protocol import Adapter, Context, Cut, Joint, NoJoint, Piece, Range, Read
 from fhir_equity.adapters.source import Source
@@ -33,6 +34,7 @@ __all__ = [
     "observed_in",
     "patient_from",
     "resources_from",
+    "secured",
     "validate",
 ]
 

@@ -12,6 +12,7 @@ from fhir_equity.adapters.fhir.merge_extensions import is_about, merge_extension
 from fhir_equity.adapters.fhir.merge_languages import merge_languages, remove_language
 from fhir_equity.adapters.fhir.shape import Json
 from fhir_equity.adapters.fhir.values import ABSENT_URL
+from fhir_equity.adapters.fhir.write_observations import restricted_of, secured
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import Expressed, Loss, Outgoing, Relationship
 
@@ -46,7 +47,7 @@ def merge(
         elif topic not in (SPOKEN, WRITTEN) and not _is_gender(merged, answer):
             losses.append(Loss("fhir.merge.not_merged", Relationship.UNMATCHED, topic))
     merge_languages(merged, expressed, context, losses)
-    return merged, losses
+    return secured(merged, restricted_of(outgoing.expressed, context)), losses
 
 
 def _is_gender(patient: Json, answer: Expressed) -> bool:

@@ -6,7 +6,7 @@ and comes later.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from fhir_equity.adapters.fhir.person import is_date
 from fhir_equity.adapters.fhir.shape import Json, Problems, object_at, objects_at, text_at
 from fhir_equity.adapters.protocol import Context
-from fhir_equity.model import Collector, Method, Origin
+from fhir_equity.model import Collector, Method, Origin, with_labels
 
 _INTEGRITY = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "http://hl7.org/fhir/v3/ObservationValue")
 _IMPUTED = "imputed"
@@ -37,6 +37,10 @@ class Origins:
         self._labels: dict[str, str] = reading.get("labels", {})
         self._performers: dict[str, str] = reading.get("performers", {})
         self._sources: dict[str, dict[str, str]] = reading.get("sources", {})
+        self._restricted: dict[str, str] = reading.get("restricted", {})
+        observed = context.guide.get("observation", {})
+        # What every Observation on its topic carries says nothing beyond the topic, which a release rule has to name.
+        self._usual = {row["label"] for row in observed.get("topics", {}).values()} | {observed.get("confidentiality")}
 
     def source_of(self, source: str) -> str:
         """Which of the sources that the guide knows a meta.source is of; empty for none."""
@@ -48,8 +52,11 @@ class Origins:
         names = {name: told[name] for name in ("collector", "method") if name in told}
         return self.labelled(msgspec.structs.replace(self.attested, **names) if names else self.attested, labels)
 
-    def labelled(self, origin: Origin, labels: Iterable[Json]) -> Origin | None:
-        """An origin with what integrity labels say of it."""
+    def labelled(self, origin: Origin, labels: Iterable[Json], usual: Collection[str] = ()) -> Origin | None:
+        """An origin with what labels say of it: integrity, and what restricts it but for what is `usual`."""
+        labels = list(labels)
+        marks = (self._restricted.get(f"{_current(str(e.get('system')))}|{e.get('code')}", "") for e in labels)
+        origin = with_labels(origin, {mark for mark in marks if mark and mark not in usual})
         for label in labels:
             method = self._labels.get(str(label.get("code"))) if label.get("system") in _INTEGRITY else None
             if method == _IMPUTED:
@@ -70,7 +77,14 @@ class Origins:
             if method:
                 origin = msgspec.structs.replace(origin, method=method)
         on = _effective(observation, problems)
-        return self.labelled(msgspec.structs.replace(origin, collected_on=on) if is_date(on) else origin, labels)
+        return self.labelled(
+            msgspec.structs.replace(origin, collected_on=on) if is_date(on) else origin, labels, self._usual
+        )
+
+
+def _current(system: str) -> str:
+    """The address of a v3 code system since R4, of which older ones have another."""
+    return system.replace("http://hl7.org/fhir/v3/", "http://terminology.hl7.org/CodeSystem/v3-")
 
 
 def _type_of(reference: Json) -> str:

@@ -11,11 +11,11 @@ from typing import Any
 
 from fhir_equity.adapters.fhir.shape import Json
 from fhir_equity.adapters.fhir.write_answers import Answers, Said
-from fhir_equity.adapters.fhir.write_observations import named, sensitivity_of
+from fhir_equity.adapters.fhir.write_observations import is_observed, named, restricted_of, secured, sensitivity_of
 from fhir_equity.adapters.fhir.write_person import Identifiers, address_json, birth_date_text, name_json
 from fhir_equity.adapters.fhir.write_provenance import Provenances, elements
 from fhir_equity.adapters.protocol import Context
-from fhir_equity.model import Enrollment, Loss, Member, Origin, Outgoing, Relationship
+from fhir_equity.model import Enrollment, Loss, Member, Origin, Outgoing, Relationship, labels_in
 
 PROFILE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient"
 _NOT_ENROLLED = Enrollment()
@@ -52,7 +52,8 @@ class Writer:
         """A Patient without an id, for a server to give it one, and the losses."""
         said = self._answers(outgoing.expressed)
         losses = list(said.losses)
-        return {"resourceType": "Patient", **self._body(outgoing.member, said, losses)}, losses
+        patient = {"resourceType": "Patient", **self._body(outgoing.member, said, losses)}
+        return self._labelled(patient, outgoing), losses
 
     def resources(self, outgoing: Outgoing) -> tuple[list[dict[str, Any]], list[Loss]]:
         """A Patient with an id, the Observations about them, who told it, and the losses.
@@ -64,7 +65,8 @@ class Writer:
         losses = list(said.losses)
         body = self._body(outgoing.member, said, losses)
         name = self._name(body, outgoing.member)
-        found: list[dict[str, Any]] = [{"resourceType": "Patient", "id": name, **body}]
+        patient = {"resourceType": "Patient", "id": name, **body}
+        found: list[dict[str, Any]] = [self._labelled(patient, outgoing)]
         if said.observations or said.told:
             found += self._beside(said, name)
         return found, losses
@@ -87,6 +89,13 @@ class Writer:
     def observation_name(self, name: str, topic: str, number: int) -> str:
         """The keyed id of the `number`-th Observation on a topic about the Patient of that name."""
         return self._context.uuid("Observation", name, topic, str(number))
+
+    def _labelled(self, patient: Json, outgoing: Outgoing) -> Json:
+        """A Patient with the labels of the answers in it that came with any."""
+        if not any(labels_in(each.origin) for each in outgoing.expressed):
+            return patient
+        inside = [each for each in outgoing.expressed if not is_observed(each.topic, self._context)]
+        return secured(patient, restricted_of(inside, self._context))
 
     def _name(self, body: Json, member: Member) -> str:
         identifiers = body.get("identifier")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fhir_equity.adapters.fhir.express import concept_of
 from fhir_equity.adapters.fhir.observation import LOINC, topics_of
 from fhir_equity.adapters.fhir.person import is_date
 from fhir_equity.adapters.fhir.shape import Json
 from fhir_equity.adapters.fhir.values import ABSENT_SYSTEM
 from fhir_equity.adapters.protocol import Context
-from fhir_equity.model import Expressed
+from fhir_equity.model import Expressed, labels_in
 
 CATEGORIES = "http://terminology.hl7.org/CodeSystem/observation-category"
 URIS = "urn:ietf:rfc:3986"  # the naming system of identifiers that are URIs (R4, identifier registry)
@@ -62,10 +64,26 @@ def sensitivity_of(topic: str, context: Context) -> list[Json]:
     return [{"system": system, "code": code} for system, code in labels if code]
 
 
+def restricted_of(expressed: Iterable[Expressed], context: Context) -> list[Json]:
+    """The labels with which answers came from who sent them: they go with them (42 CFR 2.32)."""
+    known: dict[str, str] = context.guide.get("reading", {}).get("restricted", {})
+    systems = {name: label.rpartition("|")[0] for label, name in known.items()}
+    labels = sorted({name for each in expressed for name in labels_in(each.origin)})
+    return [{"system": systems[name], "code": name} for name in labels if name in systems]
+
+
+def secured(resource: Json, labels: Iterable[Json]) -> Json:
+    """A resource that carries labels beside those that it has."""
+    meta = resource.get("meta", {})
+    held = meta.get("security", [])
+    new = [label for label in labels if label not in held]
+    return {**resource, "meta": {**meta, "security": [*held, *new]}} if new else resource
+
+
 def _meta(expressed: Expressed, context: Context) -> Json:
     """Profile where the version has one, sensitivity, and who said it (v3-ObservationValue PATRPT and its siblings)."""
     place = context.guide.get("places", {}).get(expressed.topic, {})
-    security = sensitivity_of(expressed.topic, context)
+    security = [*sensitivity_of(expressed.topic, context), *restricted_of([expressed], context)]
     methods = context.guide.get("provenance", {}).get("methods", {})
     if label := methods.get(expressed.origin.method, {}).get("label"):
         security.append({"system": _INTEGRITY, "code": label})
