@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, select
+from sqlalchemy import Connection, Engine, Select, func, select
 
 from fhir_equity.store.connection import reading, writing
-from fhir_equity.store.handed_in import Choice, choices_of
+from fhir_equity.store.handed_in import Choice, Opening, choices_of, hand_in, source_of
 from fhir_equity.store.hie_journal import Journal, planned
 from fhir_equity.store.hie_members import by_resource, keepers
 from fhir_equity.store.hie_runs import Runs
-from fhir_equity.store.hie_standing import Standing
+from fhir_equity.store.hie_standing import Outcome, Standing, Through
 from fhir_equity.store.merged import person_of
 from fhir_equity.store.planned import PLANNED as PLANNED
 from fhir_equity.store.planned import QUARANTINED as QUARANTINED
@@ -100,6 +100,18 @@ class HieMemory:
                     found[change.member_id].unkept |= {m: "" if kept else said for m, said in change.said.items()}
                     found[change.member_id].tries.update(change.matters)
         return found
+
+    def stand(
+        self,
+        connection: Connection,
+        outcomes: Mapping[int, Outcome],
+        through: Through | None,
+        asked: Iterable[Opening],
+    ) -> None:
+        """Within the transaction of a plan: how people stand, and their cases; one of a part does not know it."""
+        if through is not None:
+            self.standing.move(connection, outcomes, through)
+            hand_in(connection, source_of(self._name), outcomes, asked)
 
     def choices(self, people: Collection[int]) -> dict[int, list[Choice]]:
         """Person -> what was decided about cases of theirs that were handed in, and holds, oldest first."""

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from msgspec import structs
-from sqlalchemy import Connection
 
 from fhir_equity.model import State
 from fhir_equity.store import Person
-from fhir_equity.store.handed_in import NOBODY, hand_in, source_of
+from fhir_equity.store.handed_in import NOBODY
 from fhir_equity.store.hie import Known, Planned, Settled, There, digest_of
-from fhir_equity.store.hie_standing import Count, Outcome, Through
+from fhir_equity.store.hie_standing import Count, Outcome
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.consents import Consents
 from fhir_equity.sync.deciding import (
@@ -118,22 +117,16 @@ class _Planning:
         if not self._dry:
             if made.consents_refused:  # who is linked now may have one from before the last pull
                 self._memory.consents_read("")
-            version = self._exchange.release.version
+            version, memory, outcomes = self._exchange.release.version, self._memory, self._outcomes
+            asked = [each for asking in self._asking.values() for each in asking.openings]
             made.name = self._memory.journal.begin_plan(
                 wanted,
                 version,
                 self._found,
                 self._settled,
-                lambda connection: self._beside(connection, through),
+                lambda connection: memory.stand(connection, outcomes, through, asked),
             )
         return made
-
-    def _beside(self, connection: Connection, through: Through | None) -> None:
-        """How everybody stands, and their cases; a plan that leaves anything out does not know it."""
-        if through is not None:
-            self._memory.standing.move(connection, self._outcomes, through)
-            asked = [each for asking in self._asking.values() for each in asking.openings]
-            hand_in(connection, source_of(self._exchange.name), self._outcomes, asked)
 
     def _shared(self) -> set[int]:
         """Members who are one Patient there with another member of ours."""
