@@ -38,13 +38,11 @@ def probe(
     with workspace(context) as opened:
         probed = sync_probe(opened, hie, write_canary=write_canary)
     profile = probed.profile
-    say(
-        context,
-        f"{profile.software or 'A server without a name'} {profile.version}".rstrip() + f", FHIR {profile.fhir}",
-    )
+    name = f"{profile.software or 'A server without a name'} {profile.version}".rstrip()
+    say(context, f"{name}, FHIR {profile.fhir or 'of a version that it does not say'}")
     rows = [(words, WORDS[getattr(profile, trait)]) for trait, words in TRAITS.items()]
     rows.append(("entries that a batch may have", str(profile.entries) if profile.wrote else WORDS[None]))
-    rows.append(("levels of $export", ", ".join(profile.exports) or "none"))
+    rows.append(("levels of $export", ", ".join(profile.exports) or ("none" if profile.fhir else WORDS[None])))
     show(context, "What it does", ("", "found"), rows, left=2)
     for quirk in profile.quirks:
         say(context, f"Known of this software: {quirk} (guides/server_quirks.csv).")

@@ -13,10 +13,11 @@ from uuid import uuid4
 
 from msgspec import Struct, structs
 
-from fhir_equity.errors import RemoteError
+from fhir_equity.errors import RemoteContentError, RemoteError
 from fhir_equity.sync.client import PATCH, Client, Resource
 from fhir_equity.sync.profile import Profile, with_quirks
 from fhir_equity.sync.search import query, token
+from fhir_equity.sync.transport import UnavailableError
 
 SYSTEM = "https://fhir-equity.example/canary"
 INCLUDES = ("Observation:subject", "Provenance:target")
@@ -38,9 +39,10 @@ class Probed(Struct, frozen=True):
 def probe(client: Client, quirks: Iterable[Mapping[str, str]], *, write: bool) -> Probed:
     """Find out what the server does; with `write` by making, changing and deleting Patients there.
 
-    Raises RemoteError when the server is unavailable or speaks another version of FHIR than R4.
+    Raises RemoteError when the server is unavailable or speaks another version of FHIR than R4, and without `write`
+    when it has no CapabilityStatement.
     """
-    profile = _declared(client.capability())
+    profile = _said(client, write=write)
     left = 0
     if write:
         canary = _Canary(client)
@@ -51,6 +53,19 @@ def probe(client: Client, quirks: Iterable[Mapping[str, str]], *, write: bool) -
         profile = structs.replace(profile, **found, wrote=True)
     profile = structs.replace(profile, retry_after=client.told_when_busy)
     return Probed(with_quirks(profile, quirks), left)
+
+
+def _said(client: Client, *, write: bool) -> Profile:
+    """What the server says of itself; of one that says nothing a canary can still find out what it does."""
+    try:
+        statement = client.capability()
+    except UnavailableError:
+        raise
+    except RemoteError:
+        if not write:
+            raise
+        return Profile(probed_at=_now())
+    return _declared(statement)
 
 
 def _declared(statement: Resource) -> Profile:
@@ -68,12 +83,16 @@ def _declared(statement: Resource) -> Profile:
         software=_text(software, "name") if isinstance(software, dict) else "",
         version=_text(software, "version") if isinstance(software, dict) else "",
         fhir=fhir,
-        probed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        probed_at=_now(),
         match="match" in kinds.get("Patient", ()),
         exports=tuple(exports),
         consents="Consent" in kinds,
         includes=any(isinstance(each, list) and {*INCLUDES} <= {*map(str, each)} for each in included),
     )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _operations(thing: Resource) -> tuple[str, ...]:
@@ -231,7 +250,12 @@ class _Canary:
     def _paging(self, first: str) -> bool:
         self._create(self._patient())
         words = ",".join(token(SYSTEM, value) for value in (self._used[0], self._used[-1]))
-        found = [each.get("id") for each in self._client.search("Patient", {"identifier": words, "_count": "1"})]
+        try:
+            found = [each.get("id") for each in self._client.search("Patient", {"identifier": words, "_count": "1"})]
+        except (UnavailableError, RemoteContentError):
+            raise
+        except RemoteError:  # there are two, it gives one, and no link to the next page
+            return False
         return len(found) == len(set(found)) == 2
 
 

@@ -25,7 +25,7 @@ from tests.servers.programs import (
 Json = dict[str, Any]
 # A short life on a small machine: the quick compiler, the small collector. Messages in English.
 _JAVA = ("java", "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.language=en")
-LIFE = 300  # seconds that a token lasts
+LIFE, BRIEF = 300, 12  # seconds that a token lasts
 
 
 def _hapi(port: int) -> Program:
@@ -41,8 +41,8 @@ def _medplum(port: int) -> Program:
 class Kind(Struct, frozen=True):
     """A server: what it is, what it needs here, and what it does not do.
 
-    `lacks` may hold ``paging`` (no next links), ``gone`` (410), ``export``, ``match``, ``rollback``,
-    ``capability``, ``revinclude``.
+    `lacks` may hold ``paging`` (no next links), ``export``, ``rollback`` (of a transaction) and ``patch`` (a JSON Patch
+    that is stale is carried out).
     """
 
     name: str
@@ -59,7 +59,7 @@ KINDS = (
         "Medplum 4.5.2",
         _medplum,
         ("node", "npm"),
-        frozenset({"paging", "gone", "export", "match", "rollback", "capability", "revinclude"}),
+        frozenset({"paging", "export", "rollback", "patch"}),
     ),
 )
 
@@ -77,7 +77,7 @@ class Hie(Struct):
         httpx.post(self._control, json={"rules": rules, **guard}, trust_env=False).raise_for_status()
 
     def went(self) -> list[Json]:
-        """The requests since then: method (SEARCH for a search), path, kind of fault, body."""
+        """The requests since then: method (SEARCH for a search), path, kind of fault, body, and number of the token."""
         return list(httpx.get(self._control, trust_env=False).raise_for_status().json())
 
     @property
@@ -92,7 +92,10 @@ class Hie(Struct):
 
 
 class Issuer:
-    """npm's oidc-provider with one client for each way to sign, ``plan-RS384`` and ``plan-ES384``."""
+    """npm's oidc-provider with a client for each way to sign, ``plan-RS384`` and ``plan-ES384``.
+
+    The tokens of ``brief-RS384`` and ``brief-ES384`` last for `BRIEF` seconds only.
+    """
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
@@ -106,7 +109,7 @@ class Issuer:
         public.write_text(json.dumps({"keys": [key.as_dict(private=False) for key in keys.values()]}))
         project, port = HERE / "oidc", free_port()
         script, packages = project / "issuer.mjs", node_packages(project)
-        self._program = Program(["node", script, packages, str(port), str(LIFE), public], port)
+        self._program = Program(["node", script, packages, str(port), str(LIFE), str(BRIEF), public], port)
 
     def key_file(self, algorithm: str) -> Path:
         """The private key of a client."""

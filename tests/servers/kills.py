@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.servers.hies import KINDS, Started
 from tests.servers.place import opened
-from tests.servers.scenarios import survived
+from tests.servers.scenarios.nights import survived
 
 
 def main(arguments: list[str]) -> None:

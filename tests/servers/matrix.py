@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 from tests.servers.hies import KINDS, Started
 from tests.servers.place import opened
-from tests.servers.scenarios import SCENARIOS
+from tests.servers.scenarios.every import SCENARIOS
 
 README = ROOT / "README.md"
 _BLOCK = re.compile(r"(<!-- tests\.servers\.matrix -->\n)(.*?)(<!-- /tests\.servers\.matrix -->\n)", re.DOTALL)

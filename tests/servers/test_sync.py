@@ -9,7 +9,7 @@ import pytest
 from tests.servers.hies import KINDS, Hie
 from tests.servers.matrix import written
 from tests.servers.place import opened
-from tests.servers.scenarios import SCENARIOS
+from tests.servers.scenarios.every import SCENARIOS
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

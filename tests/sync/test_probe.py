@@ -129,6 +129,35 @@ def test_canaries_are_deleted_when_the_probe_breaks_off(scene: Scene) -> None:
     assert scene.everybody() == []
 
 
+def test_a_server_that_says_nothing_of_itself(scene: Scene) -> None:
+    """What it does can be found out all the same; what only its statement tells is not known."""
+    other = b'{"resourceType":"Bundle","type":"searchset"}'
+    scene.wire.before = lambda sent: Response(other, media_type=FHIR) if sent.path == "/metadata" else None
+    with pytest.raises(RemoteError, match="something else than CapabilityStatement"):
+        found(scene, write=False)
+    profile = found(scene).profile
+    assert (profile.if_match, profile.rollback, profile.entries) == (True, True, 200)
+    assert (profile.software, profile.fhir, profile.match, profile.consents) == ("", "", None, None)
+    assert scene.everybody() == []
+
+
+def test_a_server_without_a_next_page(scene: Scene) -> None:
+    def before(sent: Sent) -> Response | None:
+        if b"_count=1&" not in sent.body:
+            return None
+        page = {
+            "resourceType": "Bundle",
+            "type": "searchset",
+            "total": 2,
+            "entry": [{"resource": scene.everybody()[0]}],
+        }
+        return Response(json.dumps(page), media_type=FHIR)
+
+    scene.wire.before = before
+    assert found(scene).profile.paging is False
+    assert scene.everybody() == []
+
+
 def statement(**more: Any) -> Json:
     return {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", **more}
 

@@ -9,11 +9,12 @@ What is told is {"rules": [...]}; it replaces what was told before and empties t
 - `seconds`, and `pid`: whom to kill
 
 Before the server sees the request: 429, 503, 503-date (Retry-After as a date), reset, 401, overtaken (somebody
-else changes the resource first), kill. After the server has done it: lost, slow, truncated, html, gateway (504),
-killed-after.
+else changes the resource first), unconditional (If-Match is taken away), overtaken-unconditional (both), kill. After
+the server has done it: lost, slow, truncated, html, gateway (504), killed-after.
 
 With {"issuer": URL, "uses": N} beside the rules the HIE wants a bearer token of that issuer: one that has not ended,
-N times at most. Its signature is not looked at: it is the client that is tried.
+N times at most. Its signature is not looked at: it is the client that is tried. In the list each request has the
+number of its token, in the order in which they came, and one that was refused for it has the kind "refused".
 """
 
 from __future__ import annotations
@@ -76,13 +77,21 @@ class Guard:
             words = {"token_endpoint": f"{self._issuer}/token", "capabilities": ["client-confidential-asymmetric"]}
             words["token_endpoint_auth_signing_alg_values_supported"] = ["RS384", "ES384"]
             return http.Response.make(200, json.dumps(words), {"Content-Type": "application/json"})
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        token = _token(request)
         claims = _claims(token)
         self._used[token] = self._used.get(token, 0) + 1
         good = claims.get("iss") == self._issuer and claims.get("exp", 0) > time() and claims.get("scope")
         if good and self._used[token] <= self._uses:
             return None
         return http.Response.make(401, b"", {"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+    def number(self, request: http.Request) -> int:
+        """Which of the tokens it is, counted from 1; 0 for one that was never used."""
+        return [*self._used].index(_token(request)) + 1 if _token(request) in self._used else 0
+
+
+def _token(request: http.Request) -> str:
+    return str(request.headers.get("Authorization", "")).removeprefix("Bearer ")
 
 
 def _claims(token: str) -> dict[str, Any]:
@@ -107,15 +116,19 @@ class Faults:
         if flow.request.path == CONTROL:
             self._told(port, flow)
             return
-        if (guard := self._guards.get(port)) is not None and (refused := guard.refused(flow.request)):
-            flow.response = refused
-            return
         method = "SEARCH" if flow.request.path.endswith("/_search") else flow.request.method
+        entry = {"method": method, "path": flow.request.path, "kind": "", "body": flow.request.get_text() or ""}
+        if (guard := self._guards.get(port)) is not None:
+            flow.response = guard.refused(flow.request)
+            entry["token"] = guard.number(flow.request)
+        if flow.response is not None:
+            entry["kind"] = "refused" if flow.response.status_code == 401 else "discovery"
+            self._went.setdefault(port, []).append(entry)
+            return
         rules = self._rules.get(port, [])
         rule, kind = next(((rule, kind) for rule in rules if (kind := rule.kind(method))), (None, ""))
         flow.metadata["rule"], flow.metadata["kind"] = rule, kind
-        entry = {"method": method, "path": flow.request.path, "kind": kind, "body": flow.request.get_text() or ""}
-        self._went.setdefault(port, []).append(entry)
+        self._went.setdefault(port, []).append(entry | {"kind": kind})
         if rule is not None:
             await _before(flow, rule, kind)
 
@@ -147,8 +160,11 @@ async def _before(flow: http.HTTPFlow, rule: Rule, kind: str) -> None:
         flow.kill()
     elif kind == "kill":
         os.kill(rule.get("pid", 0), signal.SIGKILL)
-    elif kind == "overtaken":
+    elif kind in ("overtaken", "overtaken-unconditional"):
         await asyncio.to_thread(_overtake, flow.request.url)
+
+    if kind.endswith("unconditional"):
+        flow.request.headers.pop("If-Match", None)
 
 
 async def _after(flow: http.HTTPFlow, response: http.Response, rule: Rule, kind: str) -> None:

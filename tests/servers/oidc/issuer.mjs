@@ -1,18 +1,20 @@
 // npm's oidc-provider as the authorization server of SMART Backend Services; it ends with its standard input.
-// Arguments: folder of the packages, port, seconds that a token lasts, file with the public keys of the clients.
+// Arguments: folder of the packages, port, seconds that a token lasts, seconds that one of a client called brief-... does,
+// file with the public keys of the clients: each key has one of either kind.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const [folder, port, life, keys] = process.argv.slice(2);
+const [folder, port, life, brief, keys] = process.argv.slice(2);
 const packages = createRequire(join(folder, 'package.json'));
 const { Provider } = await import(pathToFileURL(packages.resolve('oidc-provider')));
 const scopes = ['Patient', 'Observation', 'Provenance'].map((type) => `system/${type}.crus`);
 const algorithms = ['RS384', 'ES384'];
 
-const clients = JSON.parse(readFileSync(keys)).keys.map((key) => ({
-  client_id: `plan-${key.alg}`,
+const keyed = JSON.parse(readFileSync(keys)).keys.flatMap((key) => ['plan', 'brief'].map((name) => [name, key]));
+const clients = keyed.map(([name, key]) => ({
+  client_id: `${name}-${key.alg}`,
   grant_types: ['client_credentials'],
   redirect_uris: [],
   response_types: [],
@@ -35,10 +37,10 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
       enabled: true,
       defaultResource: () => resource,
       useGrantedResource: () => true,
-      getResourceServerInfo: () => ({
+      getResourceServerInfo: (_context, _resource, client) => ({
         scope: scopes.join(' '),
         audience: resource,
-        accessTokenTTL: Number(life),
+        accessTokenTTL: Number(client.clientId.startsWith('brief') ? brief : life),
         accessTokenFormat: 'jwt',
       }),
     },
