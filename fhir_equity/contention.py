@@ -85,14 +85,15 @@ def _values(
             kinds = [DETAIL] * ("contradiction" in problems) + [UNMAPPED] * bool(problems & _UNKNOWN)
             for kind in kinds:
                 state = "decided" if event.decided == CHOSEN and kind == DETAIL else "open"
-                yield _contention(kind, matter, {(*_who(event), _as_received(received)): [place]}, events, state)
+                yield _contention(kind, matter, {(*_who(event), as_received(received)): [place]}, events, state)
 
 
 def _who(event: Event) -> tuple[str, str, str]:
     return event.origin.partner, event.origin.collector, event.origin.method
 
 
-def _as_received(received: Received) -> Said:
+def as_received(received: Received) -> Said:
+    """What a side that no table knows says: codes and words as they came."""
     codes = {(coding.system, coding.code) for coding in received.codings}
     return tuple(sorted(codes | ({("text", received.text)} if received.text else set())))
 

@@ -49,7 +49,8 @@ def _tell(context: typer.Context, document: dict[str, Any]) -> None:
     for each in document["decisions"]:
         undone = f", undone at {each['undone_at']} by {each['undone_by']}" if each["undone_at"] else ""
         told = f"Decision {each['id']}: pattern {each['pattern']}, {each['members']:,} members"
-        say(context, f"{told}, by {each['author']} at {each['at']}{undone}")
+        mapped = "".join(f"; {row}" for row in each.get("rows", ()))
+        say(context, f"{told}, by {each['author']} at {each['at']}{undone}{mapped}")
 
 
 def _sides(pattern: dict[str, Any]) -> str:
@@ -65,14 +66,23 @@ def _sides(pattern: dict[str, Any]) -> str:
 def decide(
     context: typer.Context,
     which: Annotated[str, typer.Argument(metavar="CASE|PATTERN", help="A pattern (12), or one case (12/PSEUDONYM).")],
-    choose: Annotated[str, typer.Option(metavar="SIDE", help="The number of a side, or a code or source only it has.")],
+    choose: Annotated[
+        str,
+        typer.Option(
+            metavar="SIDE|CODE",
+            help="The number of a side, or a code or source only it has; of an unmapped value the code that it means.",
+        ),
+    ],
     reason: Annotated[str, typer.Option(help="Why; kept with the decision.")],
+    relationship: Annotated[
+        str, typer.Option(help="How well that code fits an unmapped value: equivalent (unless told), wider, inexact.")
+    ] = "",
 ) -> None:
     """Settle all waiting cases of a pattern, or one case: the side that is chosen wins, on record."""
     from fhir_equity.pipeline.review import review_decide
 
     with workspace(context) as opened:
-        done = review_decide(opened, which, choose, reason)
+        done = review_decide(opened, which, choose, reason, relationship=relationship)
     for decision in done.decisions:
         say(context, f"Decision {decision.id} settles {decision.members:,} cases of pattern {decision.pattern}.")
     _stale(context, done.stale)

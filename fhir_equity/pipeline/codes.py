@@ -124,11 +124,11 @@ def unmapped(
     found: Counter[tuple[str, str, str]] = Counter()
     spelled: dict[tuple[str, str, str], Counter[str]] = {}
     for (whose, received), count in counted.items():
-        for topic, system, code in _without_row(workspace.vocabulary(whose), received):
+        for topic, system, code in without_row(workspace.vocabulary(whose), received):
             at = (topic, system, fold(code) or code if system == "wording" else code)
             found[at] += count
             spelled.setdefault(at, Counter())[code] += count
-    places = _Places(workspace.vocabulary(workspace.partner(partner)))
+    places = Places(workspace.vocabulary(workspace.partner(partner)))
     ordered = sorted(found.items(), key=lambda one: (-one[1], one[0]))
     listed = [places.entry(at[0], at[1], _usual(spelled[at]), count) for at, count in ordered]
     return Gathered(listed, failures.messages)
@@ -150,10 +150,10 @@ def _in_files(
 def _in_store(workspace: Workspace, whose: Sequence[str] | None) -> Iterator[tuple[str, Received]]:
     for person in workspace.store.people.among(whose):
         for _, event in person.events:
-            yield from ((person.member.partner, received) for received in event.received)
+            yield from ((event.origin.partner, received) for received in event.received)
 
 
-def _without_row(vocabulary: Vocabulary, received: Received) -> Iterator[tuple[str, str, str]]:
+def without_row(vocabulary: Vocabulary, received: Received) -> Iterator[tuple[str, str, str]]:
     """(topic, system, code) of every part of a value that is understood neither alone nor by its words."""
     topic, element = received.topic, received.element
     for coding in received.codings:
@@ -189,7 +189,7 @@ def _left_over(vocabulary: Vocabulary, received: Received) -> list[str]:
     return [part.strip() for part in text.split(";") if part.strip() in kept - {""}]
 
 
-class _Places:
+class Places:
     """Which crosswalk a new row belongs to: the one that has most rows of its kind."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:

@@ -69,7 +69,7 @@ class _Explanation:
         self._places = history.places(found.id)
         self._events = self._known(withdrawn=False)
         self._withdrawn = self._known(withdrawn=True)
-        self._decisions = workspace.store.cases.decisions_about(found.id)
+        self._decisions = workspace.store.decisions.about(found.id)
         self._resolutions = workspace.resolutions(found.partner, [event for _, event in self._events])
 
     def _known(self, *, withdrawn: bool) -> list[tuple[str, Event]]:

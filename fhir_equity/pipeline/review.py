@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -9,8 +10,9 @@ from msgspec import Struct
 from fhir_equity.contention import UNMAPPED
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Side
+from fhir_equity.pipeline.review_rows import Sheets, rows_for
 from fhir_equity.pipeline.workspace import Workspace
-from fhir_equity.store import Case, Decision, Group
+from fhir_equity.store import Case, Decision, Group, Wanted
 
 SCHEMA = "fhir-equity/review/1"
 SHOWN = 20
@@ -34,47 +36,64 @@ def review_list(
     """
     workspace.require_store()
     pattern, _ = _which(which) if which else (0, "")
-    cases = workspace.store.cases
+    cases, decisions = workspace.store.cases, workspace.store.decisions
     listed = [] if group else cases.cases(pattern, every=every, limit=SHOWN)
     return {
         "schema": SCHEMA,
         "values_shown": show_values,
         "patterns": [_group(found, show_values=show_values) for found in cases.groups(every=every, pattern=pattern)],
         "cases": [_case(case) for case in listed],
-        "decisions": [_decision(each, show_values=show_values) for each in cases.decisions()] if every else [],
+        "decisions": [_decision(workspace, each, show_values=show_values) for each in decisions.all()] if every else [],
     }
 
 
-def review_decide(workspace: Workspace, which: str, choose: str, reason: str) -> Decided:
+def review_decide(workspace: Workspace, which: str, choose: str, reason: str, *, relationship: str = "") -> Decided:
     """Settle every waiting case of a pattern (``12``), or one case (``12/PSEUDONYM``), as one decision on record.
 
-    `choose` is the number of a side, or a code, word or partner that only one side has. Raises UsageError, also
-    where no reason is given, and StoreError, StoreLockedError.
+    `choose` is the number of a side, or a code, word or partner that only one side has. Of a value that no table
+    knows it is the code or the state that it means: a row of the partner's tables in the overlay folder says so
+    from now on (`relationship` is ``equivalent`` unless told), and everybody who said it is resolved again. Raises
+    UsageError, also where no reason is given, and StoreError, StoreLockedError.
     """
     workspace.require_store()
     if not reason.strip():
         raise UsageError("a decision needs a reason")
     pattern, pseudonym = _which(which)
-    group = _one(workspace, pattern)
-    made = workspace.store.cases.decide(
-        [(pattern, side_of(group, choose), pseudonym, reason.strip())], workspace.judge, workspace.who
-    )
+    return decided(workspace, [wanted(workspace, _one(workspace, pattern), choose, pseudonym, reason, relationship)])
+
+
+def wanted(
+    workspace: Workspace, group: Group, choose: str, pseudonym: str, reason: str, relationship: str = ""
+) -> Wanted:
+    """What somebody decides, as the store takes it. Raises UsageError."""
+    if group.kind != UNMAPPED:
+        if relationship:
+            raise UsageError("only a row that maps a value has a relationship")
+        return Wanted(group.pattern, side_of(group, choose), pseudonym, reason.strip())
+    if pseudonym:
+        raise UsageError("a row maps a value of everybody; decide the whole pattern")
+    return Wanted(group.pattern, 0, "", reason.strip(), rows_for(workspace, group, choose, relationship))
+
+
+def decided(workspace: Workspace, decisions: Sequence[Wanted]) -> Decided:
+    """Decide all of it or nothing. Raises UsageError, StoreError, StoreLockedError."""
+    with Sheets(workspace).changing() as sheets:
+        made = workspace.store.decisions.decide(decisions, workspace.judge, workspace.who, sheets.lay)
     return Decided(*made)
 
 
 def review_undo(workspace: Workspace, decision: int) -> Decision:
-    """Take a decision back; who won before it wins again. Raises UsageError, StoreError, StoreLockedError."""
+    """Take a decision back, with the rows that it wrote; who won before it wins again.
+
+    Raises UsageError, StoreError, StoreLockedError.
+    """
     workspace.require_store()
-    return workspace.store.cases.undo(decision, workspace.judge, workspace.who)
+    with Sheets(workspace).changing() as sheets:
+        return workspace.store.decisions.undo(decision, workspace.judge, workspace.who, sheets.lift)
 
 
 def side_of(group: Group, choose: str) -> int:
     """Which side of a pattern is meant, counted from 0. Raises UsageError where none or several are."""
-    if group.kind == UNMAPPED:
-        raise UsageError(
-            "a value that no table knows is settled by a row, not by a choice: "
-            "fhir-equity codes unmapped --show-values writes it; then fhir-equity resolve"
-        )
     if choose.isdecimal() and 0 < int(choose) <= len(group.sides):
         return int(choose) - 1
     found = [place for place, side in enumerate(group.sides) if choose in _names(side)]
@@ -129,7 +148,10 @@ def _case(case: Case) -> Document:
     return {"case": f"{case.pattern}/{case.pseudonym}", **{name: getattr(case, name) for name in names}}
 
 
-def _decision(decision: Decision, *, show_values: bool) -> Document:
+def _decision(workspace: Workspace, decision: Decision, *, show_values: bool) -> Document:
     names = ("id", "pattern", "author", "at", "members", "undone_at", "undone_by")
     document = {name: getattr(decision, name) for name in names}
-    return document | ({"side": decision.side + 1, "reason": decision.reason} if show_values else {})
+    if not show_values:
+        return document
+    rows = [f"{row.source_code} -> {row.target_code}" for row in workspace.store.decisions.rows(decision.id)]
+    return document | {"side": decision.side + 1, "reason": decision.reason, "rows": rows}

@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Side
-from fhir_equity.pipeline.review import side_of
+from fhir_equity.pipeline.review import decided, wanted
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import private_file
-from fhir_equity.store import Decision, Group
+from fhir_equity.store import Decision, Group, Wanted
 
 TOLD = ("pattern", "kind", "matter", "waiting", "sides")
 HEADER = (*TOLD, "choose", "reason", "check")
@@ -66,24 +66,24 @@ def review_import(workspace: Workspace, file: Path) -> Imported:
     """
     workspace.require_store()
     groups = {group.pattern: group for group in workspace.store.cases.groups(every=True)}
-    wanted: list[tuple[int, int, str, str]] = []
+    found: list[Wanted] = []
     problems: list[tuple[int, str]] = []
     for number, row in enumerate(_rows(file), start=2):
         if not row["choose"].strip():
             continue
         try:
-            wanted.append(_wanted(row, groups))
+            found.append(_wanted(workspace, row, groups))
         except UsageError as error:
             problems.append((number, str(error)))
-    named = [f"{pattern}/{pseudonym}".rstrip("/") for pattern, _, pseudonym, _ in wanted]
+    named = [f"{each.pattern}/{each.pseudonym}".rstrip("/") for each in found]
     problems += [(0, f"pattern {each} is decided twice") for each in sorted(set(named)) if named.count(each) > 1]
-    if problems or not wanted:
+    if problems or not found:
         return Imported([], 0, problems)
-    decisions, stale = workspace.store.cases.decide(wanted, workspace.judge, workspace.who)
-    return Imported(decisions, stale, [])
+    done = decided(workspace, found)
+    return Imported(done.decisions, done.stale, [])
 
 
-def _wanted(row: Row, groups: dict[int, Group]) -> tuple[int, int, str, str]:
+def _wanted(workspace: Workspace, row: Row, groups: dict[int, Group]) -> Wanted:
     if row["check"] != _check([row[name] for name in TOLD]):
         raise UsageError("somebody changed what this row told; export again")
     pattern, _, pseudonym = row["pattern"].partition("/")
@@ -92,7 +92,7 @@ def _wanted(row: Row, groups: dict[int, Group]) -> tuple[int, int, str, str]:
         raise UsageError("the cases of this row have changed since it was exported; export again")
     if not row["reason"].strip():
         raise UsageError("a decision needs a reason")
-    return group.pattern, side_of(group, row["choose"].strip()), pseudonym, row["reason"].strip()
+    return wanted(workspace, group, row["choose"].strip(), pseudonym, row["reason"])
 
 
 def _cells(group: Group, *, show_values: bool) -> list[str]:

@@ -92,6 +92,12 @@ class Workspace:
             self._vocabularies[partner] = Vocabulary(tables) if own else self.vocabulary()
         return self._vocabularies[partner]
 
+    def tables_changed(self) -> None:
+        """Read the tables anew when they are next asked for."""
+        self._vocabularies.clear()
+        self._matters.clear()
+        self._resolved.clear()
+
     @cached_property
     def policy(self) -> Policy:
         """The survivorship policy. Raises TableError where an overlay says otherwise under the same version."""

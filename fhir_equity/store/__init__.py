@@ -3,9 +3,9 @@
 A `Store` is opened by URL or file name; `run` writes, `people` reads back what decisions are made
 from, `history` the past of one member, `retractions` takes runs back, `merges` makes one person of two
 members, `purge` takes what is too old and `holds` what it may not take, `quarantine` what could not be
-read, `hie` holds what synchronising needs to remember, `cases` what people have to decide, `disclosures`
-who was told what, `accounts` counts both, `trail` who did what, `publications` what readers were told,
-`snapshots` measurements that were frozen.
+read, `hie` holds what synchronising needs to remember, `cases` what people have to decide, `decisions`
+what they decided, `disclosures` who was told what, `accounts` counts both, `trail` who did what,
+`publications` what readers were told, `snapshots` measurements that were frozen.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator
 from fhir_equity.store.accounts import Accounts, CaseCount, Told
 from fhir_equity.store.answers import Record
 from fhir_equity.store.breaker import Breaker, Judgement, Meant
-from fhir_equity.store.cases import Case, Cases, Decision, Group
+from fhir_equity.store.cases import Case, Cases, Group
 from fhir_equity.store.connection import open_engine, reading, writing
 from fhir_equity.store.control_numbers import control_numbers
+from fhir_equity.store.decided_rows import Laying, Otherwise, TableRow
+from fhir_equity.store.decisions import Decision, Decisions, Wanted
 from fhir_equity.store.disclosures import Disclosure, Disclosures
 from fhir_equity.store.endpoint import EndpointMemory
 from fhir_equity.store.handed_in import WAITING, Choice, Opening, chosen
@@ -60,8 +62,10 @@ __all__ = [
     "Judge",
     "Judgement",
     "Kept",
+    "Laying",
     "Merging",
     "Opening",
+    "Otherwise",
     "Person",
     "Place",
     "Ran",
@@ -72,9 +76,11 @@ __all__ = [
     "Side",
     "Signature",
     "Store",
+    "TableRow",
     "Told",
     "Turned",
     "Verified",
+    "Wanted",
     "Written",
     "chosen",
 ]
@@ -93,7 +99,8 @@ class Store:
         self.engine = open_engine(url, key)
         self.trail = Trail(self.engine, signature)
         self.disclosures = Disclosures(self.engine)
-        self.cases = Cases(self.engine, self.trail)
+        self.cases = Cases(self.engine)
+        self.decisions = Decisions(self.engine, self.trail)
         self.accounts = Accounts(self.engine)
         self.people = People(self.engine)
         self.quarantine = Quarantine(self.engine)

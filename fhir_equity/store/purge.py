@@ -35,6 +35,7 @@ from fhir_equity.store.purge_answers import Runs, purge_answers
 from fhir_equity.store.rows import among, encode, slices
 from fhir_equity.store.schema import (
     Artefact,
+    DecidedRow,
     JournalEntry,
     OptOut,
     Pattern,
@@ -263,3 +264,6 @@ def _orphans(connection: Connection, gone: Gone) -> None:
     for number in nobody:  # the decision stays, without what it chose from
         blank = {"sides": encode(()), "digest": f"purged {number}"}
         connection.execute(update(patterns).where(patterns.c.id == number).values(**blank))
+        theirs = select(decided.c.id).where(decided.c.pattern_id == number)
+        rows = update(core(DecidedRow)).where(core(DecidedRow).c.decision_id.in_(theirs))
+        connection.execute(rows.values(source_code="", target_code=""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Engine, and_, select
 
 from fhir_equity.model import Received
 from fhir_equity.store.connection import reading, writing
+from fhir_equity.store.merged import person_of
 from fhir_equity.store.resolutions import Decided, Judge, Resolutions, Stated
-from fhir_equity.store.rows import among
+from fhir_equity.store.rows import among, slices
 from fhir_equity.store.schema import ReceivedValue, StoredAnswer, StoredMember, StoredOrigin, StoredResolution, core
-from fhir_equity.store.stated import stated_together
+from fhir_equity.store.stated import stated_by, stated_together
 from fhir_equity.store.trail import Trail
 from fhir_equity.store.withdrawn import answer_stands, member_stands
 
@@ -60,6 +61,20 @@ def resolve_again(
         yield found
     if not dry_run:
         trail.record("resolve", counts={"members": members, "changed": turned}, versions={"policy": judge("").policy})
+
+
+def resolve_some(connection: Connection, judge: Callable[[str], Judge], members: Iterable[int]) -> None:
+    """Resolve the people whom some members are again, in the open write transaction."""
+    table = core(StoredMember)
+    people = sorted(set(person_of(connection, set(members)).values()))
+    query = select(table.c.id, table.c.partner)
+    partners: dict[str, list[int]] = {}
+    for number, partner in among(connection, query, table.c.id, people):
+        partners.setdefault(partner, []).append(number)
+    for partner, theirs in sorted(partners.items()):
+        resolutions = Resolutions(judge(partner))
+        for some in slices(theirs):
+            resolutions.write(connection, stated_by(connection, some), ())
 
 
 def _one_page(

@@ -34,7 +34,7 @@ _numbers = msgspec.json.Decoder(dict[str, int]).decode
 
 
 class Signature(Struct, frozen=True):
-    """Who acts, and with which software, policies and tables (asked when the first entry is written)."""
+    """Who acts, and with which software, policies and tables (asked for the first entry and when tables change)."""
 
     who: str = "unknown"
     versions: Callable[[], Mapping[str, str]] = dict
@@ -114,6 +114,10 @@ class Trail:
             return self._append(connection, said)
         with writing(self._engine) as own:
             return self._append(own, said)
+
+    def forget_versions(self) -> None:
+        """Ask the signature again: tables have changed."""
+        self._versions = None
 
     def _append(self, connection: Connection, said: dict[str, str]) -> Entry:
         before = _head(connection)

@@ -36,6 +36,17 @@ DEEDS: dict[str, tuple[list[Deed], Deed]] = {  # what comes before, and what is 
     "retract --undo": ([lambda w, _: retract(w, 2, reason="r")], lambda w, _: retract(w, 2, undo=True)),
     "review decide": ([], lambda w, _: review_decide(w, "1", "1", "r")),
     "review undo": ([lambda w, _: review_decide(w, "1", "1", "r")], lambda w, _: review_undo(w, 1)),
+    "review decide, a row": (
+        [lambda w, _: load(w, "2025-02-01", ("c", "observed", "race", "Z9"))],
+        lambda w, _: review_decide(w, "2", BLACK, "r"),
+    ),
+    "review undo, a row": (
+        [
+            lambda w, _: load(w, "2025-02-01", ("c", "observed", "race", "Z9")),
+            lambda w, _: review_decide(w, "2", BLACK, "r"),
+        ],
+        lambda w, _: review_undo(w, 1),
+    ),
     "hold": ([], lambda w, _: hold_add(w, member="a", reason="r")),
     "purge": ([], certified),
 }
@@ -56,9 +67,12 @@ def test_killed_it_is_done_or_not_and_done_again_it_is_as_if_nothing_had_happene
 ) -> None:
     before, deed = DEEDS[name]
     whole, url = new_url(), new_url()
-    made(whole, tmp_path, before)
-    with opened(whole, tmp_path) as workspace, moments(0, lambda _: None) as counted:
-        deed(workspace, tmp_path)
+    apart = tmp_path / "apart"  # tables of its own, but the same key
+    apart.mkdir()
+    made(whole, apart, before)
+    (tmp_path / "equity.key").write_bytes((apart / "equity.key").read_bytes())
+    with opened(whole, apart) as workspace, moments(0, lambda _: None) as counted:
+        deed(workspace, apart)
     made(url, tmp_path, before)
     start, end = everything(url), everything(whole)
     assert start != end
@@ -77,3 +91,7 @@ def test_killed_it_is_done_or_not_and_done_again_it_is_as_if_nothing_had_happene
     if everything(url) == start:
         again()
     assert everything(url) == end
+    sheets = [
+        {path.name: path.read_bytes() for path in each.glob("overlay/partners/*/*/*")} for each in (tmp_path, apart)
+    ]
+    assert sheets[0] == sheets[1]

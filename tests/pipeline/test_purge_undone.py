@@ -113,7 +113,7 @@ def test_a_decision_stays_without_what_it_chose_from(workspace: Workspace, url: 
     first, second = (bytes(sides) for (sides,) in select_rows(url, "SELECT sides FROM pattern ORDER BY id"))
     assert first == b"[]"
     assert ASIAN.encode() in second
-    assert [each.id for each in workspace.store.cases.decisions()] == [1, 2]
+    assert [each.id for each in workspace.store.decisions.all()] == [1, 2]
     take(workspace, tmp_path)
     load(workspace, "2026-01-01", ("c", "self", "race", WHITE))
     load(workspace, "2026-02-01", ("c", "self", "race", BLACK))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Address, Enrollment, Identifier, Member
-from fhir_equity.store import Kept, Store
+from fhir_equity.store import Kept, Store, Wanted
 from fhir_equity.store.hie import VERIFIED, HieMemory
 from fhir_equity.store.hie_standing import Outcome
 from fhir_equity.store.planned import Planned, Settled
@@ -238,10 +238,10 @@ def test_two_patients_of_one_hie_are_a_case_and_a_decision_says_which(three: Sto
     (group,) = three.cases.groups()
     assert [side.said for side in group.sides] == [(("Patient", "p1"),), (("Patient", "p2"),)]
     number = three.hie("x").standing.newest()
-    (decision,), _ = three.cases.decide([(group.pattern, 1, "", "asked")], judges, "steward")
+    (decision,), _ = three.decisions.decide([Wanted(group.pattern, 1, "", "asked")], judges, "steward")
     assert memory.links() == {1: ("p2", 'W/"1"')}
     assert list(memory.standing.changed_since(number)) == [1]
-    three.cases.undo(decision.id, judges, "steward")
+    three.decisions.undo(decision.id, judges, "steward")
     assert memory.links() == {1: ("p1", 'W/"1"')}
     undo(three, 1)
     beside = ("decision", "settlement")

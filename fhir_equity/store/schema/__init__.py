@@ -42,7 +42,7 @@ from fhir_equity.store.schema.members import MemberIdentifier, StoredMember
 from fhir_equity.store.schema.merges import Merge, Merged
 from fhir_equity.store.schema.publications import StoredPublication
 from fhir_equity.store.schema.retractions import Retraction, Saying, SayingPart, WithdrawnAnswer, WithdrawnMember
-from fhir_equity.store.schema.review import Pattern, Settlement, StoredCase, StoredDecision
+from fhir_equity.store.schema.review import DecidedRow, Pattern, Settlement, StoredCase, StoredDecision
 from fhir_equity.store.schema.runs import Artefact, Run, Sighting, StoreVersion
 from fhir_equity.store.schema.snapshots import StoredSnapshot
 from fhir_equity.store.schema.trail import StoredDisclosure, TrailEntry, TrailHead
@@ -54,6 +54,7 @@ __all__ = [
     "Changed",
     "ConsentCursor",
     "Cursor",
+    "DecidedRow",
     "Export",
     "ExportFile",
     "JournalEntry",
@@ -103,7 +104,7 @@ __all__ = [
     "core",
 ]
 
-VERSION = 4  # the layout; each one has its script in `migrations`
+VERSION = 5  # the layout; each one has its script in `migrations`
 
 
 def core(model: Any) -> Any:

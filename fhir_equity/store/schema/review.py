@@ -55,3 +55,19 @@ class Settlement(SQLModel, table=True):
     matter: str
     answer_id: int
     known: str
+
+
+class DecidedRow(SQLModel, table=True):
+    """The `number`-th row that a decision wrote into a partner's table `place`, for a value that no table had."""
+
+    __tablename__ = "decided_row"
+    decision_id: int = Field(foreign_key="decision.id", primary_key=True)
+    number: int = Field(primary_key=True, sa_column_kwargs=GIVEN)
+    partner: str
+    place: str
+    applies_to: str
+    source_system: str
+    source_code: str
+    target_system: str
+    target_code: str
+    relationship: str

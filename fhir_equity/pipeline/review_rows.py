@@ -1,0 +1,253 @@
+"""Settling a value that no table has: the row that maps it, in the partner's folder of the user's overlay."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import stat
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fhir_equity.contention import as_received
+from fhir_equity.errors import TableError, UsageError
+from fhir_equity.model import Received, Relationship, State
+from fhir_equity.pipeline.codes import HEADER, Places, without_row
+from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.privacy import private_file
+from fhir_equity.store import Group, Otherwise, TableRow
+from fhir_equity.vocabulary import Meanings, Vocabulary
+
+STATE = "state"
+RELATIONSHIPS = tuple(each.value for each in (Relationship.EQUIVALENT, Relationship.WIDER, Relationship.INEXACT))
+
+
+def rows_for(workspace: Workspace, group: Group, choose: str, relationship: str = "") -> tuple[TableRow, ...]:
+    """The rows that let the value of a pattern mean what somebody chose.
+
+    `choose` is a code of the topic's own system, ``SYSTEM:CODE``, or a state such as ``declined``. Raises
+    UsageError where there is no folder for rows, the code is none, or not one value only is unknown.
+    """
+    if workspace.settings.mappings.overlay is None:
+        raise UsageError(
+            "a value that no table knows is settled by a row of yours; name a folder for them: "
+            "overlay below [mappings] in equity.toml"
+        )
+    if relationship not in ("", *RELATIONSHIPS):
+        raise UsageError(f"a row says {', '.join(RELATIONSHIPS)}")
+    (side,) = group.sides
+    partner = workspace.partner(side.partner)
+    values = _received(workspace, group)
+    if not any(part for received in values for part in without_row(workspace.vocabulary(partner), received)):
+        Sheets(workspace).sweep(partner, {said for _, said in side.said})
+    vocabulary = workspace.vocabulary(partner)
+    places, found = Places(vocabulary), dict[TableRow, None]()
+    for received in values:
+        parts = list(without_row(vocabulary, received))
+        if len(parts) != 1:
+            raise UsageError(
+                f"of this value {len(parts)} parts mean nothing; write their rows: fhir-equity codes unmapped"
+            )
+        ((topic, system, code),) = parts
+        at = places.entry(topic, system, code, 1)
+        target = _target(vocabulary, at.target_system, choose)
+        kept = (at.table, at.applies_to, at.system, at.code, *target, relationship or RELATIONSHIPS[0])
+        found[TableRow(partner, *kept)] = None
+    if not found:
+        raise UsageError("the cases of this pattern have changed; see review list again")
+    return tuple(found)
+
+
+def _received(workspace: Workspace, group: Group) -> set[Received]:
+    """The values behind a pattern: alike but for their topic, element and spelling of no account."""
+    (side,) = group.sides
+    store = workspace.store
+    cases = store.cases.cases(group.pattern, limit=group.waiting)
+    return {
+        received
+        for person in store.people.some(sorted({case.member for case in cases}))
+        for matter, event in person.events
+        for received in event.received
+        if matter == group.matter and event.origin.partner == side.partner and as_received(received) == side.said
+    }
+
+
+def _target(vocabulary: Vocabulary, system: str, choose: str) -> tuple[str, str]:
+    """System and code of what was chosen. Raises UsageError where it is no code of a known system, nor a state."""
+    named, colon, code = choose.partition(":")
+    if colon and (named == STATE or vocabulary.codes.system(named)[0]):
+        system, choose = named if named == STATE else vocabulary.codes.system(named)[0], code
+    coding = None if system == STATE else vocabulary.codes.find(system, choose)
+    if coding is not None:
+        return system, coding.code
+    if choose in list(State) and choose not in (State.ANSWERED, State.INVALID):
+        return STATE, choose
+    raise UsageError(f"--choose names no code of {system}, nor a state; it may be SYSTEM:CODE")
+
+
+class Sheets:
+    """Changes partners' tables for decisions; what was changed is as it was before where a decision fails."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._before: dict[Path, bytes | None] = {}
+
+    @contextmanager
+    def changing(self) -> Iterator[Sheets]:
+        """Put everything back if it does not come to its end."""
+        try:
+            yield self
+        except BaseException:
+            for path, content in self._before.items():
+                if content is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    _write(path, content)
+            self._workspace.tables_changed()
+            raise
+
+    def lay(self, decision: int, reason: str, rows: Sequence[TableRow]) -> Otherwise:
+        """Add the rows of a decision."""
+        before = self._known(rows)
+        for row in rows:
+            path, content = self._read(row)
+            self._change(path, _with(content, row, decision, reason, path))
+        return self._otherwise(before)
+
+    def lift(self, decision: int, reason: str, rows: Sequence[TableRow]) -> Otherwise:
+        """Take the rows of a decision out again. Raises UsageError where somebody has changed one meanwhile."""
+        before = self._known(rows)
+        for row in rows:
+            path, content = self._read(row)
+            self._change(path, _without(content, row, decision, reason, path))
+        return self._otherwise(before)
+
+    def sweep(self, partner: str, codes: Collection[str]) -> None:
+        """Take out what decisions left that were killed: rows for one of these codes, of no decision that holds."""
+        overlay = self._workspace.settings.mappings.overlay
+        if overlay is None:
+            return
+        with self._workspace.store.decisions.alone():
+            held = {_note(each.id) for each in self._workspace.store.decisions.all() if not each.undone_at}
+            for path in sorted((overlay / "partners" / partner / "crosswalks").glob("*.csv")):
+                header, lines = _lines(path.read_bytes(), path)
+                kept = [
+                    line for line, cells in lines if not _is_left(dict(zip(header, cells, strict=False)), codes, held)
+                ]
+                if len(kept) < len(lines):
+                    self._change(path, b"".join(kept))
+        self._workspace.tables_changed()
+
+    def _known(self, rows: Sequence[TableRow]) -> dict[str, Meanings]:
+        """What the partners' tables say, read before anything is changed."""
+        found = {}
+        for row in rows:
+            vocabulary = self._workspace.vocabulary(row.partner)
+            found[row.partner] = vocabulary.meaning
+            if vocabulary.tables.has(row.place):
+                vocabulary.tables.rows(row.place)  # which may be one that is read on demand only
+        return found
+
+    def _read(self, row: TableRow) -> tuple[Path, bytes]:
+        overlay = self._workspace.settings.mappings.overlay
+        if overlay is None:
+            raise UsageError("its row is in an overlay folder; name it below [mappings] in equity.toml")
+        path = overlay / "partners" / row.partner / row.place
+        return path, path.read_bytes() if path.exists() else b""
+
+    def _change(self, path: Path, content: bytes) -> None:
+        self._before.setdefault(path, path.read_bytes() if path.exists() else None)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content:
+            _write(path, content)
+        else:
+            path.unlink(missing_ok=True)
+
+    def _otherwise(self, before: dict[str, Meanings]) -> Otherwise:
+        self._workspace.tables_changed()
+        after = {partner: self._workspace.vocabulary(partner).meaning for partner in before}
+        return lambda partner, received: before[partner](received) != after[partner](received)
+
+
+def _with(content: bytes, row: TableRow, decision: int, reason: str, path: Path) -> bytes:
+    """A table with one more row, without what a decision of this number left that did not come to its end."""
+    if not content:
+        return _FIRST + _line(HEADER, _cells(row, decision, reason))
+    header, lines = _lines(content, path)
+    line = _line(header, _cells(row, decision, reason))
+    kept = b"".join(each for each, cells in lines if each == line or not _is_of(cells, header, row, decision))
+    return kept if line in kept else kept + (b"" if kept.endswith(b"\n") else b"\n") + line
+
+
+def _without(content: bytes, row: TableRow, decision: int, reason: str, path: Path) -> bytes:
+    """A table without the row that a decision wrote; empty where nothing else was in it."""
+    if not content:
+        return content
+    header, lines = _lines(content, path)
+    line = _line(header, _cells(row, decision, reason))
+    left = [(each, cells) for each, cells in lines if each != line]
+    if len(left) == len(lines) and any(_is_of(cells, header, row, decision) for _, cells in left):
+        raise UsageError(f"somebody has changed the row of decision {decision} in {row.place}; take it out there")
+    kept = b"".join(each for each, _ in left)
+    return b"" if kept == _FIRST else kept
+
+
+def _is_of(cells: Sequence[str], header: Sequence[str], row: TableRow, decision: int) -> bool:
+    said = dict(zip(header, cells, strict=False))
+    return said.get("note", "").startswith(_note(decision)) and row.source_code in ("", said["source_code"])
+
+
+def _is_left(said: dict[str, str], codes: Collection[str], held: Collection[str]) -> bool:
+    of = _NOTE.match(said.get("note", ""))
+    return of is not None and of[0] not in held and said["source_code"] in codes
+
+
+_NOTE = re.compile(r"review decision \d+: ")
+
+
+def _note(decision: int) -> str:
+    return f"review decision {decision}: "
+
+
+def _cells(row: TableRow, decision: int, reason: str) -> dict[str, str]:
+    note = _note(decision) + " ".join(reason.split())
+    return {name: getattr(row, name, "") for name in HEADER} | {"note": note}
+
+
+def _line(header: Sequence[str], cells: dict[str, str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow([cells.get(name, "") for name in header])
+    return text.getvalue().encode()
+
+
+_FIRST = _line(HEADER, dict(zip(HEADER, HEADER, strict=True)))
+
+
+def _lines(content: bytes, path: Path) -> tuple[list[str], list[tuple[bytes, list[str]]]]:
+    """The columns of a table, and its rows as they stand and as cells, the first one too."""
+    lines, found, start = content.splitlines(keepends=True), [], 0
+    try:
+        reader = csv.reader((line.decode("utf-8-sig") for line in lines), strict=True)
+        for cells in reader:
+            found.append((b"".join(lines[start : reader.line_num]), cells))
+            start = reader.line_num
+    except (csv.Error, UnicodeDecodeError):  # of which the message may quote the file
+        raise TableError(f"{path.name} cannot be read as CSV in UTF-8") from None
+    header = [name.strip() for name in found[0][1]] if found else []
+    if missing := set(HEADER[:-1]) - set(header):
+        raise TableError(f"{path.name} misses the columns {', '.join(sorted(missing))}")
+    return header, found
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace a file whole, as private as it was; a new one is its owner's alone."""
+    other = path.with_name(f".{path.name}.{os.getpid()}")
+    with private_file(other) as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    if path.exists():
+        other.chmod(stat.S_IMODE(path.stat().st_mode))
+    other.replace(path)
