@@ -8,8 +8,8 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from typing import TypeVar
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, wait
+from typing import Any, TypeVar
 
 from fhir_equity.errors import EngineError
 
@@ -17,27 +17,47 @@ Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
 AHEAD = 2  # pieces for each process that are worked on, or wait to be taken
+EVERY = 0.2  # seconds between two looks at how far the processes are
+
+_reached: Any = None  # in a worker: how far all of them have come together
 
 
-def in_order(work: Callable[[Piece], Result], pieces: Iterable[Piece], workers: int) -> Generator[Result, None, None]:
+def in_order(
+    work: Callable[[Piece], Result],
+    pieces: Iterable[Piece],
+    workers: int,
+    shown: Callable[[int], None] | None = None,
+) -> Generator[Result, None, None]:
     """What `work` makes of each piece, in their order, by as many processes; it and all pieces can be pickled.
 
     Only some pieces are worked on ahead of whoever takes the results, so that memory has a bound. Whoever stops
     taking them (Ctrl-C, an error, closing the iterator) ends the processes at once, and so does the end of this
-    process, however it comes. Raises EngineError where a process was killed.
+    process, however it comes. `shown` is called meanwhile with how far all have come, as `work` says with `reached`.
+    Raises EngineError where a process was killed.
     """
     others = set(multiprocessing.active_children())
     # A fresh interpreter for each: a copy of this process would take over its threads and open files.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _end_with_parent)
+    context = multiprocessing.get_context("spawn")
+    counter = context.Value("Q", 0)
+    pool = ProcessPoolExecutor(workers, context, _begin, (counter,))
+
+    def result(future: Future[Result]) -> Result:
+        while shown is not None and not wait([future], EVERY).done:
+            shown(counter.value)
+        found = future.result()
+        if shown is not None:
+            shown(counter.value)
+        return found
+
     waiting: deque[Future[Result]] = deque()
     done = False
     try:
         for piece in pieces:
             waiting.append(_submitted(pool, work, piece))
             if len(waiting) > AHEAD * workers:
-                yield waiting.popleft().result()
+                yield result(waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield result(waiting.popleft())
         done = True
     except BrokenExecutor:
         raise EngineError("a worker process was killed; run this again") from None
@@ -57,8 +77,17 @@ def _submitted(pool: ProcessPoolExecutor, work: Callable[[Piece], Result], piece
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_with_parent() -> None:
-    """Begin a worker: it waits for nobody who is gone."""
+def reached(further: int) -> None:
+    """Say from within `work` that so much more is done."""
+    if _reached is not None:
+        with _reached.get_lock():
+            _reached.value += further
+
+
+def _begin(counter: Any) -> None:
+    """Begin a worker: it says how far it is, and waits for nobody who is gone."""
+    global _reached
+    _reached = counter
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

@@ -141,7 +141,8 @@ class Count:
             return False
         workspace, how = self._workspace, self._how(read.context.partner)
         job = Job(workspace.settings, workspace.as_of, how, read.source.path, number, read.adapter.name)
-        return count_together(job, parts, read, self._census, failures)
+        shown = partial(workspace.progress, read.source.name)
+        return count_together(job, parts, read, self._census, failures, shown)
 
     def frozen(self) -> bytes:
         """Everything that was counted, to be counted again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from msgspec import Struct, field
 from fhir_equity.adapters import Adapter, Source, adapter_named
 from fhir_equity.adapters.protocol import Range, Seam, join
 from fhir_equity.adapters.source import sources
-from fhir_equity.engine.local import in_order
+from fhir_equity.engine.local import in_order, reached
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding
-from fhir_equity.pipeline.reading import Failures, Input, Ranged, range_items
+from fhir_equity.pipeline.reading import TOLD_EVERY, Failures, Input, Ranged, range_items
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import Pseudonyms
 from fhir_equity.quality.census import Census
@@ -56,27 +56,46 @@ def count(job: Job, part: Range) -> Counted:
     """Read and count one range, in a process of its own."""
     with Workspace(job.settings, job.as_of) as workspace:
         (source,) = sources([job.path])
-        return count_range(workspace, job.how, job.number, source, adapter_named(job.format_), part)
+        return count_range(workspace, job.how, job.number, source, adapter_named(job.format_), part, reached)
 
 
-def count_range(workspace: Workspace, how: How, number: int, source: Source, adapter: Adapter, part: Range) -> Counted:
-    """Read and count one range of the input of this number."""
+def count_range(
+    workspace: Workspace,
+    how: How,
+    number: int,
+    source: Source,
+    adapter: Adapter,
+    part: Range,
+    told: Callable[[int], None] | None = None,
+) -> Counted:
+    """Read and count one range of the input of this number; `told` hears meanwhile of so many more members."""
     vocabulary = workspace.vocabulary()
     strata = Strata(how.by, vocabulary.tables, workspace.as_of, how.besides)
     words = Kept(strata, Inspection(how.programs, vocabulary, workspace.as_of))
     counted = Counted(census=Census(Pseudonyms(how.key), workspace.matter_of, workspace.as_of, words))
     counted.census.begin(number, adapter.name, families=adapter.families)
+    before = 0
     for item in range_items(source, adapter, part, workspace.context(how.partner, adapter.name), counted):
         if isinstance(item, Seam):
             counted.seams.append(item)
         else:
             counted.census.add(item)
+            if told is not None and counted.members - before >= TOLD_EVERY:
+                told(counted.members - before)
+                before = counted.members
+    if told is not None:
+        told(counted.members - before)
     return counted
 
 
-def count_together(job: Job, parts: Sequence[Range], read: Input, census: Census, failures: Failures) -> bool:
-    """Count the ranges of an input in as many processes; False, and nothing counted, where they do not fit together."""
-    return put_together([*in_order(partial(count, job), parts, len(parts))], read, census, failures)
+def count_together(
+    job: Job, parts: Sequence[Range], read: Input, census: Census, failures: Failures, shown: Callable[[int], None]
+) -> bool:
+    """Count the ranges of an input in as many processes; False, and nothing counted, where they do not fit together.
+
+    `shown` hears meanwhile how many members all of them have counted.
+    """
+    return put_together([*in_order(partial(count, job), parts, len(parts), shown)], read, census, failures)
 
 
 def put_together(counted: list[Counted], read: Input, census: Census, failures: Failures) -> bool:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from fhir_equity.engine.local import AHEAD, in_order
+from fhir_equity.engine.local import AHEAD, in_order, reached
 from fhir_equity.errors import EngineError
 
 
@@ -26,6 +26,21 @@ def stuck(number: int) -> int:
 def dying(number: int) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+def stepwise(number: int) -> int:
+    for _ in range(3):
+        reached(number)
+        time.sleep(0.6)
+    return number
+
+
+def test_how_far_all_are_is_shown_meanwhile() -> None:
+    shown: list[int] = []
+    assert list(in_order(stepwise, [1, 10], 2, shown.append)) == [1, 10]
+    assert shown == sorted(shown)
+    assert shown[-1] == 33
+    assert any(0 < each < 33 for each in shown)
 
 
 def test_results_are_in_order_and_few_are_ahead() -> None:

@@ -64,3 +64,13 @@ def test_ranges_that_do_not_fit_are_counted_in_one(tmp_path: Path) -> None:
     alone = counted([path], 1)
     assert counted([path], 3) == alone
     assert alone[0]["run"]["inputs"][0]["members"] == 38
+
+
+def test_workers_tell_how_far_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, int]] = []
+    with Workspace(as_of="2026-01-01", progress=lambda name, members: told.append((name, members))) as workspace:
+        audit(workspace, [file_of(900, tmp_path)], workers=2)
+    assert told
+    assert {name for name, _ in told} == {file_of(900, tmp_path).name}
+    assert [members for _, members in told] == sorted(members for _, members in told)
+    assert told[-1][1] == 900
