@@ -197,11 +197,14 @@ class Cells:
 
     def joined(self, key: Key) -> set[Key]:
         """The hidden cells that equations join with a hidden one, itself included."""
-        found, edge = {key}, [key]
+        found, edge, seen = {key}, [key], set[int]()
         while edge:
-            near = {other for line in self.lines(edge.pop()) for other, _ in line.unknown(self.cells)} - found
-            found |= near
-            edge.extend(near)
+            for place in self.of.get(edge.pop(), ()):
+                if place not in seen:  # one look tells all of a relation
+                    seen.add(place)
+                    near = [other for other, _ in self.relations[place].unknown(self.cells) if other not in found]
+                    found.update(near)
+                    edge += near
         return found
 
     def lines(self, key: Key) -> Iterator[Relation]:

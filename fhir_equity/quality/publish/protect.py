@@ -189,7 +189,7 @@ def _choices(cells: Cells, relation: Relation) -> list[Key]:
 def _cost(cells: Cells, key: Key, width: int) -> tuple[bool, int, int, int, Key]:
     """The cheapest first: room enough to hide another, of least weight, in no line alone, few people."""
     cell = cells.cells[key]
-    alone = sum(not relation.unknown(cells.cells) for relation in cells.lines(key))
+    alone = sum(all(cells.cells[name].told for name, _ in relation.terms) for relation in cells.lines(key))
     return cell.value < cell.floor + width, -cell.rank, alone, cell.value, key
 
 

@@ -31,6 +31,21 @@ def test_the_truth_is_always_within(truth: list[int], terms: list[list[tuple[int
     assert all(low <= value <= high for value, (low, high) in zip(truth, bounds, strict=True))
 
 
+@given(
+    st.lists(st.integers(0, 30), min_size=3, max_size=6),
+    st.lists(st.lists(st.tuples(st.integers(0, 5), st.sampled_from([-1, 1])), min_size=1, max_size=4), max_size=5),
+)
+def test_no_equation_alone_tells_more(truth: list[int], terms: list[list[tuple[int, int]]]) -> None:
+    cells = [[(place % len(truth), factor) for place, factor in given] for given in terms]
+    lines = [Line(given, sum(factor * truth[place] for place, factor in given)) for given in map(_once, cells)]
+    bounds = narrowed(lines, [(0, 40)] * len(truth), truth)
+    for line in lines:
+        ends = [sorted((factor * bounds[place][0], factor * bounds[place][1])) for place, factor in line.terms]
+        for low, high in ends:
+            assert line.rest - (sum(end[1] for end in ends) - high) <= low
+            assert line.rest - (sum(end[0] for end in ends) - low) >= high
+
+
 def _once(terms: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return list(dict(terms).items())
 
