@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_equity.adapters.edi834 import ranges
+from fhir_equity.adapters.fhir import layout
 from fhir_equity.pipeline import ingest as ingesting
 from fhir_equity.pipeline import together
 from fhir_equity.pipeline.audit import audit
@@ -21,6 +22,7 @@ from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import PrivacySettings, Settings, StoreSettings
 from fhir_equity.store import RunWriter
 from tests.benchmarks.generate_834 import file_of
+from tests.benchmarks.generate_fhir import file_of as fhir_file_of
 
 DAY = "2026-06-15"
 BY = ("partner", "coverage,age", "language", "source,month")
@@ -48,6 +50,7 @@ OF_FILES = ("run", "generated", "findings", "controls")
 @pytest.fixture(autouse=True)
 def _share_what_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranges, "LEAST", 1000)
+    monkeypatch.setattr(layout, "GRAIN", 1000)
     monkeypatch.setattr(together, "LEAST", 1000)
     monkeypatch.setattr(ingesting, "CHUNK", 4)
 
@@ -132,7 +135,7 @@ def test_any_cut_gives_the_same_numbers(
 
 def test_two_workers_give_the_same_numbers(tmp_path: Path) -> None:
     rows = [(n, "1980-01-31", "2026-02-01", "Samoan", "Spanish", "", "", "HLT") for n in range(1, 13)]
-    files = [file_of(80, tmp_path), survey(tmp_path / "a.csv", rows)]
+    files = [file_of(80, tmp_path), fhir_file_of(80, tmp_path), survey(tmp_path / "a.csv", rows)]
     assert of_files(files, workers=2) | {"generated": ""} == of_files(files) | {"generated": ""}
 
 

@@ -66,9 +66,13 @@ def test_ranges_that_do_not_fit_are_counted_in_one(tmp_path: Path) -> None:
     assert alone[0]["run"]["inputs"][0]["members"] == 38
 
 
-def test_workers_tell_how_far_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_tell_how_far_they_are(tmp_path: Path) -> None:
     told: list[tuple[str, int]] = []
-    with Workspace(as_of="2026-01-01", progress=lambda name, members: told.append((name, members))) as workspace:
+
+    def progress(name: str, members: int, total: int = 0) -> None:
+        told.append((name, members))
+
+    with Workspace(as_of="2026-01-01", progress=progress) as workspace:
         audit(workspace, [file_of(900, tmp_path)], workers=2)
     assert told
     assert {name for name, _ in told} == {file_of(900, tmp_path).name}
