@@ -21,6 +21,7 @@ TRAITS = {
     "paging": "pages lead to all results",
     "retry_after": "being busy, it says how long",
     "match": "Patient/$match",
+    "provenance": "Provenance",
 }
 
 

@@ -75,8 +75,10 @@ def exchange_with(workspace: Workspace, hie: str) -> Iterator[Exchange]:
 
     @cache
     def writer(partner: str, *, alone: bool = False) -> Writer:
-        return Writer(contexts(partner), alone=alone)
+        return Writer(contexts(partner), alone=alone, named=tells)
 
+    profile = stored_profile(workspace.store.endpoint(hie))
+    tells = bool(profile.provenance if settings.provenance is None else settings.provenance)
     with Client(settings) as client:
         yield Exchange(
             name=hie,
@@ -91,13 +93,14 @@ def exchange_with(workspace: Workspace, hie: str) -> Iterator[Exchange]:
             reader=PatientReader(hie, contexts(source)),
             as_of=workspace.as_of,
             policy=workspace.policy,
-            profile=stored_profile(workspace.store.endpoint(hie)),
+            profile=profile,
+            tells=tells,
             inbound=Inbound(workspace.vocabulary().tables.document("policies/inbound.toml"), vocabulary.codes),
-            edition=edition(workspace, settings),
+            edition=edition(workspace, settings, tells=tells),
         )
 
 
-def edition(workspace: Workspace, settings: HieSettings) -> str:
+def edition(workspace: Workspace, settings: HieSettings, *, tells: bool = False) -> str:
     """The digest of everything beside answers that decides what is planned: when it changes, everybody is looked at."""
     release = workspace.release
     rules = [
@@ -107,7 +110,7 @@ def edition(workspace: Workspace, settings: HieSettings) -> str:
     decides = ("recipient", "partner", "identifier_systems", "us_core", "omb", "mode", "unmatched", "url")
     parts = [
         rules,
-        {name: getattr(settings, name) for name in decides},
+        {name: getattr(settings, name) for name in decides} | {"provenance": tells},
         workspace.versions(),
     ]
     return sha256(msgspec.json.encode(parts)).hexdigest()

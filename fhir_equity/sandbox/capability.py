@@ -6,7 +6,7 @@ from typing import Any
 
 from fhir_equity.sandbox.search import SEARCHABLE
 
-RESOURCES = ("Patient", "Observation")
+RESOURCES = ("Patient", "Observation", "Provenance")
 _INTERACTIONS = ("create", "read", "vread", "update", "delete", "search-type")
 # The date of this description, not of the server's start: it changes when what follows changes.
 _DATE = "2025-11-01"

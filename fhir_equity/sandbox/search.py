@@ -106,9 +106,7 @@ def _code(value: str, _kind: str, _base: str) -> Condition:
         raise RefusedError(400, "value", "a code is given as code or system|code")
     each = "select 1 from json_each(v.body, '$.code.coding') where json_extract(value, '$.code') = ?"
     system = " and json_extract(value, '$.system') = ?" if len(words) == 2 else ""
-    newest = "v.type = c.type and v.id = c.id and v.number = c.number"
-    within = f"select 1 from version v where {newest} and exists ({each}{system})"  # noqa: S608 -- fixed pieces
-    return Condition(f"exists ({within})", tuple(reversed(words)))
+    return Condition(_in_body(each + system), tuple(reversed(words)))
 
 
 def _last_updated(value: str, _kind: str, _base: str) -> Condition:
@@ -161,11 +159,35 @@ def _unescaped(value: str) -> str:
     return re.sub(r"\\([\\,|$])", r"\1", value)
 
 
+def _target(value: str, _kind: str, base: str) -> Condition:
+    plain = _unescaped(value).removeprefix(base + "/")
+    each = "select 1 from json_each(v.body, '$.target') where json_extract(value, '$.reference') in (?, ?)"
+    return Condition(_in_body(each), (plain, f"{base}/{plain}"))
+
+
+def _tag(value: str, _kind: str, _base: str) -> Condition:
+    """``system|code``, or a code of any system, among the tags."""
+    words = [_unescaped(word) for word in _split(value, "|")]
+    if len(words) > 2 or not words[-1]:
+        raise RefusedError(400, "value", "a tag is given as code or system|code")
+    each = "select 1 from json_each(v.body, '$.meta.tag') where json_extract(value, '$.code') = ?"
+    system = " and json_extract(value, '$.system') = ?" if len(words) == 2 else ""
+    return Condition(_in_body(each + system), tuple(reversed(words)))
+
+
+def _in_body(each: str) -> str:
+    newest = "v.type = c.type and v.id = c.id and v.number = c.number"
+    return f"exists (select 1 from version v where {newest} and exists ({each}))"  # noqa: S608 -- fixed pieces
+
+
 _BOTH = ("Patient", "Observation")
+_ALL = (*_BOTH, "Provenance")
 SEARCHABLE = {
     "identifier": Searchable("token", _BOTH, _identifier),
-    "_id": Searchable("token", _BOTH, _id),
-    "_lastUpdated": Searchable("date", _BOTH, _last_updated),
+    "_id": Searchable("token", _ALL, _id),
+    "_lastUpdated": Searchable("date", _ALL, _last_updated),
+    "_tag": Searchable("token", _ALL, _tag),
+    "target": Searchable("reference", ("Provenance",), _target),
     "code": Searchable("token", ("Observation",), _code),
     "patient": Searchable("reference", ("Observation",), _patient),
     "subject": Searchable("reference", ("Observation",), _patient),

@@ -6,8 +6,8 @@ from typing import Any
 
 from fhir_equity.sandbox.outcome import RefusedError
 
-# Elements with a minimum of one: https://hl7.org/fhir/R4/observation.html
-_REQUIRED = {"Patient": (), "Observation": ("status", "code")}
+# Elements with a minimum of one: https://hl7.org/fhir/R4/observation.html and provenance.html
+_REQUIRED = {"Patient": (), "Observation": ("status", "code"), "Provenance": ("target", "recorded", "agent")}
 
 
 def check(kind: str, body: object) -> dict[str, Any]:

@@ -90,7 +90,8 @@ class HieSettings(Strict):
     probe found that the server overwrites what others wrote meanwhile. `mode`: ``read-only`` never writes;
     ``contributor`` keeps our own Patients there; ``editor`` updates theirs. `unmatched` says what to do
     with a person the HIE does not know. `sandbox` says that it is a test endpoint without real people.
-    `overlap` is how many seconds before the last pull's end the next one begins.
+    `provenance`: whether who told an answer is sent too; where nothing is said, if a probe found that the server
+    has Provenance. `overlap` is how many seconds before the last pull's end the next one begins.
     """
 
     url: str
@@ -104,6 +105,7 @@ class HieSettings(Strict):
     accept_lost_update: bool = False
     unmatched: Literal["create", "skip", "review"] = "skip"
     sandbox: bool = False
+    provenance: bool | None = None
     token_env: str = ""
     token_file: Path | None = None
     basic: BasicSettings | None = None

@@ -98,7 +98,7 @@ class HieMemory:
                 for change in planned(connection, tried.order_by(journal.c.id)):
                     kept = change.status == VERIFIED
                     found[change.member_id].unkept |= {m: "" if kept else said for m, said in change.said.items()}
-                    found[change.member_id].tries.update(change.matters)
+                    found[change.member_id].tries.update(change.said.keys())
         return found
 
     def stand(

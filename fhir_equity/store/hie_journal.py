@@ -215,7 +215,7 @@ class Journal:
         last: dict[tuple[int, str, str], Planned | None] = {}
         with reading(self._engine) as connection:
             for each in planned(connection, select(journal).where(done).order_by(journal.c.id)):
-                resource = "" if each.action == "observe" else each.resource_id
+                resource = "" if each.action in ("observe", "tell") else each.resource_id
                 for matter, said in each.said.items():
                     change = Planned(0, each.member_id, (matter,), "withdraw", resource, "", {matter: said})
                     last[each.member_id, resource, matter] = None if each.action == "withdraw" else change

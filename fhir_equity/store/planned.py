@@ -70,7 +70,7 @@ def digest_of(changes: Iterable[Planned]) -> str:
 
     Of what is yet to be made the id is no part: it is learnt when that is done.
     """
-    made = ("create", "observe")
+    made = ("create", "observe", "tell")
     whose = ((c, "" if c.action in made else c.resource_id) for c in changes)
     parts = [(c.member_id, c.matters, c.action, key, c.etag, sorted(c.said.items())) for c, key in whose]
     return digest(msgspec.json.encode(parts))

@@ -11,7 +11,7 @@ from msgspec import Struct, field, structs
 from fhir_equity.errors import StoreError, UsageError
 from fhir_equity.store import Disclosure
 from fhir_equity.store.hie import QUARANTINED, SENT, VERIFIED, Known, Planned, Settled
-from fhir_equity.sync import write_observations, write_patient
+from fhir_equity.sync import telling, write_observations, write_patient
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.consents import Consents
 from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent
@@ -19,6 +19,7 @@ from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.recall import WITHDRAW, withdraw
 from fhir_equity.sync.search import Token
 from fhir_equity.sync.stages import Ended, Staged, carry_out
+from fhir_equity.sync.telling import TELL, marked, to_tell
 from fhir_equity.sync.told import Told
 
 READY = "ready"  # what a rehearsal would send
@@ -94,15 +95,18 @@ class _Applying:
         self._patients = Patients(exchange.client, exchange.settings.identifier_systems)
         self._consents = Consents(exchange, dry=how.dry)
         self._ours: dict[int, Ours] = {}
+        self._back: dict[str, Versioned] = {}  # what was read back in this group
         self._known: dict[int, Known] = {}
 
     def group(self, changes: Sequence[Planned]) -> None:
         """Do some changes and record what became of them; a Patient before what is about it."""
+        self._back.clear()
         self._remember(changes)
         self._carry_out([c for c in changes if c.action in ("create", "update")], self._patient)
         if rest := [c for c in changes if c.action not in ("create", "update")]:
             self._known = self._memory.known(sorted({change.member_id for change in rest}))
             self._carry_out([c for c in rest if c.action == "observe"], self._observe)
+            self._tell([c for c in rest if c.action == TELL])
             for change in rest:
                 if change.action == WITHDRAW:
                     self._ended(self._withdraw(change))
@@ -125,7 +129,7 @@ class _Applying:
 
     def _kept_back(self, changes: Sequence[Planned], members: Sequence[int]) -> dict[int, set[str]]:
         """What these members keep back, also by what the Consents of those who are written to say by now."""
-        memory, spoken_of = self._memory, {c.member_id for c in changes if c.action in ("update", "observe")}
+        memory, spoken_of = self._memory, {c.member_id for c in changes if c.action in ("update", "observe", TELL)}
         links = [known.link[0] for known in memory.known(sorted(spoken_of)).values() if known.link is not None]
         denied = self._consents.of_linked(links)
         self.done.consents_refused = self._consents.refused
@@ -143,7 +147,7 @@ class _Applying:
             tokens = set(self._exchange.tokens(ours.patient)) if ours and change.action == "create" else set()
             twice = not made.isdisjoint(tokens)  # two of ours who are one: the next plan sees that
             made |= tokens
-            as_planned = ours is not None and not twice and _is_as_planned(ours, change)
+            as_planned = ours is not None and not twice and self._is_as_planned(ours, change)
             found = prepare(change, ours) if ours is not None and as_planned else "stale"
             if isinstance(found, str):
                 unwritten.append(_unwritten(change, found))
@@ -157,6 +161,30 @@ class _Applying:
             return
         self._journal.settle([each.settled for each in unwritten if each.settled is not None])
         carry_out(self._journal, staged, self._ended)
+
+    def _is_as_planned(self, ours: Ours, change: Planned) -> bool:
+        if change.action == TELL:
+            (matter,) = change.matters
+            return change.said == {marked(matter): to_tell(self._exchange, ours, matter)}
+        return all(ours.said.get(matter) == said for matter, said in change.said.items())
+
+    def _tell(self, changes: Sequence[Planned]) -> None:
+        """Who told what stands there by now."""
+        if not changes:
+            return
+        self._known = self._memory.known(sorted({change.member_id for change in changes}))
+        links = [known.link[0] for known in self._known.values() if known.link is not None]
+        self._patients.look_up([key for key in links if key not in self._back], ())
+        self._carry_out(changes, self._told_by)
+
+    def _told_by(self, change: Planned, ours: Ours) -> Staged | str:
+        exchange, known = self._exchange, self._known[change.member_id]
+        key = known.link[0] if known.link is not None else ""
+        there = self._back.get(key) or (self._patients.read(key) if key else None)
+        ready = telling.prepare(exchange, change, ours, known, there.resource if there is not None else None)
+        if isinstance(ready, str):
+            return ready
+        return Staged(change, lambda: Ended(*telling.send(exchange, change, ready)), self._disclosed(change, ours))
 
     def _withdraw(self, change: Planned) -> str:
         if self._how.dry:
@@ -229,6 +257,7 @@ class _Applying:
         back = self._exchange.client.read("Patient", key) if key else None
         if back is not None:
             self._patients.saw(back.resource)
+            self._back[key] = back
         return back
 
     def _mended(self, change: Planned, ours: Ours, back: Versioned) -> Versioned | None:
@@ -254,10 +283,6 @@ class _Applying:
             return Ended(status, Settled(change, status, held, None, observed))
 
         return Staged(change, send, self._disclosed(change, ours))
-
-
-def _is_as_planned(ours: Ours, change: Planned) -> bool:
-    return all(ours.said.get(matter) == said for matter, said in change.said.items())
 
 
 def _unwritten(change: Planned, status: str) -> Ended:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from fhir_equity.adapters.fhir import PatientReader, Writer, observed_in
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import UsageError
-from fhir_equity.model import Event, Identifier, Meaning, Member, Name, Outgoing, Resolution, State
+from fhir_equity.model import Event, Identifier, Meaning, Member, Name, Origin, Outgoing, Resolution, State
 from fhir_equity.quality.people import events_of
 from fhir_equity.release import Release
 from fhir_equity.settings import HieSettings
@@ -95,6 +95,7 @@ class Exchange(Struct, frozen=True):
     policy: Policy
     profile: Profile  # what is known of the server
     inbound: Inbound  # what is taken in from it, and how its Consents deny
+    tells: bool  # whether who told an answer is sent, too
     edition: str  # what decides what is planned: tables, policies, rules in force, settings
 
     @property
@@ -180,6 +181,12 @@ class Exchange(Struct, frozen=True):
     def matter_of(self, topic: str) -> str:
         """What is decided together with a topic."""
         return self.vocabulary.codes.topic(topic).matter
+
+    def told_by(self, ours: Ours, matter: str) -> Origin | None:
+        """Where an answer of ours comes from, where that is to be told beside it."""
+        found = self.only(ours, [matter]).expressed if self.tells else ()
+        told = found and self.writer(ours.person.member.partner).tells(found[0].origin)
+        return found[0].origin if told else None
 
     def topics_of(self, matters: Collection[str]) -> list[str]:
         """The topics that are decided together in some matters."""

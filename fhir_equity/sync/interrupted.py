@@ -8,6 +8,7 @@ from fhir_equity.store.hie import VERIFIED, Known, Planned, Settled, There
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.exchange import Exchange, Ours, id_of, is_as_sent
 from fhir_equity.sync.observations import look
+from fhir_equity.sync.telling import TELL
 
 
 def settled(
@@ -16,7 +17,7 @@ def settled(
     """What became of the interrupted writes about one member, who is `there` now; `known` learns what is written."""
     said = exchange.theirs(there.resource).said if there else {}
     for sent in known.sent:
-        if sent.action == "withdraw":  # recall looks at it again
+        if sent.action in ("withdraw", TELL):  # recall looks at it again; who told is told again, and made once
             yield Settled(sent, "superseded")
         elif sent.action == "observe":
             yield _observed(exchange, known, ours, sent)

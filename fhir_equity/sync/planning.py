@@ -8,6 +8,7 @@ from itertools import islice
 
 from msgspec import structs
 
+from fhir_equity.adapters.fhir import ids_of
 from fhir_equity.model import State
 from fhir_equity.store import Person
 from fhir_equity.store.handed_in import NOBODY
@@ -33,6 +34,7 @@ from fhir_equity.sync.matching import NO_MATCH, Uncertain, matched
 from fhir_equity.sync.observations import WITHDRAWN, look, tags_of
 from fhir_equity.sync.patients import LIST, Patients
 from fhir_equity.sync.plan import Change, Left, Plan, summed
+from fhir_equity.sync.telling import TELL, marked, to_tell
 from fhir_equity.sync.told import Told
 from fhir_equity.sync.verdict import CHANGES, Last, to_say, verdict
 
@@ -188,13 +190,27 @@ class _Planning:
             if side is None or side.method == NOBODY:
                 outcome.unmatched = side is not None
                 return
-        self._claimed[person.id] = "|".join(tokens[0])
+        self._claimed[person.id], before = "|".join(tokens[0]), len(self.changes)
         only = self._selection.only
         mine = {m: said for m, said in ours.said.items() if m not in ours.observed and (not only or m in only)}
         self._add(person, "create", dict.fromkeys(mine, "add"), ours)
         for matter in matters:
             if matter in ours.observed:
                 self._add(person, "observe", {matter: "add"}, ours)
+        self._tell(looked, ours, before, {})
+
+    def _tell(self, looked: Looked, ours: Ours, before: int, there: Resource) -> None:
+        """Who told what we write now (the changes from `before` on), or wrote and what can be named there still."""
+        known, now = looked.known, {matter for change in self.changes[before:] for matter, _ in change.matters}
+        for matter in self._to_say(ours):
+            mark, said = marked(matter), to_tell(self._exchange, ours, matter)
+            named = matter in ours.observed or ids_of(there, self._exchange.topics_of([matter]))
+            mine = matter in now or (known.written.get(matter) == ours.said[matter] and named)
+            tried = not self._selection.everybody and known.unkept.get(mark) == said
+            if said and mine and known.written.get(mark) != said and not tried:
+                how = "replace" if mark in known.written else "add"
+                person = ours.person
+                self.changes.append(Change(person.id, person.pseudonym, TELL, ((matter, how),), {mark: said}))
 
     def _patient(self, looked: Looked, ours: Ours, there: Versioned, outcome: Outcome) -> None:
         exchange, person = self._exchange, ours.person
@@ -213,10 +229,12 @@ class _Planning:
         self._claimed[person.id], self._found[person.id] = key, (key, there.etag)
         self._settle_sent(looked, ours, there, self._found[person.id])
         ours = self._consented(looked, ours, there.resource, outcome)
+        before = len(self.changes)
         self._update(looked, ours, theirs, there, outcome)
         for matter in self._to_say(ours):
             if matter in ours.observed:
                 self._observe(looked, ours, matter, outcome)
+        self._tell(looked, ours, before, there.resource)
 
     def _consented(self, looked: Looked, ours: Ours, there: Resource, outcome: Outcome) -> Ours:
         """Our side without what the Consents deny of a Patient who was not known to be this person before."""

@@ -87,6 +87,7 @@ def _declared(statement: Resource) -> Profile:
         match="match" in kinds.get("Patient", ()),
         exports=tuple(exports),
         consents="Consent" in kinds,
+        provenance="Provenance" in kinds,
         includes=any(isinstance(each, list) and {*INCLUDES} <= {*map(str, each)} for each in included),
     )
 

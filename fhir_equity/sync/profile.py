@@ -21,7 +21,7 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     means not tried), `paging`. `retry_after` is whether a refusal for being busy says how long.
     Declared by the server: `match` (``Patient/$match``), `exports` (levels of ``$export``) and `includes`
     (Observations and Provenance come with their Patient: ``_revinclude``), `consents` (it has FHIR Consents, which
-    are asked for unless it has none).
+    are asked for unless it has none), `provenance` (it has Provenance).
     """
 
     software: str = ""
@@ -41,6 +41,7 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     exports: tuple[str, ...] = ()
     includes: bool = False
     consents: bool | None = None
+    provenance: bool | None = None
     quirks: tuple[str, ...] = ()
 
     @property

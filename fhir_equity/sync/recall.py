@@ -16,6 +16,8 @@ from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
 from fhir_equity.sync.deciding import refused as refused_of
 from fhir_equity.sync.exchange import REGISTRATION, Exchange, Resource
 from fhir_equity.sync.observations import find, is_active, withdrawn
+from fhir_equity.sync.telling import is_mark, matter_of
+from fhir_equity.sync.telling import withdraw as forget
 from fhir_equity.sync.write_patient import refused
 
 WITHDRAW = "withdraw"
@@ -48,7 +50,9 @@ def recalls(exchange: Exchange) -> Iterator[Recall]:
             reasons, said = _reasons(exchange, people.get(member), kept.get(member, ()))
             for change in held[member]:
                 (matter,) = change.matters
-                stays = said.get(matter) == change.said[matter]  # also that somebody declined
+                told, matter = is_mark(matter), matter_of(matter)
+                # also that somebody declined; who told an answer that stays is no less true
+                stays = matter in said if told else said.get(matter) == change.said[matter]
                 reason = ("" if stays else reasons.get(matter, RETRACTED)) or _elsewhere(
                     change, known[member], refused_of(choices.get(member, ()))
                 )
@@ -86,6 +90,8 @@ def _elsewhere(change: Planned, known: Known, nobody: set[str]) -> str:
 def withdraw(exchange: Exchange, change: Planned, known: Known) -> str:
     """Withdraw one thing and look whether it is gone: ``verified``, or why not. Raises RemoteError."""
     (matter,) = change.matters
+    if is_mark(matter):
+        return forget(exchange, matter, known)
     return _patient(exchange, change, matter) if change.resource_id else _observations(exchange, matter, known)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from fhir_equity.adapters.fhir import merge, validate
+from fhir_equity.adapters.fhir import give_ids, merge, validate
 from fhir_equity.errors import RemoteContentError, RemoteError
 from fhir_equity.store.hie import SENT, Planned
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
@@ -109,6 +109,8 @@ def merged(exchange: Exchange, change: Planned, ours: Ours, now: Versioned) -> R
     theirs = exchange.theirs(body)  # who it is about is untouched
     if not is_accepted(exchange, ours, body):
         return "stale"
+    if exchange.tells:
+        give_ids(body, exchange.topics_of([m for m in change.matters if exchange.told_by(ours, m)]))
     as_planned = all(theirs.said.get(matter) == planned for matter, planned in change.said.items())
     if not as_planned or set(validate(body)) - set(validate(now.resource)):
         return "invalid"

@@ -28,12 +28,13 @@ def test_metadata(fhir: Any) -> None:
     assert response.status_code == 200
     assert (statement["fhirVersion"], statement["format"]) == ("4.0.1", ["json"])
     resources = {one["type"]: one for one in statement["rest"][0]["resource"]}
-    assert list(resources) == ["Patient", "Observation"]
+    assert list(resources) == ["Patient", "Observation", "Provenance"]
     assert resources["Patient"]["versioning"] == "versioned-update"
     assert resources["Patient"]["conditionalCreate"] is True
     names = {kind: [one["name"] for one in item["searchParam"]] for kind, item in resources.items()}
-    assert names["Patient"] == ["identifier", "_id", "_lastUpdated"]
-    assert names["Observation"] == ["identifier", "_id", "_lastUpdated", "code", "patient", "subject"]
+    assert names["Patient"] == ["identifier", "_id", "_lastUpdated", "_tag"]
+    assert names["Observation"] == ["identifier", "_id", "_lastUpdated", "_tag", "code", "patient", "subject"]
+    assert names["Provenance"] == ["_id", "_lastUpdated", "_tag", "target"]
     assert [one["code"] for one in statement["rest"][0]["interaction"]] == ["transaction", "batch"]
 
 

@@ -205,3 +205,19 @@ def test_an_unknown_page_is_gone(fhir: Any) -> None:
 def test_splitting_undoes_escaping(parts: list[str]) -> None:
     escaped = [part.replace("\\", "\\\\").replace(",", "\\,") for part in parts]
     assert _split(",".join(escaped), ",") == escaped
+
+
+def test_a_provenance_is_found_by_its_target_and_any_resource_by_its_tag(fhir: Any) -> None:
+    tag = {"system": "urn:ietf:rfc:3986", "code": "urn:uuid:1"}
+    for key, patient in (("one", "p1"), ("two", "p2")):
+        meta = {"tag": [tag | {"code": f"urn:uuid:{key}"}]}
+        targets = [{"reference": f"Patient/{patient}"}]
+        agent = [{"who": {"display": "A plan"}}]
+        body = {"resourceType": "Provenance", "id": key, "meta": meta, "target": targets, "agent": agent}
+        assert fhir("PUT", f"Provenance/{key}", body).status_code == 422
+        assert fhir("PUT", f"Provenance/{key}", {**body, "recorded": "2026-01-01T00:00:00Z"}).status_code == 201
+    assert ids(fhir("GET", "Provenance?target=Patient/p2")) == ["two"]
+    assert ids(fhir("GET", "Provenance?_tag=urn:ietf:rfc:3986|urn:uuid:one")) == ["one"]
+    assert ids(fhir("GET", "Provenance?_tag=urn:uuid:two")) == ["two"]
+    assert ids(fhir("GET", "Provenance?_tag=urn:other|urn:uuid:two")) == []
+    assert fhir("GET", "Provenance?_tag=a|b|c").status_code == 400

@@ -6,12 +6,19 @@ Telling what has no place is part of it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fhir_equity.adapters.fhir.shape import Json
 from fhir_equity.adapters.fhir.write_answers import Answers, Said
-from fhir_equity.adapters.fhir.write_observations import is_observed, named, restricted_of, secured, sensitivity_of
+from fhir_equity.adapters.fhir.write_observations import (
+    URIS,
+    is_observed,
+    named,
+    restricted_of,
+    secured,
+    sensitivity_of,
+)
 from fhir_equity.adapters.fhir.write_person import Identifiers, address_json, birth_date_text, name_json
 from fhir_equity.adapters.fhir.write_provenance import Provenances, elements
 from fhir_equity.adapters.protocol import Context
@@ -36,17 +43,20 @@ class Writer:
     The context's ``systems`` turns keys of code systems into URIs, its guide's ``identifier_systems`` gives
     identifiers without a system one, and the guide's ``places`` and ``profile`` say what the version to be written
     has a place for (the rows of guides/us_core.csv) and claims; without them that is race and ethnicity alone.
+    `alone` leaves out what stands beside a Patient, `named` gives their elements ids all the same.
     https://hl7.org/fhir/us/core/STU6.1/StructureDefinition-us-core-patient.html
     """
 
-    def __init__(self, context: Context, reference: Reference = relative, *, alone: bool = False) -> None:
+    def __init__(
+        self, context: Context, reference: Reference = relative, *, alone: bool = False, named: bool = False
+    ) -> None:
         self._context, self._reference = context, reference
         profile = context.guide.get("profile", PROFILE)
         self._meta = {"meta": {"profile": [profile]}} if profile else {}
         self._missing = "name" in context.guide.get("places", {})  # the Patient itself says that there is no name
         self._identifiers = Identifiers(context)
         self._provenances = Provenances(context)
-        self._answers = Answers(context, self._provenances, alone=alone)
+        self._answers = Answers(context, self._provenances, alone=alone, named=named or not alone)
 
     def patient(self, outgoing: Outgoing) -> tuple[dict[str, Any], list[Loss]]:
         """A Patient without an id, for a server to give it one, and the losses."""
@@ -85,6 +95,26 @@ class Writer:
             known = named(observation, own, "")
             found.append((expressed.topic, {k: v for k, v in known.items() if k not in ("id", "subject")}))
         return found
+
+    def tells(self, origin: Origin) -> bool:
+        """Whether there is anything to tell of who gave an answer."""
+        return self._provenances.tells(origin)
+
+    def elements(self, subject: str, names: Iterable[str]) -> list[dict[str, Any]]:
+        """Targets of a Provenance: elements of the Patient to whom `subject` refers, by their ids."""
+        return elements(subject, names)
+
+    def provenance(
+        self, member: Member, origin: Origin, matter: str, targets: list[dict[str, Any]], subject: str
+    ) -> dict[str, Any]:
+        """Who told a matter, for a server to give it an id; known by a keyed tag, the same whatever it tells."""
+        name = self._name(self._body(member, self._answers(()), []), member)
+        own = self._context.uuid("Provenance", name, matter)
+        found = self._provenances.about(origin, targets, own, subject, sensitivity_of(matter, self._context))
+        meta = {**found.get("meta", {}), "tag": [{"system": URIS, "code": f"urn:uuid:{own}"}]}
+        return {"resourceType": "Provenance", "meta": meta} | {
+            k: v for k, v in found.items() if k not in ("id", "meta")
+        }
 
     def observation_name(self, name: str, topic: str, number: int) -> str:
         """The keyed id of the `number`-th Observation on a topic about the Patient of that name."""

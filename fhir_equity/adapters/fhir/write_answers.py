@@ -46,8 +46,8 @@ class Answers:
     `alone` is for a Patient by itself: nothing stands beside it, so that no element needs an id.
     """
 
-    def __init__(self, context: Context, provenances: Provenances, *, alone: bool) -> None:
-        self._context, self._provenances, self._alone = context, provenances, alone
+    def __init__(self, context: Context, provenances: Provenances, *, alone: bool, named: bool) -> None:
+        self._context, self._provenances, self._alone, self._named = context, provenances, alone, named
         places: dict[str, Any] = context.guide.get("places", {})
         self._gender_required = places.get("sex", {}).get("least") != "0"
         self._said: dict[Group, Said] = {}
@@ -110,7 +110,7 @@ class Answers:
         return extensions_of(group, self._context, losses)
 
     def _tells(self, origin: Origin) -> bool:
-        return not self._alone and self._provenances.tells(origin)
+        return self._named and self._provenances.tells(origin)
 
     def _told(self, groups: dict[str, Group], elements: dict[str, list[Json]]) -> tuple[Told, ...]:
         told: dict[tuple[Origin, str], list[str]] = {}
