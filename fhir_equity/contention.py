@@ -7,9 +7,10 @@ administrative sex is no contradiction. Of administrative sex only what cannot b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from fhir_equity.model import CHOSEN, Contention, Event, Meaning, Method, Received, Resolution, Side, State
-from fhir_equity.survivorship import what_is_said
+from fhir_equity.survivorship import Elsewhere, meanings_of, what_is_said
 
 TIE, SELF, SOURCES, DETAIL, UNMAPPED = KINDS = (
     "tie",  # different answers rank the same: nothing is sent
@@ -25,6 +26,8 @@ _UNKNOWN = frozenset(("not_mapped", "not_in_code_list", "system_unknown", "not_a
 Said = tuple[tuple[str, str], ...]
 Key = tuple[str, str, str, Said]  # partner, collector, method, what they say
 Sides = dict[Key, list[int]]  # with the places of their events
+Read = Callable[[Event], Sequence[Meaning]]
+_NOBODY: Elsewhere = {}
 
 
 def contentions(
@@ -33,19 +36,21 @@ def contentions(
     undecided: Mapping[str, Resolution],
     matter_of: Callable[[str], str],
     meaning: Callable[[Received], Meaning],
+    elsewhere: Elsewhere = _NOBODY,
 ) -> tuple[Contention, ...]:
-    """What somebody should decide about the events of one person.
+    """What somebody should decide about the events of one person. What came through partners `elsewhere` is read there.
 
     `decided` is what survivorship makes of them by matter, `undecided` what it would without any decision.
     """
     places: dict[str, list[int]] = {}
     for place, event in enumerate(events):
         places.setdefault(matter_of(event.received[0].topic), []).append(place)
+    read = partial(meanings_of, meaning=meaning, elsewhere=elsewhere)
     found: list[Contention] = []
     for matter, mine in sorted(places.items()):
-        found += _conflicts(matter, events, mine, (decided[matter], undecided[matter]), meaning)
+        found += _conflicts(matter, events, mine, (decided[matter], undecided[matter]), read)
         if matter not in ONLY_TIES:
-            found += _values(matter, events, mine, meaning)
+            found += _values(matter, events, mine, read)
     return tuple(found)
 
 
@@ -54,13 +59,13 @@ def _conflicts(
     events: Sequence[Event],
     mine: Sequence[int],
     resolutions: tuple[Resolution, Resolution],
-    meaning: Callable[[Received], Meaning],
+    read: Read,
 ) -> Iterator[Contention]:
     """The answers of a matter against one another."""
     decided, undecided = resolutions
     sides: Sides = {}
     for place in mine:
-        meanings = [meaning(received) for received in events[place].received]
+        meanings = read(events[place])
         if any(each.state is State.ANSWERED for each in meanings):
             said = tuple(sorted(what_is_said(events[place], meanings)))
             sides.setdefault((*_who(events[place]), said), []).append(place)
@@ -74,14 +79,12 @@ def _conflicts(
         yield _contention(kind, matter, sides, events, state)
 
 
-def _values(
-    matter: str, events: Sequence[Event], mine: Sequence[int], meaning: Callable[[Received], Meaning]
-) -> Iterator[Contention]:
+def _values(matter: str, events: Sequence[Event], mine: Sequence[int], read: Read) -> Iterator[Contention]:
     """Single values: those that contradict themselves, and those that no table knows."""
     for place in mine:
         event = events[place]
-        for received in event.received:
-            problems = {name for name, _ in meaning(received).problems}
+        for received, meaning in zip(event.received, read(event), strict=True):
+            problems = {name for name, _ in meaning.problems}
             kinds = [DETAIL] * ("contradiction" in problems) + [UNMAPPED] * bool(problems & _UNKNOWN)
             for kind in kinds:
                 state = "decided" if event.decided == CHOSEN and kind == DETAIL else "open"

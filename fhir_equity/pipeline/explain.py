@@ -126,10 +126,10 @@ class _Explanation:
             "method": origin.method,
             "standard": origin.standard,
             "question": origin.question,
-            "answers": [self._answered(*each) for each in zip(event.identity, event.received, strict=True)],
+            "answers": [self._answered(event, *each) for each in zip(event.identity, event.received, strict=True)],
         }
 
-    def _answered(self, answer: int, received: Received) -> Document:
+    def _answered(self, event: Event, answer: int, received: Received) -> Document:
         place = self._places[answer]
         document: Document = {
             "id": answer,
@@ -142,7 +142,7 @@ class _Explanation:
             "where": str(place.locator),
         }
         if self._show_values:
-            meaning = self._vocabulary.meaning(received)
+            meaning = self._workspace.vocabulary(event.origin.partner or self._found.partner).meaning(received)
             codings = [{"system": each.system, "code": each.code} for each in received.codings]
             document |= {"raw": received.raw, "text": received.text, "codings": codings}
             document |= {"state": meaning.state.value, "means": self._means(meaning)}

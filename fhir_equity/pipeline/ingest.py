@@ -17,7 +17,7 @@ from fhir_equity.adapters.source import sources
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Frame, Loss, Rejected
 from fhir_equity.pipeline.judging import judge, too_much
-from fhir_equity.pipeline.lake import cover_of, is_lake, load
+from fhir_equity.pipeline.lake_load import cover_of, is_lake, load
 from fhir_equity.pipeline.reading import Failures, Input, inputs
 from fhir_equity.pipeline.record import recorded
 from fhir_equity.pipeline.workspace import Workspace

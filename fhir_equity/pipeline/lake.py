@@ -1,40 +1,22 @@
-"""export: the store as typed Parquet for DuckDB, Polars, dbt, Spark and Splink; and back into a store."""
+"""export: the store as typed Parquet for DuckDB, Polars, dbt, Spark and Splink. `lake_load` brings it back."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from fhir_equity.errors import UnreadableError, UsageError
 from fhir_equity.model import (
-    Address,
-    Answer,
-    Coding,
-    Enrollment,
     Event,
-    Finding,
-    Identifier,
-    Locator,
-    Loss,
     Member,
-    Name,
-    Origin,
-    Received,
-    Relationship,
-    Severity,
 )
-from fhir_equity.parquet import Layout, Row, Writer, read
+from fhir_equity.parquet import Layout, Row, Writer
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.pipeline.writing import written_folder
 from fhir_equity.release import discloses
-from fhir_equity.store import Record, RunWriter
 from fhir_equity.store.lake import Told, Whole
 
 COVER = "lake.json"  # says what a folder is
@@ -57,7 +39,7 @@ def export(
     This is internal use: sensitive topics are left out unless `include_sensitive`. What was withdrawn
     and what is in quarantine stays in the store. Raises UsageError.
     """
-    layout = _layout(workspace)
+    layout = layout_of(workspace)
     with written_folder(parquet) as opened, Writer(layout, opened) as writer:
         work = _Export(workspace, writer, partner, include_sensitive=include_sensitive)
         work.run()
@@ -67,7 +49,8 @@ def export(
     return Exported(writer.counts, work.withheld)
 
 
-def _layout(workspace: Workspace) -> Layout:
+def layout_of(workspace: Workspace) -> Layout:
+    """The tables of a folder, by `guides/lake.toml`."""
     return Layout(workspace.vocabulary().tables.document("guides/lake.toml"))
 
 
@@ -113,13 +96,16 @@ class _Export:
         """The matters of a person of which any answer is sensitive."""
         if self._sensitive:
             return set()
-        codes, meaning = self._workspace.vocabulary().codes, self._workspace.vocabulary(partner).meaning
-        said = [(self._workspace.matter_of(each.topic), each) for event in events for each in event.received]
-        return {matter for matter, received in said if discloses(codes, matter, meaning(received))}
+        codes, found = self._workspace.vocabulary().codes, set[str]()
+        for event in events:
+            meaning = self._workspace.vocabulary(event.origin.partner or partner).meaning
+            said = [(self._workspace.matter_of(each.topic), meaning(each)) for each in event.received]
+            found |= {matter for matter, meant in said if discloses(codes, matter, meant)}
+        return found
 
     def _answers(self, partner: str, event: Event, told: Mapping[int, Told]) -> Iterator[Row]:
-        meaning_of = self._workspace.vocabulary(partner).meaning
-        origin = {name: getattr(event.origin, name) for name in _ORIGIN}
+        meaning_of = self._workspace.vocabulary(event.origin.partner or partner).meaning
+        origin = {name: getattr(event.origin, name) for name in ORIGIN}
         for received, number in zip(event.received, event.identity, strict=True):
             meaning = meaning_of(received)
             concepts = [
@@ -138,8 +124,8 @@ class _Export:
             }
 
 
-_ORIGIN = ("collector", "method", "standard", "question", "collected_on")
-_PLACES = ("lines", "city", "state", "postal_code", "country", "county")
+ORIGIN = ("collector", "method", "standard", "question", "collected_on")
+PLACES = ("lines", "city", "state", "postal_code", "country", "county")
 
 
 def _plain(value: Struct) -> Row:
@@ -155,166 +141,3 @@ def _person_row(member: Member) -> Row:
         "birth_date": member.birth_date,
         "enrollment": msgspec.json.encode(member.enrollment).decode(),
     }
-
-
-def is_lake(path: str | Path) -> bool:
-    """Whether a path is a folder that `export` wrote."""
-    return (Path(path) / COVER).is_file()
-
-
-def cover_of(folder: Path) -> dict[str, Any]:
-    """What an exported folder says of itself. Raises UnreadableError, and UsageError for another layout."""
-    try:
-        cover = json.loads((folder / COVER).read_text(encoding="utf-8"))
-    except ValueError:
-        raise UnreadableError(f"{folder.name}/{COVER} is not valid JSON") from None
-    if not isinstance(cover, dict) or cover.get("schema") != SCHEMA:
-        raise UsageError(f"{folder.name} has another layout than {SCHEMA}")
-    return cover
-
-
-def load(workspace: Workspace, folder: Path) -> Iterator[RunWriter]:
-    """Bring an exported folder into the store: a run for each partner and each day on which something was first seen.
-
-    Answers keep their origin, the day they were first seen and where they stood; which of them win is decided anew.
-    Yields each run when it is done. Raises UsageError for a folder of another layout, UnreadableError.
-    """
-    cover_of(folder)
-    layout = _layout(workspace)
-    for place in sorted((folder / "members").glob("partner=*")):
-        partner = workspace.partner(place.name.partition("=")[2])
-        yield from _Load(workspace, folder, layout, partner).runs()
-
-
-class _Load:
-    """One partner on the way into the store."""
-
-    def __init__(self, workspace: Workspace, folder: Path, layout: Layout, partner: str) -> None:
-        self._workspace, self._folder, self._layout, self._partner = workspace, folder, layout, partner
-
-    def runs(self) -> Iterator[RunWriter]:
-        logged = [(row["as_of"], row) for table in ("findings", "losses") for row in self._rows(table)]
-        days = {row["first_seen"] for row in self._rows("answers")} | {day for day, _ in logged}
-        inputs = self._digest()
-        for number, day in enumerate(sorted(days) or [self._workspace.as_of]):
-            run = self._workspace.run(self._partner, day, f"{inputs}|{day}")
-            artefacts = _Artefacts(run)
-            self._day(artefacts, day, everybody=number == 0)
-            for on, row in logged:
-                if on == day:
-                    artefacts.log(row)
-            artefacts.flush()
-            run.finish()
-            yield run
-
-    def _place(self, table: str) -> Path:
-        return self._folder / table / f"partner={self._partner}" / "part-0.parquet"
-
-    def _rows(self, table: str) -> Iterator[Row]:
-        path = self._place(table)
-        return read(path, self._layout, table) if path.exists() else iter(())
-
-    def _digest(self) -> str:
-        """Of all that is read, so that an interrupted run goes on."""
-        digest = hashlib.sha256()
-        for table in self._layout.tables:
-            if (path := self._place(table)).exists():
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-        return digest.hexdigest()
-
-    def _day(self, artefacts: _Artefacts, day: str, *, everybody: bool) -> None:
-        """What was first seen on a day, by the artefact it came in; members with nothing to say come with the first."""
-        said = groupby((row for row in self._rows("answers") if row["first_seen"] == day), _whose)
-        answers = next(said, None)
-        for row in self._rows("members"):
-            found: list[Row] = []
-            if answers is not None and answers[0] == _whose(row):
-                found = list(answers[1])
-                answers = next(said, None)
-            member = _member(row)
-            by_artefact: dict[tuple[str, str], list[Row]] = {}
-            for each in found:
-                by_artefact.setdefault((each["artefact"], each["format"]), []).append(each)
-            if everybody and not by_artefact:
-                by_artefact[COVER, "lake"] = []
-            for artefact, rows in by_artefact.items():
-                artefacts.record(artefact, _record(member, rows))
-
-
-class _Artefacts:
-    """What waits to be written in one run, by artefact."""
-
-    def __init__(self, run: RunWriter) -> None:
-        self._run = run
-        self._known: dict[tuple[str, str], int] = {}
-        self._held: dict[tuple[str, str], tuple[list[Record], list[Finding], list[Loss]]] = {}
-
-    def record(self, artefact: tuple[str, str], record: Record) -> None:
-        self._of(artefact)[0].append(record)
-        self._full(artefact)
-
-    def log(self, row: Row) -> None:
-        artefact = (row["artefact"], row["format"])
-        place = Locator(*(row[name] for name in ("artefact", "unit", "number", "offset", "path")))
-        if "rule" in row:
-            loss = Loss(row["rule"], Relationship(row["relationship"]), row["topic"], place)
-            self._of(artefact)[2].append(loss)
-        else:
-            place = msgspec.structs.replace(place, loop=row["loop"], within=row["within"])
-            self._of(artefact)[1].append(Finding(row["code"], Severity(row["severity"]), place))
-        self._full(artefact)
-
-    def flush(self) -> None:
-        for artefact in list(self._held):
-            self._write(artefact)
-
-    def _of(self, artefact: tuple[str, str]) -> tuple[list[Record], list[Finding], list[Loss]]:
-        return self._held.setdefault(artefact, ([], [], []))
-
-    def _full(self, artefact: tuple[str, str]) -> None:
-        if any(len(each) >= CHUNK for each in self._held[artefact]):
-            self._write(artefact)
-
-    def _write(self, artefact: tuple[str, str]) -> None:
-        if artefact not in self._known:
-            self._known[artefact] = self._run.artefact(*artefact, watched=False)
-        records, findings, losses = self._held.pop(artefact)
-        self._run.add(self._known[artefact], records, findings=findings, losses=losses)
-
-
-def _whose(row: Row) -> tuple[str, int]:
-    return row["key"], row["twin"]
-
-
-def _member(row: Row) -> Member:
-    return Member(
-        partner=row["partner"],
-        key=row["key"],
-        key_rule=row["key_rule"],
-        identifiers=tuple(Identifier(**each) for each in row["identifiers"]),
-        name=Name(row["family"], tuple(row["given"]), row["prefix"], row["suffix"]),
-        birth_date=row["birth_date"],
-        address=Address(tuple(row["lines"]), *(row[name] for name in _PLACES[1:])),
-        enrollment=msgspec.json.decode(row["enrollment"], type=Enrollment),
-    )
-
-
-def _record(member: Member, rows: list[Row]) -> Record:
-    """A member with what they said on the occasions of these rows, in the order of the store."""
-    answers, events = [], []
-    for _, some in groupby(rows, lambda row: (row["matter"], row["event"])):
-        told = list(some)
-        origin = Origin(member.partner, told[0]["artefact"], *(told[0][name] for name in _ORIGIN))
-        received = tuple(_received(row) for row in told)
-        events.append((told[0]["matter"], Event(received, origin)))
-        answers += [
-            Answer(each, origin, row["unit"], row["number"], row["offset"], row["path"])
-            for each, row in zip(received, told, strict=True)
-        ]
-    return Record(msgspec.structs.replace(member, answers=tuple(answers)), tuple(events))
-
-
-def _received(row: Row) -> Received:
-    codings = tuple(Coding(**each) for each in row["codings"])
-    return Received(row["topic"], row["element"], codings, row["text"], row["raw"])

@@ -24,9 +24,10 @@ def merges(workspace: Workspace) -> list[Merging]:
 
 
 def merge(workspace: Workspace, into: str, member: str, *, reason: str, partner: str = "") -> Merged:
-    """Read two members of one partner as one person from now on, and resolve that person again.
+    """Read two members as one person from now on, and resolve that person again.
 
-    Both are named by pseudonym, key or identifier. The person is called as `into` is. Nothing moves: answers, links
+    Both are named by pseudonym, key or identifier. The person is called as `into` is, and is of their partner; what
+    came through another partner is read by the tables of that one as before. Nothing moves: answers, links
     to HIEs, opt-outs and disclosures stay with the key under which they came, and later files may bring either
     key, so that `unmerge` restores both whatever came in between. Where both are Patients of one HIE, that
     is a case, and until it is decided the Patient of `into` is theirs. One transaction, on the trail. Raises

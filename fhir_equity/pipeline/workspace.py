@@ -22,7 +22,7 @@ from fhir_equity.model import Collector, Contention, Event, Method, Resolution, 
 from fhir_equity.privacy import Pseudonyms, key_from
 from fhir_equity.release import Release
 from fhir_equity.settings import Settings, StoreSettings
-from fhir_equity.survivorship import Policy, policy_from, resolve
+from fhir_equity.survivorship import Elsewhere, Policy, policy_from, resolve
 from fhir_equity.sync.told import Told
 from fhir_equity.tables import Tables, fingerprint
 from fhir_equity.vocabulary import Vocabulary
@@ -173,7 +173,8 @@ class Workspace:
         """Who decides about the people of a partner: the policy, with the partner's tables."""
         from fhir_equity.store import Judge
 
-        return Judge(self.policy.version, partial(self.resolutions, partner), partial(self.contentions, partner))
+        decide, contend = partial(self.resolutions, partner), partial(self.contentions, partner)
+        return Judge(self.policy.version, decide, contend, partner, self.judge)
 
     def contentions(
         self, partner: str, events: Sequence[Event], decided: Mapping[str, Resolution]
@@ -182,7 +183,19 @@ class Workspace:
         undecided = decided
         if any(event.decided for event in events):
             undecided = self.resolutions(partner, [msgspec.structs.replace(event, decided="") for event in events])
-        return contentions(events, decided, undecided, self.matter_of, self.vocabulary(partner).meaning)
+        return contentions(
+            events,
+            decided,
+            undecided,
+            self.matter_of,
+            self.vocabulary(partner).meaning,
+            self._elsewhere(partner, events),
+        )
+
+    def _elsewhere(self, partner: str, events: Iterable[Event]) -> Elsewhere:
+        """Who reads what came through other partners: their own tables."""
+        others = {event.origin.partner for event in events} - {partner, ""}
+        return {other: self.vocabulary(other).meaning for other in others}
 
     @property
     def has_store(self) -> bool:
@@ -220,7 +233,7 @@ class Workspace:
         return found
 
     def resolutions(self, partner: str, events: Iterable[Event]) -> dict[str, Resolution]:
-        """The winner of every matter that these events of one person speak of."""
+        """The winner of every matter that these events of one person speak of, each by its partner's tables."""
         by_matter: dict[str, list[Event]] = {}
         for event in events:
             by_matter.setdefault(self.matter_of(event.received[0].topic), []).append(event)
@@ -234,7 +247,8 @@ class Workspace:
             if len(self._resolved) >= MOST:
                 self._resolved.clear()
             vocabulary = self.vocabulary(partner)
-            found = resolve(matter, events, vocabulary.meaning, self.policy, vocabulary.detail)
+            elsewhere = self._elsewhere(partner, events)
+            found = resolve(matter, events, vocabulary.meaning, self.policy, vocabulary.detail, elsewhere)
             self._resolved[key] = found
         return found
 

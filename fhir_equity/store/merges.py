@@ -19,6 +19,7 @@ from fhir_equity.store.merged import parts_of, person_of
 from fhir_equity.store.patterns import forget_cases, pattern_id
 from fhir_equity.store.planned import SENT
 from fhir_equity.store.resolutions import Resolutions
+from fhir_equity.store.resolve import resolve_some
 from fhir_equity.store.rows import among, insert_new, insert_one, now
 from fhir_equity.store.schema import JournalEntry, Link, Merge, Merged, StoredAnswer, StoredCase, StoredMember, core
 from fhir_equity.store.schema import Standing as StandingRow
@@ -68,8 +69,8 @@ class Merges:
     def merge(self, into: int, member: int, judges: Judges, author: str, reason: str) -> Joined:
         """Read a member as part of another person from now on, in one transaction, and resolve the person again.
 
-        Raises UsageError where they are one already, are of two partners, or a change of theirs at an HIE was
-        interrupted.
+        The person is of the partner of `into`; every answer stays read by the tables of the partner it came through.
+        Raises UsageError where they are one already, or a change of theirs at an HIE was interrupted.
         """
         with writing(self._engine) as connection:
             partner = _mergeable(connection, into, member)
@@ -112,7 +113,7 @@ class Merges:
                 connection.execute(update(there).where(there.c.member_id.in_(others)).values(into_id=member))
             connection.execute(delete(cases).where(cases.c.source == _source(merge)))
             done = self._joined(connection, merge, came, ())
-            Resolutions(judges(done.merging.partner)).write(connection, stated_by(connection, [whole, member]), ())
+            resolve_some(connection, judges, [whole, member])
             self._record(connection, "unmerge", done, {})
             return done
 
@@ -151,18 +152,14 @@ def _mergings() -> Any:
 
 
 def _mergeable(connection: Connection, into: int, member: int) -> str:
-    """The partner of both."""
+    """The partner of the one who stays."""
     table = core(StoredMember)
     people = person_of(connection, {into, member})
     if people[into] == people[member]:
         raise UsageError("they are one person already")
     if people[into] != into or people[member] != member:
         raise UsageError("a member who was merged is part of somebody; merge the whole person")
-    query = select(table.c.partner).where(table.c.id.in_((into, member))).distinct()
-    partners = connection.execute(query).scalars().all()
-    if len(partners) != 1:
-        raise UsageError("they are of different partners, whose tables read the same word otherwise; merge within one")
-    return str(partners[0])
+    return str(connection.execute(select(table.c.partner).where(table.c.id == into)).scalar_one())
 
 
 def _hies(member: int) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -12,12 +12,22 @@ from sqlalchemy import Connection, delete, select
 
 from fhir_equity.model import Contention, Event, Origin, Received, Resolution, Side
 from fhir_equity.store.changed import touch
+from fhir_equity.store.merged import merged_among
 from fhir_equity.store.patterns import forget_cases, pattern_id
 from fhir_equity.store.rows import among, insert_new, insert_tuples, slices
-from fhir_equity.store.schema import Beaten, ReceivedValue, StoredCase, StoredOrigin, StoredResolution, core
+from fhir_equity.store.schema import (
+    Beaten,
+    ReceivedValue,
+    StoredCase,
+    StoredMember,
+    StoredOrigin,
+    StoredResolution,
+    core,
+)
 from fhir_equity.store.settlements import marks_of, strongest
 
 MOST = 20_000  # what is remembered within a run before it starts afresh; a shape takes a kilobyte or two
+T = TypeVar("T")
 Stated = tuple[str, int, int, int, str, int]  # matter, event, origin id, received id, first seen, answer id
 Shape = tuple[tuple[str, int, int, tuple[int, ...], str, str], ...]  # events as ids and what was decided, not whose
 
@@ -32,13 +42,15 @@ def _nothing_to_decide(_: Sequence[Event], __: Mapping[str, Resolution]) -> Sequ
 
 
 class Judge(Struct, frozen=True):
-    """Who decides: the version of a policy, what it says about the events of one person by matter, and what
-    it leaves to people.
+    """Who decides about the people of a partner: the version of a policy, what it says about the events of one
+    person by matter, and what it leaves to people. `judges` are those of other partners.
     """
 
     policy: str
     decide: Callable[[Sequence[Event]], Mapping[str, Resolution]]
     contend: Callable[[Sequence[Event], Mapping[str, Resolution]], Sequence[Contention]] = _nothing_to_decide
+    partner: str = ""
+    judges: Callable[[str], Judge] | None = None
 
 
 class Outcome(Struct, frozen=True):
@@ -75,6 +87,7 @@ class Resolutions:
         self._looked_at: dict[int, tuple[Shape, list[int]]] = {}
         self._received: dict[int, Received] = {}
         self._origins: dict[int, Origin] = {}
+        self._others: dict[str, Resolutions] = {}
 
     def afresh(self) -> Resolutions:
         """The same, remembering nothing."""
@@ -91,8 +104,29 @@ class Resolutions:
         }
 
     def write(self, connection: Connection, stated: Mapping[int, Iterable[Stated]], new: Container[int]) -> None:
-        """Write what wins for members, given everything they stated; who is not `new` may have older resolutions."""
-        self.keep(connection, self.decided(connection, stated), new)
+        """Write what wins for members, given everything they stated; who is not `new` may have older resolutions.
+
+        A person who was merged may be another partner's: then theirs decides.
+        """
+        for partner, theirs in self._apart(connection, stated).items():
+            judges = self._others.get(partner, self)
+            judges.keep(connection, judges.decided(connection, theirs), new)
+
+    def _apart(self, connection: Connection, stated: Mapping[int, T]) -> dict[str, Mapping[int, T]]:
+        """By whose people they are, with who decides about others' in `_others`."""
+        own, judges = self._judge.partner, self._judge.judges
+        merged = merged_among(connection, list(stated)) if judges is not None else {}
+        if judges is None or not merged:
+            return {own: stated}
+        table = core(StoredMember)
+        query = select(table.c.id, table.c.partner).where(table.c.partner != own)
+        whose = dict(among(connection, query, table.c.id, sorted(set(merged.values()) & stated.keys())))
+        for partner in sorted(set(whose.values()) - self._others.keys()):
+            self._others[partner] = Resolutions(judges(partner))
+        found: dict[str, dict[int, T]] = {}
+        for member, said in stated.items():
+            found.setdefault(whose.get(member, own), {})[member] = said
+        return dict(found)
 
     def keep(self, connection: Connection, decided: Mapping[int, Iterable[Decided]], new: Container[int]) -> None:
         """Write what was decided of some that were looked at last, and their cases."""

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from fhir_equity.model import CHOSEN, Event, Meaning, Received, Resolution, State
+from fhir_equity.model import CHOSEN, Event, Resolution, State
 from fhir_equity.survivorship.policy import Policy
 from fhir_equity.survivorship.rules import Answers, Rules, never_filled
-from fhir_equity.survivorship.weighed import Weighed
+from fhir_equity.survivorship.weighed import Elsewhere, Meant, Weighed
 from fhir_equity.vocabulary import Detail
+
+_NOBODY: Elsewhere = {}
 
 
 def resolve(
-    matter: str, events: Iterable[Event], meaning: Callable[[Received], Meaning], policy: Policy, detail: Detail
+    matter: str,
+    events: Iterable[Event],
+    meaning: Meant,
+    policy: Policy,
+    detail: Detail,
+    elsewhere: Elsewhere = _NOBODY,
 ) -> Resolution:
     """Choose the winning event of one matter of one person; no event at all resolves to unknown.
+
+    `meaning` reads what was received; of a partner who is `elsewhere`, what stands there.
 
     An event that somebody decided for wins over every rule. A tie between different answers goes to the earliest,
     provisionally, and is not sent anywhere until somebody decides.
 
     Raises TableError for an origin whose method the policy does not rank (a broken attestation).
     """
-    weighed = [Weighed(matter, event, meaning, policy) for event in dict.fromkeys(events)]
+    weighed = [Weighed(matter, event, meaning, policy, elsewhere) for event in dict.fromkeys(events)]
     if not weighed:
         return Resolution(matter, State.UNKNOWN, (), None, rule="no_answer")
     chosen = next((each for each in weighed if each.event.decided == CHOSEN), None)

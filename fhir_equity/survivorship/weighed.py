@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fhir_equity.errors import TableError
 from fhir_equity.model import Event, Meaning, Received, State
 from fhir_equity.survivorship.policy import FILE, Policy
+
+Meant = Callable[[Received], Meaning]
+Elsewhere = Mapping[str, Meant]  # how other partners' answers are read, by partner
 
 
 class Weighed:
@@ -15,10 +18,10 @@ class Weighed:
 
     __slots__ = ("collector", "date", "event", "meanings", "one_only", "own", "partner", "rank", "said", "state")
 
-    def __init__(self, matter: str, event: Event, meaning: Callable[[Received], Meaning], policy: Policy) -> None:
+    def __init__(self, matter: str, event: Event, meaning: Meant, policy: Policy, elsewhere: Elsewhere) -> None:
         origin = event.origin
         self.event = event
-        self.meanings = tuple(meaning(received) for received in event.received)
+        self.meanings = meanings_of(event, meaning, elsewhere)
         self.state = event_state(self.meanings, policy)
         if origin.method not in policy.methods:
             raise TableError(f"{FILE} does not rank the method that an attestation names")
@@ -45,6 +48,12 @@ def _date(event: Event) -> str:
     """When it was collected, else first seen. Nobody collects after it was seen: such a date is wrong."""
     dates = [date for date in (event.origin.collected_on, event.first_seen) if date]
     return min(dates, default="")
+
+
+def meanings_of(event: Event, meaning: Meant, elsewhere: Elsewhere) -> tuple[Meaning, ...]:
+    """What an event says by the tables of the partner whom it came through, where they are `elsewhere`."""
+    read = elsewhere.get(event.origin.partner, meaning)
+    return tuple(read(received) for received in event.received)
 
 
 def event_state(meanings: Sequence[Meaning], policy: Policy) -> State:

@@ -17,7 +17,6 @@ from fhir_equity.store.hie_standing import Outcome
 from fhir_equity.store.planned import Planned, Settled
 from tests.conftest import select_rows
 from tests.faults.points import everything
-from tests.store.conftest import record_of
 from tests.store.test_retractions import FILES, JUDGE, believed, ingest, kept
 
 PersonMaker = Callable[..., Member]
@@ -132,13 +131,9 @@ def test_a_chain_is_undone_in_any_order(three: Store, url: str) -> None:
     assert all_but(url, *BESIDE) == before
 
 
-def test_who_cannot_be_merged(three: Store, person: PersonMaker) -> None:
-    run = three.run("other", "2026-01-01", "t", lambda *parts: "|".join(parts))
-    run.add(run.artefact("b.834", "edi834"), [record_of(person("m9", partner="other"), "2026-01-01")])
+def test_who_cannot_be_merged(three: Store) -> None:
     with pytest.raises(UsageError, match="one person already"):
         merge(three, 1, 1)
-    with pytest.raises(UsageError, match="different partners"):
-        merge(three, 1, 4)
     merge(three, 1, 2)
     with pytest.raises(UsageError, match="one person already"):
         merge(three, 2, 1)
