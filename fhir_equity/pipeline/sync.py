@@ -150,7 +150,7 @@ def sync_pull(workspace: Workspace, hie: str, bulk: str = "") -> PullResult:
         consents.read_changed()
         noted["consents"] = consents.changed
         if not bulk:
-            new = _take(workspace, exchange, ours, by_search(exchange.client, asking), pulled)
+            new = _take(workspace, exchange, ours, by_search(exchange.client, asking, ours.may_be), pulled)
             exchange.memory.pulled(asking.moment or pulled.since)
             noted |= {"patients": pulled.patients, "answers": new}
             return PullResult(pulled, new, Counter(), 0, asking.refused, consents.changed, consents.refused)
@@ -187,7 +187,8 @@ def _asking(exchange: Exchange, since: str) -> Asking:
     topics: dict[str, str] = guide.get("reading", {}).get("observations", {})
     wanted = {t: exchange.inbound.wants(exchange.name, exchange.matter_of(t), exchange.as_of) for t in topics.values()}
     codes = tuple(sorted(code for code, topic in topics.items() if wanted[topic]))
-    return Asking(since, exchange.settings.overlap, codes, exchange.profile.includes)
+    profile = exchange.profile
+    return Asking(since, exchange.settings.overlap, codes, profile.includes, profile.by_code)
 
 
 def _folder(workspace: Workspace, hie: str) -> Path:

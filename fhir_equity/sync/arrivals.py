@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, islice
 
 from msgspec import Struct
 
 from fhir_equity.errors import RemoteContentError, RemoteError
 from fhir_equity.sync.bulk import Exported
 from fhir_equity.sync.client import Client, Resource
+from fhir_equity.sync.exchange import id_of
 from fhir_equity.sync.search import Params
 from fhir_equity.sync.transport import UnavailableError
 
@@ -34,13 +35,15 @@ class Asking(Struct):
     """How a search goes: what is asked since, and what was learned on the way.
 
     `moment` is the server's own clock when it began to answer. `included` is whether the server sends what
-    stands beside a Patient with it. `refused` is whether it does not let Observations be searched.
+    stands beside a Patient with it, `by_code` whether Observations of some Patients are found by what they are about:
+    then no others are asked for. `refused` is whether it does not let Observations be searched.
     """
 
     since: str = ""
     overlap: int = 0
     codes: tuple[str, ...] = ()
     included: bool = False
+    by_code: bool = False
     moment: str = ""
     refused: bool = False
 
@@ -56,22 +59,40 @@ class Asking(Struct):
         return {"_lastUpdated": f"ge{moment.isoformat()}"}
 
 
-def by_search(client: Client, asking: Asking) -> Iterator[Arrived]:
-    """Patients that changed since, then those of whom only an Observation did. Raises RemoteError."""
-    more = {"_revinclude": ["Observation:subject", "Provenance:target"]} if asking.included else {}
+def by_search(client: Client, asking: Asking, wanted: Callable[[Resource], bool]) -> Iterator[Arrived]:
+    """Patients that changed since, then those of whom only an Observation did. Raises RemoteError.
+
+    Where it can be asked so, Observations are asked for by what they are about, of those Patients that are `wanted`.
+    """
+    apart = asking.by_code and bool(asking.codes)
+    included = ["Provenance:target"] if apart else ["Observation:subject", "Provenance:target"]
+    more = {"_revinclude": included} if asking.included else {}
     seen: set[str] = set()
     for page in client.pages("Patient", {**asking.changed, **more}):
         asking.moment = asking.moment or page.moment
-        for arrived in _joined(page.resources):
+        patients = [each for each in page.resources if each.get("resourceType") not in BESIDE]
+        observed = _of(client, asking, [id_of(each) for each in patients if wanted(each)]) if apart else []
+        for arrived in _joined([*page.resources, *observed]):
             seen.add(str(arrived.patient.get("id", "")))
             yield arrived
-    beside = _observed(client, asking)
-    if asking.included:  # what stands beside those came with them
+    # Of a first pull everybody was asked about.
+    beside: Iterable[Resource] = () if apart and not asking.since else _observed(client, asking)
+    if asking.included or apart:  # what stands beside those came with them
         beside = (each for each in beside if subject_of(each) not in seen)
     for key, about in groupby(sorted(beside, key=subject_of), key=subject_of):
         found = client.read("Patient", key) if key else None
         if found is not None:
             yield Arrived(found.resource, tuple(about))
+
+
+def _of(client: Client, asking: Asking, keys: list[str]) -> list[Resource]:
+    """The Observations of some Patients on what is asked for, whenever they changed."""
+    found: list[Resource] = []
+    waiting = iter(filter(None, keys))
+    while some := list(islice(waiting, PORTION)):
+        words: Params = {"patient": ",".join(some), "code": ",".join(asking.codes)}
+        found += _searched(client, asking, words)
+    return found
 
 
 def by_export(client: Client, exported: Exported, wanted: Callable[[Resource], bool]) -> Iterator[Arrived]:
@@ -122,7 +143,12 @@ def _observed(client: Client, asking: Asking) -> Iterator[Resource]:
     """The Observations of ours to ask about that changed; none where the server does not let them be searched."""
     if not asking.codes:
         return
-    words: Params = {**asking.changed, "code": ",".join(asking.codes)}
+    yield from _searched(client, asking, {**asking.changed, "code": ",".join(asking.codes)})
+
+
+def _searched(client: Client, asking: Asking, words: Params) -> Iterator[Resource]:
+    if asking.refused:
+        return
     try:
         yield from client.search("Observation", words)
     except (UnavailableError, RemoteContentError):

@@ -28,7 +28,7 @@ ABOUT_ANSWERS = ("same_standing", REMOVES, "declined_there", "changed_there", "w
 OURS = 0
 
 
-class Asking(Struct):
+class Questions(Struct):
     """What a person is asked about one member in this plan, and what they decided before."""
 
     member: int

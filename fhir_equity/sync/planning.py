@@ -21,7 +21,7 @@ from fhir_equity.sync.deciding import (
     DIFFER,
     OURS,
     THEIRS_BETTER,
-    Asking,
+    Questions,
     about_answer,
     about_link,
     about_nobody,
@@ -71,7 +71,7 @@ class _Planning:
         self._names: dict[int, str] = {}
         self._settled: list[Settled] = []  # what became of changes that were interrupted
         self._outcomes: dict[int, Outcome] = {}
-        self._asking: dict[int, Asking] = {}
+        self._questions: dict[int, Questions] = {}
         self.changes: list[Change] = []
 
     def people(self, portion: Sequence[Looked]) -> Iterator[Looked]:
@@ -91,7 +91,7 @@ class _Planning:
     def _person(self, looked: Looked, ours: Ours) -> None:
         person, outcome = looked.person, Outcome(last=dict(looked.before.last))
         self._outcomes[person.id], self._names[person.id] = outcome, person.pseudonym
-        self._asking[person.id] = Asking(person.id, looked.choices)
+        self._questions[person.id] = Questions(person.id, looked.choices)
         outcome.withheld = dict(ours.withheld)
         if not self._to_say(ours):  # nobody is looked up for whom there is nothing to send
             return
@@ -102,7 +102,7 @@ class _Planning:
             self._unknown(looked, ours, outcome)
         if there is not None:
             self._patient(looked, ours, there, outcome)
-        outcome.asked = self._asking[person.id].asked
+        outcome.asked = self._questions[person.id].asked
 
     def finish(self) -> Plan:
         """Take out what several members claim, and write the rest to the journal."""
@@ -120,7 +120,7 @@ class _Planning:
             if made.consents_refused:  # who is linked now may have one from before the last pull
                 self._memory.consents_read("")
             version, memory, outcomes = self._exchange.release.version, self._memory, self._outcomes
-            asked = [each for asking in self._asking.values() for each in asking.openings]
+            asked = [each for questions in self._questions.values() for each in questions.openings]
             made.name = self._memory.journal.begin_plan(
                 wanted,
                 version,
@@ -166,7 +166,7 @@ class _Planning:
         side = None
         if uncertain.candidates:
             case = about_link(self._exchange, ours, uncertain.reason, uncertain.candidates)
-            side = self._asking[ours.person.id].ask(case)
+            side = self._questions[ours.person.id].ask(case)
         there = self._patients.read(patient_of(side)) if side is not None and patient_of(side) else None
         if side is None or (there is None and side.method != NOBODY):
             outcome.left.append(("", uncertain.reason))
@@ -184,7 +184,7 @@ class _Planning:
             outcome.unmatched = True
             return
         if exchange.settings.unmatched == "review":
-            side = self._asking[person.id].ask(about_nobody(exchange, ours, NO_MATCH))
+            side = self._questions[person.id].ask(about_nobody(exchange, ours, NO_MATCH))
             if side is None:
                 outcome.left.append(("", NO_MATCH))
             if side is None or side.method == NOBODY:
@@ -219,7 +219,7 @@ class _Planning:
             outcome.left.append(("", problem))
             return
         if not same_person(person.member, theirs.member):
-            side = self._asking[person.id].ask(about_link(exchange, ours, DIFFER, [there.resource]))
+            side = self._questions[person.id].ask(about_link(exchange, ours, DIFFER, [there.resource]))
             if side is None:
                 outcome.left.append(("", DIFFER))
             if side is None or side.method == NOBODY:
@@ -273,7 +273,7 @@ class _Planning:
         """What becomes of an answer that a person has to decide about: as they decided, else it is left."""
         rests = (looked.known, looked.before.last.get(matter))
         case = about_answer(self._exchange, ours, kind, matter, theirs, rests)
-        side = self._asking[ours.person.id].ask(case)
+        side = self._questions[ours.person.id].ask(case)
         if side is None:
             return "theirs" if kind == THEIRS_BETTER else kind
         return "replace" if side == case.sides[OURS] else "theirs"

@@ -88,12 +88,19 @@ def _declared(statement: Resource) -> Profile:
         exports=tuple(exports),
         consents="Consent" in kinds,
         provenance="Provenance" in kinds,
+        by_code={"code", "patient"} <= _parameters(server, "Observation"),
         includes=any(isinstance(each, list) and {*INCLUDES} <= {*map(str, each)} for each in included),
     )
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _parameters(server: Resource, kind: str) -> set[str]:
+    """What a type of resource can be searched by."""
+    of = [each for each in _listed(server, "resource") if each.get("type") == kind]
+    return {_text(each, "name") for resource in of for each in _listed(resource, "searchParam")}
 
 
 def _operations(thing: Resource) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     means not tried), `paging`. `retry_after` is whether a refusal for being busy says how long.
     Declared by the server: `match` (``Patient/$match``), `exports` (levels of ``$export``) and `includes`
     (Observations and Provenance come with their Patient: ``_revinclude``), `consents` (it has FHIR Consents, which
-    are asked for unless it has none), `provenance` (it has Provenance).
+    are asked for unless it has none), `provenance` (it has Provenance), `by_code`
+    (Observations are found by what they are about and of whom).
     """
 
     software: str = ""
@@ -42,6 +43,7 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     includes: bool = False
     consents: bool | None = None
     provenance: bool | None = None
+    by_code: bool = False
     quirks: tuple[str, ...] = ()
 
     @property

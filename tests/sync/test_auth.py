@@ -20,12 +20,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
+from starlette.responses import Response
 
 from fhir_equity.errors import RemoteContentError, RemoteError, UsageError
 from fhir_equity.settings import BasicSettings, HieSettings, SmartSettings
 from fhir_equity.sync.auth import LIFE
 from fhir_equity.sync.client import Client
 from fhir_equity.sync.scopes import missing
+from tests.sync.scene import Scene, Sent, ada, opened
 
 BASE = "https://hie.example/fhir"
 TOKEN_URL = "https://login.example/token"
@@ -317,3 +319,54 @@ def test_no_secret_is_told(server: Server, keys: Path, caplog: pytest.LogCapture
     private = str(RSA.as_dict(private=True)["d"])
     for secret in ("token-1", server.forms[0]["client_assertion"], private):
         assert secret not in told
+
+
+class Ending:
+    """A token endpoint on the server of a scene whose tokens end sooner than it says: after so many requests."""
+
+    def __init__(self, scene: Scene, uses: int) -> None:
+        self.issued, self.refused, self._uses, self._left = 0, 0, uses, 0
+        scene.wire.before = self._answer
+
+    def _answer(self, sent: Sent) -> Response | None:
+        if sent.path == "/token":
+            self.issued, self._left = self.issued + 1, self._uses
+            scope = "system/*.cruds"
+            told = {"access_token": f"t{self.issued}", "token_type": "Bearer", "expires_in": 3600, "scope": scope}
+            return Response(json.dumps(told), media_type="application/json")
+        good = f"authorization: Bearer t{self.issued}".encode() in sent.headers
+        if not good or self._left <= 0:
+            self.refused += 1
+            return Response(status_code=401)
+        self._left -= 1
+        return None
+
+
+@pytest.mark.parametrize("uses", [2, 3, 5])
+def test_tokens_that_end_in_the_middle_of_a_run(tmp_path: Path, keys: Path, uses: int) -> None:
+    with opened(tmp_path) as scene:
+        login = SmartSettings(client_id="plan-17", key_file=keys, key_id="k-rsa", token_url=f"{scene.url}/token")
+        scene.set(smart=login, page_size=2)
+        scene.survey(*(ada(member_id=f"M{number}", first_name=f"Ada{number}") for number in range(6)))
+        tokens = Ending(scene, uses)
+        assert len(scene.plan().changes) == 6
+        assert scene.apply().statuses == {"verified": 6}
+        assert scene.pull().pulled.echoes == 12
+        assert scene.plan().changes == []
+        assert (tokens.refused > 3, tokens.issued > 6) == (True, True)
+        assert len(scene.everybody()) == 6
+
+
+def test_a_token_that_ended_for_good_stops_the_run_and_loses_nothing(tmp_path: Path, keys: Path) -> None:
+    with opened(tmp_path) as scene:
+        login = SmartSettings(client_id="plan-17", key_file=keys, key_id="k-rsa", token_url=f"{scene.url}/token")
+        scene.set(smart=login)
+        scene.survey(*(ada(member_id=f"M{number}", first_name=f"Ada{number}") for number in range(3)))
+        Ending(scene, 1000)
+        scene.plan()
+        Ending(scene, 0)
+        with pytest.raises(RemoteError, match="401"):
+            scene.apply()
+        assert scene.everybody() == []
+        Ending(scene, 1000)
+        assert scene.apply().statuses == {"verified": 3}

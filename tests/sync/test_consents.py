@@ -11,7 +11,7 @@ import orjson
 import pytest
 from starlette.responses import Response
 
-from fhir_equity.pipeline.merge import merge
+from fhir_equity.pipeline.merge import merge, unmerge
 from fhir_equity.store import Kept
 from fhir_equity.sync.denials import patient_of
 from tests.sync.scene import HIE, Json, Scene, Sent, ada, opened, theirs
@@ -325,3 +325,45 @@ def test_observations_are_asked_for_only_where_a_rule_lets_them_in(scene: Scene)
     codes = {each.rpartition("|")[2] for each in asked.split(",")}
     assert {"54899-0", "54588-9", "72826-1"} <= codes
     assert not {"76690-7", "76691-5", "90778-2", "76689-9", "46098-0"} & codes
+
+
+@pytest.mark.parametrize("status", [500, 501])
+def test_a_server_that_fails_at_consents_keeps_what_was_known(scene: Scene, status: int) -> None:
+    serve(scene, consent({"type": "deny"}))
+    scene.pull()
+    refuse(scene, status)
+    done = scene.pull()
+    assert (done.consents, done.consents_refused) == (0, True)
+    assert kept(scene) == [EVERYTHING]
+    assert scene.plan().changes == []
+    scene.wire.sent.clear()
+    serve(scene, consent({"type": "deny"}, status="inactive"))
+    assert scene.pull().consents == 1
+    assert kept(scene) == []
+
+
+def test_a_server_that_fails_at_the_consents_of_those_who_are_written_to(scene: Scene) -> None:
+    scene.plan()
+    refuse(scene, 500)
+    done = scene.apply()
+    assert (done.statuses, done.consents_refused) == ({"verified": 1}, True)
+
+
+def test_consents_go_with_whom_they_are_about_when_a_merge_is_undone(scene: Scene) -> None:
+    scene.survey(ada(member_id="M2"))
+    scene.put(theirs("Asian", number="M2", id="twin"))
+    scene.plan()
+    serve(scene, consent({"type": "deny"}, "Patient/twin"))
+    with scene.workspace() as workspace:
+        number = merge(workspace, "M1", "M2", reason="the same").joined.merging.id
+    scene.pull()
+    assert scene.plan().changes == []
+    with scene.workspace() as workspace:
+        unmerge(workspace, number)
+    assert (kept(scene, "M1"), kept(scene, "M2")) == ([], [EVERYTHING])
+    made = scene.plan()
+    assert [change.resource_id for change in made.changes] == ["ada"]
+    assert set(made.withheld) == {(RACE, "opted_out"), ("language_spoken", "opted_out")}
+    serve(scene, consent({"type": "deny"}, "Patient/twin", status="inactive"))
+    assert scene.pull().consents == 1
+    assert {change.resource_id for change in scene.plan().changes} == {"ada", "twin"}

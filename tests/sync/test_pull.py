@@ -15,7 +15,7 @@ from starlette.responses import Response
 from fhir_equity.errors import RemoteError
 from fhir_equity.pipeline.demo_people import MEMBER_SYSTEM
 from fhir_equity.sync.pull import later
-from tests.sync.scene import HIE, Json, Scene, ada, enrolled, omb, opened, theirs
+from tests.sync.scene import HIE, Json, Scene, Sent, ada, enrolled, omb, opened, theirs
 
 RACE = "race_ethnicity"
 FHIR = "application/fhir+json"
@@ -40,9 +40,9 @@ def answers(scene: Scene, *bodies: Any, moment: str = "") -> None:
     scene.wire.before = lambda sent: told if sent.path.startswith("/Patient/_search") else None
 
 
-def asked(scene: Scene) -> list[dict[str, list[str]]]:
-    """The searches of Patients so far."""
-    return [parse_qs(each.body.decode()) for each in scene.wire.sent if each.path == "/Patient/_search"]
+def asked(scene: Scene, kind: str = "Patient") -> list[dict[str, list[str]]]:
+    """The searches of one type of resource so far."""
+    return [parse_qs(each.body.decode()) for each in scene.wire.sent if each.path == f"/{kind}/_search"]
 
 
 def test_answers_come_with_their_origin(scene: Scene) -> None:
@@ -360,6 +360,48 @@ def test_what_stands_beside_a_patient_comes_with_it(scene: Scene) -> None:
     done = scene.pull()
     assert asked(scene)[0]["_revinclude"] == ["Observation:subject", "Provenance:target"]
     assert (done.pulled.patients, done.pulled.topics) == (1, {"sexual_orientation": 1})
+
+
+def test_observations_are_asked_for_by_what_they_are_about_and_of_our_members_only(scene: Scene) -> None:
+    sogi_in(scene)
+    scene.survey(ada(sexual_orientation=""))
+    key = scene.put(theirs())
+    stranger = scene.put(theirs(number="M9"))
+    with scene.workspace() as workspace:
+        workspace.store.endpoint(HIE).probed('{"includes": true, "by_code": true}')
+    other = observation(key, "8302-2") | {"id": "height"}
+    for each in (observation(key), other, observation(stranger)):
+        scene.add({name: value for name, value in each.items() if name != "id"})
+    scene.wire.before = without_includes
+    done = scene.pull()
+    assert (done.new_answers, done.pulled.topics) == (1, {"sexual_orientation": 1})
+    (patients,), (observations,) = asked(scene), asked(scene, "Observation")
+    assert patients["_revinclude"] == ["Provenance:target"]
+    assert observations["patient"] == [key]
+    assert "http://loinc.org|76690-7" in observations["code"][0].split(",")
+    assert "_lastUpdated" not in observations
+    scene.wire.sent.clear()
+    scene.survey(ada(member_id="M9", sexual_orientation=""))
+    assert scene.pull().new_answers == 1  # of one who is known here by now
+    found = asked(scene, "Observation")
+    assert [each.get("patient") for each in found] == [[f"{key},{stranger}"], None]
+    assert "_lastUpdated" in found[1]
+
+
+def without_includes(sent: Sent) -> bytes | None:
+    """The sandbox has no _revinclude: what it says is noted, and left out."""
+    return b"&".join(part for part in sent.body.split(b"&") if b"_revinclude" not in part) or None
+
+
+def test_a_server_that_finds_no_observations_by_patient_is_told_once(scene: Scene) -> None:
+    scene.survey(ada(race_ethnicity=""))
+    scene.put(theirs("Asian"))
+    with scene.workspace() as workspace:
+        workspace.store.endpoint(HIE).probed('{"by_code": true}')
+    scene.wire.before = lambda r: Response(status_code=403) if r.path.startswith("/Observation") else None
+    done = scene.pull()
+    assert (done.new_answers, done.observations_refused) == (1, True)
+    assert sum(each.path.startswith("/Observation") for each in scene.wire.sent) == 1
 
 
 def test_our_word_rolled_up_is_an_echo(scene: Scene) -> None:
