@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fhir_equity.model import Event, Meaning, Member, Received, Severity
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
+from fhir_equity.pipeline.references import references
 from fhir_equity.pipeline.together import share
 from fhir_equity.pipeline.workers import How, Job, count_together, put_together
 from fhir_equity.pipeline.workspace import Workspace, software
@@ -50,7 +51,10 @@ class Count:
         self.programs = programs
         self._workers = workers
         self._key = secrets.token_bytes(32)  # for this run only
-        self._inspection = Inspection(programs, workspace.vocabulary(), workspace.as_of, history=history)
+        remembered = references(workspace, programs)
+        self._inspection = Inspection(
+            programs, workspace.vocabulary(), workspace.as_of, history=history, remembered=remembered
+        )
         self._strata = Strata(by, workspace.vocabulary().tables, workspace.as_of, self._besides)
         words = Kept(self._strata, self._inspection)
         self._census = Census(Pseudonyms(self._key), workspace.matter_of, workspace.as_of, words)

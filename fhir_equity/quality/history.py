@@ -1,7 +1,8 @@
 """What the answers of earlier months would have been, for measures that compare with them.
 
 Answers carry the day they were first seen, and spans of enrollment say who was enrolled then, so a store can
-count an earlier month again. Files show one moment only; there a program's own `reference` is compared with.
+count an earlier month again. Files show one moment only; there a program's own `reference` is compared with. What
+was frozen in a snapshot is compared with as it was, whatever was learnt since.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from fractions import Fraction
+from typing import Any
+
+from msgspec import Struct
 
 from fhir_equity.model import Event, Member, Resolution
 from fhir_equity.quality.measures import ALL, Measuring
@@ -21,6 +25,13 @@ from fhir_equity.vocabulary import Vocabulary
 MONTHS = {"previous_month": 1, "mean_of_six": 6}
 Reference = dict[str, dict[str, Fraction]]  # shares by value, by measure
 Resolve = Callable[[Sequence[Event]], Mapping[str, Resolution]]
+
+
+class Remembered(Struct, frozen=True):
+    """What snapshots hold of a program: shares by value, by measure, and a sentence that says which they are."""
+
+    shares: Reference
+    told: str
 
 
 class Earlier:
@@ -56,14 +67,37 @@ class Earlier:
         found: Reference = {}
         for name, measure in self.program.measure.items():
             if measure.kind == "dissimilarity" and self._measuring:
-                months = [_shares(self._tallies[end], self.program.name, name) for end, _ in self._measuring]
+                months = [_values(self._tallies[end], self.program.name, name) for end, _ in self._measuring]
                 if all(months):
-                    values = {value for month in months for value in month}
-                    found[name] = {
-                        value: sum((month.get(value, Fraction()) for month in months), Fraction()) / len(months)
-                        for value in sorted(values)
-                    }
+                    found[name] = _mean(months)
         return found
+
+
+def frozen_reference(program: Program, results: Sequence[Mapping[str, Any]]) -> Reference:
+    """The mean of the distributions of earlier results of a program; nothing for a measure that one of them lacks."""
+    found: Reference = {}
+    for name, measure in program.measure.items():
+        if measure.kind == "dissimilarity":
+            counted = [_of_everybody(result, name) for result in results]
+            if counted and all(counted):
+                found[name] = _mean(counted)
+    return found
+
+
+def _of_everybody(result: Mapping[str, Any], measure: str) -> dict[str, int]:
+    """The values of a measure in its row of all product lines, which comes last."""
+    rows = [row for row in result["rows"] if row["measure"] == measure]
+    return {value: count for value, count in rows[-1].get("values", {}).items() if count} if rows else {}
+
+
+def _mean(counted: Sequence[Mapping[str, int]]) -> dict[str, Fraction]:
+    """The mean of the shares of distributions, each of which counts the same however many people it has."""
+    wholes = [sum(each.values()) for each in counted]
+    return {
+        value: sum((Fraction(each.get(value, 0), n) for each, n in zip(counted, wholes, strict=True)), Fraction())
+        / len(counted)
+        for value in sorted({value for each in counted for value in each})
+    }
 
 
 def month_ends(before: str, months: int) -> list[str]:
@@ -75,7 +109,5 @@ def month_ends(before: str, months: int) -> list[str]:
     return found
 
 
-def _shares(tally: Tally, program: str, measure: str) -> dict[str, Fraction]:
-    values = {key[4]: n for key, n in tally.items() if key[:4] == (program, ALL, "value", measure) and n}
-    whole = sum(values.values())
-    return {value: Fraction(count, whole) for value, count in values.items()}
+def _values(tally: Tally, program: str, measure: str) -> dict[str, int]:
+    return {key[4]: n for key, n in tally.items() if key[:4] == (program, ALL, "value", measure) and n}

@@ -17,7 +17,7 @@ from fhir_equity.quality.benchmark import differing
 from fhir_equity.quality.concordance import Concordance, Resolve
 from fhir_equity.quality.drift import Drift
 from fhir_equity.quality.due import stale_before
-from fhir_equity.quality.history import Earlier
+from fhir_equity.quality.history import Earlier, Remembered
 from fhir_equity.quality.measures import ALL, Measuring
 from fhir_equity.quality.people import Pairs, Profile
 from fhir_equity.quality.plausible import Marks, Meant, Plausible
@@ -48,12 +48,20 @@ class Inspection:
     """Looks at the people of a run under some programs, on an ISO date. Raises TableError for their tables.
 
     `history`: answers have the days they were first seen, so that earlier months can be counted again.
+    `remembered`: what programs compare with, by name, where that was frozen.
     """
 
     def __init__(
-        self, programs: Sequence[Program], vocabulary: Vocabulary, as_of: str, *, history: bool = False
+        self,
+        programs: Sequence[Program],
+        vocabulary: Vocabulary,
+        as_of: str,
+        *,
+        history: bool = False,
+        remembered: Mapping[str, Remembered] | None = None,
     ) -> None:
         self._as_of = as_of
+        self._remembered = remembered or {}
         self._rules = Rulebook(vocabulary.tables, programs)
         self._marks = Marks(self._rules, as_of)
         self._measuring = [Measuring(program, vocabulary, as_of) for program in programs]
@@ -102,11 +110,13 @@ class Inspection:
     def programs(self) -> dict[str, Any]:
         """The part ``programs`` of the audit document."""
         earlier = {each.program.name: each.reference() for each in self._earlier}
+        earlier |= {name: each.shares for name, each in self._remembered.items()}
+        told = {name: each.told for name, each in self._remembered.items()}
         return {
-            measuring.program.name: result(
-                measuring.program, self._measured, self._as_of, earlier.get(measuring.program.name)
+            program.name: result(
+                program, self._measured, self._as_of, earlier.get(program.name), told.get(program.name, "")
             )
-            for measuring in self._measuring
+            for program in (measuring.program for measuring in self._measuring)
         }
 
     def scorecard(self) -> list[dict[str, Any]]:

@@ -128,7 +128,8 @@ class Program(_Strict):
     `hispanic_alone` is what Hispanic or Latino alone, an answer to one combined question, says about
     race where race is a question of its own: nothing (``unknown``) or an ``other`` race. `columns`
     share out the methods. `reference` is a distribution by question to compare with, `compare_with`
-    says which one it is. `severity` changes how bad a finding is.
+    says which one it is; that of `snapshots` is the mean of those with these names, which must be counted under this
+    program, too. `severity` changes how bad a finding is.
     """
 
     name: str
@@ -146,7 +147,8 @@ class Program(_Strict):
     unknown_column: str = "unknown"
     measure: dict[str, Measure] = {}
     table: dict[str, Table] = {}
-    compare_with: Literal["", "previous_month", "mean_of_six"] = ""
+    compare_with: Literal["", "previous_month", "mean_of_six", "snapshots"] = ""
+    snapshots: tuple[str, ...] = ()
     reference: dict[str, dict[str, float]] = {}
     severity: dict[str, Severity] = {}
 
@@ -157,6 +159,14 @@ class Program(_Strict):
             raise ValueError("columns must hold every method exactly once")
         if any(Method.UNSTATED in methods and len(methods) > 1 for methods in self.columns.values()):
             raise ValueError("a method that nobody stated has a column of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _snapshots_are_named(self) -> Self:
+        if bool(self.snapshots) != (self.compare_with == "snapshots"):
+            raise ValueError("compare_with snapshots and their names (snapshots) go together")
+        if len({*self.snapshots}) != len(self.snapshots):
+            raise ValueError("a snapshot is named twice")
         return self
 
     @property

@@ -17,11 +17,16 @@ Under = Mapping[tuple[str, ...], int]
 
 
 def result(
-    program: Program, tally: Tally, as_of: str, earlier: Mapping[str, Mapping[str, Fraction]] | None = None
+    program: Program,
+    tally: Tally,
+    as_of: str,
+    earlier: Mapping[str, Mapping[str, Fraction]] | None = None,
+    told: str = "",
 ) -> dict[str, Any]:
     """What a program asks for and what was counted, with the source of every row.
 
-    A dissimilarity is one from the program's own reference, else from what was counted `earlier`, by measure.
+    A dissimilarity is one from the program's own reference, else from what was counted `earlier`, by measure; what
+    is `told` of that stands with the notes of its rows.
 
     `met` of the whole is that of the rows that decide: False when one is not met, None when nothing
     is asked for, or when one cannot be told and none fails. Raises FatalError where a table does not
@@ -34,6 +39,9 @@ def result(
         for line in lines
         for name, measure in program.measure.items()
     ]
+    for row in rows:
+        if row["kind"] == "dissimilarity" and told:
+            row["note"] = f"{row['note']} {told}".strip()
     return {
         **_about(program, as_of),
         "population": _population(program, counts, as_of),
