@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from msgspec import structs
 
+from fhir_equity.sandbox.capability import RESOURCES
 from fhir_equity.sandbox.interactions import Call, Reply, matching, perform
 from fhir_equity.sandbox.outcome import RefusedError
 from fhir_equity.sandbox.records import Session
@@ -97,7 +98,7 @@ def _with_id(session: Session, call: Call) -> Call:
     """Choose the id of what a POST makes beforehand, so that other entries can refer to it."""
     if call.method != "POST" or len(call.path) != 1:
         return call
-    existing = matching(session, call) if call.path[0] in ("Patient", "Observation") else None
+    existing = matching(session, call) if call.path[0] in RESOURCES else None
     return structs.replace(call, new_id=existing.id if existing else str(uuid.uuid4()))
 
 

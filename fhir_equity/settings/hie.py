@@ -91,7 +91,8 @@ class HieSettings(Strict):
     ``contributor`` keeps our own Patients there; ``editor`` updates theirs. `unmatched` says what to do
     with a person the HIE does not know. `sandbox` says that it is a test endpoint without real people.
     `provenance`: whether who told an answer is sent too; where nothing is said, if a probe found that the server
-    has Provenance. `overlap` is how many seconds before the last pull's end the next one begins.
+    has Provenance. `transactions`: false sends one by one also where a probe found that many may go as one. `overlap`
+    is how many seconds before the last pull's end the next one begins.
     """
 
     url: str
@@ -106,6 +107,7 @@ class HieSettings(Strict):
     unmatched: Literal["create", "skip", "review"] = "skip"
     sandbox: bool = False
     provenance: bool | None = None
+    transactions: bool = True
     token_env: str = ""
     token_file: Path | None = None
     basic: BasicSettings | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import islice
 
 from msgspec import Struct, field, structs
@@ -18,9 +19,10 @@ from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sen
 from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.recall import WITHDRAW, withdraw
 from fhir_equity.sync.search import Token
-from fhir_equity.sync.stages import Ended, Staged, carry_out
+from fhir_equity.sync.stages import Ended, Staged, Together, carry_out
 from fhir_equity.sync.telling import TELL, marked, to_tell
 from fhir_equity.sync.told import Told
+from fhir_equity.sync.transactions import Part, Transactions
 
 READY = "ready"  # what a rehearsal would send
 GROUP = 50  # changes that are looked at, written into the journal and closed together
@@ -95,6 +97,8 @@ class _Applying:
         self._patients = Patients(exchange.client, exchange.settings.identifier_systems)
         self._consents = Consents(exchange, dry=how.dry)
         self._ours: dict[int, Ours] = {}
+        self._transactions = Transactions(exchange)
+        self._fresh: dict[str, Versioned] = {}  # what was read back together
         self._back: dict[str, Versioned] = {}  # what was read back in this group
         self._known: dict[int, Known] = {}
 
@@ -160,7 +164,7 @@ class _Applying:
                 self._ended(READY)
             return
         self._journal.settle([each.settled for each in unwritten if each.settled is not None])
-        carry_out(self._journal, staged, self._ended)
+        carry_out(self._journal, staged, self._ended, self._transactions)
 
     def _is_as_planned(self, ours: Ours, change: Planned) -> bool:
         if change.action == TELL:
@@ -173,6 +177,10 @@ class _Applying:
         if not changes:
             return
         self._known = self._memory.known(sorted({change.member_id for change in changes}))
+        if self._how.dry:  # what it would be about may not be there yet
+            for _ in changes:
+                self._ended(READY)
+            return
         links = [known.link[0] for known in self._known.values() if known.link is not None]
         self._patients.look_up([key for key in links if key not in self._back], ())
         self._carry_out(changes, self._told_by)
@@ -224,13 +232,19 @@ class _Applying:
         if isinstance(ready, Versioned):  # an interrupted write of ours arrived
             return Staged(change, lambda: self._read_back(change, ours, id_of(ready.resource)))
 
-        def send() -> Ended:
-            written = write_patient.send(exchange, change, ready)
+        def landed(written: Versioned | str) -> Ended:
             if isinstance(written, str):
                 return _unwritten(change, written)
             return self._read_back(change, ours, id_of(written.resource), ready.body if ready.etag else None)
 
-        return Staged(change, send, self._disclosed(change, ours))
+        def together(written: Versioned | str) -> Ended:
+            if isinstance(written, Versioned):  # and so read back already
+                self._fresh[id_of(written.resource)] = written
+            return landed(written)
+
+        joined = Together(Part(change, ready), together) if self._transactions.size > 1 else None
+        send = partial(write_patient.send, exchange, change, ready)
+        return Staged(change, lambda: landed(send()), self._disclosed(change, ours), joined)
 
     def _read_back(self, change: Planned, ours: Ours, key: str, sent: Resource | None = None) -> Ended:
         """Fetch what the server has and compare the canonical form of our topics; mend a difference once.
@@ -254,7 +268,7 @@ class _Applying:
         return {matter: said for matter, said in change.said.items() if there.get(matter) == said}
 
     def _fetched(self, key: str) -> Versioned | None:
-        back = self._exchange.client.read("Patient", key) if key else None
+        back = self._fresh.pop(key, None) or (self._exchange.client.read("Patient", key) if key else None)
         if back is not None:
             self._patients.saw(back.resource)
             self._back[key] = back

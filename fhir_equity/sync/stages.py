@@ -1,14 +1,16 @@
-"""Changes that are ready: into the journal together, sent one after the other, and closed together."""
+"""Changes that are ready: into the journal together, sent together or one after the other, and closed together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
 from fhir_equity.store import Disclosure
 from fhir_equity.store.hie import PLANNED, Planned, Settled
 from fhir_equity.store.hie_journal import Journal
+from fhir_equity.sync.client import Versioned
+from fhir_equity.sync.transactions import Part, Transactions
 
 
 class Ended(Struct, frozen=True):
@@ -18,33 +20,66 @@ class Ended(Struct, frozen=True):
     settled: Settled | None = None
 
 
+class Together(Struct, frozen=True):
+    """What may go with others in one transaction, and what is done when it has landed, or why it has not."""
+
+    part: Part
+    landed: Callable[[Versioned | str], Ended]
+
+
 class Staged(Struct, frozen=True):
     """A change that is ready: `send` sends it and reads back; `disclosed` is what it tells the recipient."""
 
     change: Planned
     send: Callable[[], Ended]
     disclosed: list[Disclosure] = []
+    together: Together | None = None
 
 
-def carry_out(journal: Journal, staged: Sequence[Staged], told: Callable[[str], None]) -> None:
+def carry_out(
+    journal: Journal, staged: Sequence[Staged], told: Callable[[str], None], transactions: Transactions
+) -> None:
     """Send what is ready; `told` hears how each ended.
 
     All of it is in the journal before the first is sent, but for what the journal does not want any more, which is
-    not sent. Where something stops the run, what was done is closed,
-    what was not begun is still to do, and the one in between stays open. Raises RemoteError, StoreError.
+    not sent. Where something stops the run, what was done is closed, what was not begun is still to do, and what was
+    on its way stays open. Raises RemoteError, StoreError.
     """
     if not staged:
         return
     may = journal.sending([each.change for each in staged], [told for each in staged for told in each.disclosed])
     for _ in [each for each in staged if each.change.id not in may]:
         told("stale")
-    staged = [each for each in staged if each.change.id in may]
+    waiting = {each.change.id: each for each in staged if each.change.id in may}
     ended: list[Ended] = []
     try:
-        for each in staged:
-            ended.append(each.send())
-            told(ended[-1].status)
+        for end in _sent(waiting, transactions):
+            ended.append(end)
+            told(end.status)
     finally:
         journal.settle([each.settled for each in ended if each.settled is not None])
-        left = [each.change for each in staged[len(ended) + 1 :]]
-        journal.not_sent([change for change in left if change.status == PLANNED])
+        journal.not_sent([each.change for each in waiting.values() if each.change.status == PLANNED])
+
+
+def _sent(waiting: dict[int, Staged], transactions: Transactions) -> Iterator[Ended]:
+    """Send everything; what is on its way is not `waiting` any more."""
+    apart = [each for each in waiting.values() if each.together is None]
+    joined = [each for each in waiting.values() if each.together is not None]
+    for some in _portions(joined, transactions):
+        for each in some:
+            del waiting[each.change.id]
+        landed = transactions.send([each.together.part for each in some if each.together is not None])
+        if not landed:
+            waiting |= {each.change.id: each for each in some}
+            apart = [*some, *apart]
+        for each in some if landed else ():
+            if each.together is not None:
+                yield each.together.landed(landed[each.change.id])
+    for each in apart:
+        del waiting[each.change.id]
+        yield each.send()
+
+
+def _portions(staged: Sequence[Staged], transactions: Transactions) -> Iterator[Sequence[Staged]]:
+    size = max(transactions.size, 1)
+    yield from (staged[start : start + size] for start in range(0, len(staged), size))

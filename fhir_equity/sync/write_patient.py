@@ -44,6 +44,14 @@ def send(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | str:
     return (_create if ready.condition else _update)(exchange, change, ready)
 
 
+def looked_for(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | str:
+    """What stands there after a write whose answer got lost: it decides."""
+    if not ready.condition:
+        return _found(exchange, change, "unverified")
+    found = Patients(exchange.client).known_as(exchange.tokens(ready.body))
+    return _made_before(exchange, found, ready.body) if found else "unverified"
+
+
 def _new(exchange: Exchange, change: Planned, ours: Ours, patients: Patients) -> Ready | Versioned | str:
     patient = exchange.patient(ours, change.matters)
     tokens = exchange.tokens(patient)
@@ -58,18 +66,16 @@ def _new(exchange: Exchange, change: Planned, ours: Ours, patients: Patients) ->
     return Ready(patient, condition=query({"identifier": token(*tokens[0])}))
 
 
-def _create(exchange: Exchange, _change: Planned, ready: Ready) -> Versioned | str:
+def _create(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | str:
     patient, anew = ready.body, Patients(exchange.client)
-    tokens = exchange.tokens(patient)
     try:
         made = exchange.client.create(patient, if_none_exist=ready.condition)
     except Conflict:
         return "moved"
     except OutcomeUnknownError:
-        found = anew.known_as(tokens)
-        return _made_before(exchange, found, patient) if found else "unverified"
+        return looked_for(exchange, change, ready)
     except RemoteError as error:
-        return refused(error, lambda: anew.known_as(tokens))
+        return refused(error, lambda: anew.known_as(exchange.tokens(patient)))
     # Status 200 is a Patient that was there: ours if an earlier attempt of this very request made it.
     return made if made.status == 201 or is_as_sent(made.resource, patient) else "moved"
 
