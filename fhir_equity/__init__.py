@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from fhir_equity.pipeline.review import review_decide, review_list, review_undo
     from fhir_equity.pipeline.review_sheet import review_export, review_import
     from fhir_equity.pipeline.snapshot import snapshot_create, snapshot_list
+    from fhir_equity.pipeline.split import split
     from fhir_equity.pipeline.sync import sync_apply, sync_plan, sync_pull
     from fhir_equity.pipeline.trail import disclosures, trail_export, trail_list, trail_verify
     from fhir_equity.pipeline.worklist import worklist
@@ -90,6 +91,7 @@ __all__ = [
     "review_undo",
     "snapshot_create",
     "snapshot_list",
+    "split",
     "sync_apply",
     "sync_plan",
     "sync_probe",
@@ -135,6 +137,7 @@ _LATER = {
     "review_undo": "fhir_equity.pipeline.review",
     "snapshot_create": "fhir_equity.pipeline.snapshot",
     "snapshot_list": "fhir_equity.pipeline.snapshot",
+    "split": "fhir_equity.pipeline.split",
     "sync_apply": "fhir_equity.pipeline.sync",
     "sync_plan": "fhir_equity.pipeline.sync",
     "sync_probe": "fhir_equity.pipeline.probe",

@@ -31,6 +31,7 @@ from fhir_equity.cli.retract import retract
 from fhir_equity.cli.review import app as review
 from fhir_equity.cli.sandbox import sandbox
 from fhir_equity.cli.snapshot import app as snapshot
+from fhir_equity.cli.split import split
 from fhir_equity.cli.sync import app as sync
 from fhir_equity.cli.trail import app as trail
 from fhir_equity.cli.trail import disclosures
@@ -63,6 +64,7 @@ for command in (
     retract,
     merge,
     unmerge,
+    split,
     purge,
     convert,
     ack,

@@ -2,9 +2,10 @@
 
 A `Store` is opened by URL or file name; `run` writes, `people` reads back what decisions are made
 from, `history` the past of one member, `retractions` takes runs back, `merges` makes one person of two
-members, `purge` takes what is too old and `holds` what it may not take, `quarantine` what could not be
-read, `hie` holds what synchronising needs to remember, `cases` what people have to decide, `decisions`
-what they decided, `disclosures` who was told what, `accounts` counts both, `trail` who did what,
+members and `splits` two of one, `purge` takes what is too old and `holds` what it may not take,
+`quarantine` what could not be read, `hie` holds what synchronising needs to remember, `cases` what people
+have to decide, `decisions` what they decided, `disclosures` who was told what, `accounts` counts both,
+`trail` who did what,
 `publications` what readers were told, `snapshots` measurements that were frozen.
 """
 
@@ -39,6 +40,8 @@ from fhir_equity.store.resolutions import Judge
 from fhir_equity.store.resolve import Side, Turned, resolve_again
 from fhir_equity.store.retractions import Ran, Retractions
 from fhir_equity.store.snapshots import Snapshots
+from fhir_equity.store.split_choice import Which
+from fhir_equity.store.splits import Parted, Splits, Splitting
 from fhir_equity.store.standing import Changed
 from fhir_equity.store.trail import FAILED, Entry, Head, Signature, Trail, Verified
 
@@ -66,6 +69,7 @@ __all__ = [
     "Merging",
     "Opening",
     "Otherwise",
+    "Parted",
     "Person",
     "Place",
     "Ran",
@@ -75,12 +79,14 @@ __all__ = [
     "Sent",
     "Side",
     "Signature",
+    "Splitting",
     "Store",
     "TableRow",
     "Told",
     "Turned",
     "Verified",
     "Wanted",
+    "Which",
     "Written",
     "chosen",
 ]
@@ -108,6 +114,7 @@ class Store:
         self.lake = Lake(self.engine)
         self.retractions = Retractions(self.engine, self.trail)
         self.merges = Merges(self.engine, self.trail)
+        self.splits = Splits(self.engine, self.trail)
         self.holds = Holds(self.engine, self.trail)
         self.purge = Purge(self.engine, self.trail)
         self.snapshots = Snapshots(self.engine, self.trail)

@@ -97,6 +97,41 @@ def called(
     return found
 
 
+Namer = Callable[[str, str], str]  # partner and key -> pseudonym
+
+
+def part(connection: Connection, member: int, who: Member, pseudonym: Namer) -> tuple[int, str, int]:
+    """Make one more person under the key of a member, with the name and the birth date of `who`.
+
+    Returns their id and pseudonym, and where their identity stood among those of the member, who has it no more;
+    -1 for nowhere. They are enrolled as the member is; address and identifiers stay with the member.
+    """
+    table = core(StoredMember)
+    row = connection.execute(select(table).where(table.c.id == member)).mappings().one()
+    kept, one = _decode(row["details"]), identity(who)
+    seen = (one,) if any(one) else ()
+    place = kept.seen.index(one) if one in kept.seen and len(kept.seen) > 1 else -1
+    if place >= 0:
+        left = msgspec.structs.replace(kept, seen=tuple(each for each in kept.seen if each != one))
+        connection.execute(update(table).where(table.c.id == member).values(details=encode(left)))
+    twin = _next(_known(connection, row["partner"], [row["key"]])[row["key"]])
+    values = {name: row[name] for name in ("partner", "key", "key_rule")} | {"birth_date": who.birth_date}
+    values |= _columns(Kept(name=who.name, enrollment=kept.enrollment, seen=seen))
+    called = _pseudonym(row["partner"], row["key"], twin, pseudonym)
+    return insert_all(connection, StoredMember, [values | {"twin": twin, "pseudonym": called}]), called, place
+
+
+def reunite(connection: Connection, member: int, apart: int, place: int) -> None:
+    """Let a member have the identity again that `part` took."""
+    table = core(StoredMember)
+    query = select(table.c.details).where(table.c.id == apart)
+    theirs = _decode(connection.execute(query).scalar_one()).seen[:1]
+    kept = _decode(connection.execute(select(table.c.details).where(table.c.id == member)).scalar_one())
+    if place >= 0 and theirs and theirs[0] not in kept.seen:
+        back = msgspec.structs.replace(kept, seen=(*kept.seen[:place], *theirs, *kept.seen[place:]))
+        connection.execute(update(table).where(table.c.id == member).values(details=encode(back)))
+
+
 def _next(twins: Sequence[_Row]) -> int:
     """The number of one more person under a key; one before may have been purged."""
     return max((row.values["twin"] for row in twins), default=-1) + 1

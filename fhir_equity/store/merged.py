@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, select
 
 from fhir_equity.store.rows import among
-from fhir_equity.store.schema import Merge, Merged, core
+from fhir_equity.store.schema import Merge, Merged, Split, core
 
 
 def is_merged(members: Any) -> ColumnElement[bool]:
@@ -49,12 +49,16 @@ def merged_among(connection: Connection, members: Sequence[int]) -> dict[int, in
 
 
 def ever_merged(connection: Connection, members: Collection[int]) -> set[int]:
-    """These members and everybody who ever was a person together with one of them, also where that was undone."""
+    """These members and everybody who ever was one person with one of them, also where that was undone."""
     table = core(Merge)
     beside: dict[int, list[int]] = {}
     for member, into in connection.execute(select(table.c.member_id, table.c.into_id)):
         beside.setdefault(member, []).append(into)
         beside.setdefault(into, []).append(member)
+    parted = core(Split)
+    for member, apart in connection.execute(select(parted.c.member_id, parted.c.apart_id).where(parted.c.apart_id > 0)):
+        beside.setdefault(member, []).append(apart)
+        beside.setdefault(apart, []).append(member)
     found, waiting = set(members), list(members)
     while waiting:
         new = [other for other in beside.get(waiting.pop(), ()) if other not in found]

@@ -48,6 +48,7 @@ from fhir_equity.store.schema import (
     Settled,
     Settlement,
     Sighting,
+    SplitSighting,
     StoredAnswer,
     StoredCase,
     StoredDecision,
@@ -247,10 +248,9 @@ def _disclosures(connection: Connection, before: str, kept: Held, gone: Gone) ->
 def _orphans(connection: Connection, gone: Gone) -> None:
     """What nothing refers to any more."""
     answers, parts, seen = core(StoredAnswer), core(SayingPart), core(Sighting)
-    unseen = parts.c.saying_id.not_in(select(seen.c.saying_id))
-    connection.execute(delete(parts).where(unseen))
-    sayings = core(Saying)
-    connection.execute(delete(sayings).where(sayings.c.id.not_in(select(seen.c.saying_id))))
+    sayings, needed = core(Saying), (select(seen.c.saying_id), select(core(SplitSighting).c.saying_id))
+    connection.execute(delete(parts).where(*(parts.c.saying_id.not_in(query) for query in needed)))
+    connection.execute(delete(sayings).where(*(sayings.c.id.not_in(query) for query in needed)))
     received, origins, patterns = core(ReceivedValue), core(StoredOrigin), core(Pattern)
     values = delete(received).where(received.c.id.not_in(select(answers.c.received_id)))
     gone.counts["received"] += connection.execute(values).rowcount

@@ -80,7 +80,7 @@ def _page(
     changed = sorted({row.member_id for row in goes})
     left = {person: [said for said in stated[person] if said[5] not in ids] for person in changed}
     resolutions.write(connection, left, ())
-    _forget(connection, ids)
+    forget_answers(connection, ids)
     _say_less(connection, goes, before, runs)
     for row in goes:
         gone.runs[row.run_id] += 1
@@ -123,8 +123,8 @@ def _outcomes(decided: Mapping[int, Sequence[Decided]]) -> dict[tuple[int, str],
     }
 
 
-def _forget(connection: Connection, answers: Collection[int]) -> None:
-    """Delete answers, of which no decision that holds knows."""
+def forget_answers(connection: Connection, answers: Collection[int]) -> None:
+    """Delete answers, of which nothing knows any more, and that they were withdrawn."""
     table, withdrawn = core(StoredAnswer), core(WithdrawnAnswer)
     for some in slices(sorted(answers)):
         connection.execute(delete(withdrawn).where(withdrawn.c.answer_id.in_(some)))

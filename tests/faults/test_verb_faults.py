@@ -15,7 +15,9 @@ from fhir_equity.pipeline.merge import merge, unmerge
 from fhir_equity.pipeline.purge import purge
 from fhir_equity.pipeline.retract import retract
 from fhir_equity.pipeline.review import review_decide, review_undo
+from fhir_equity.pipeline.split import split, split_undo
 from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.store import Which
 from tests.faults.points import everything, killed_in, moments
 from tests.pipeline.test_purge import ASIAN, BEFORE, BLACK, WHITE, load, opened
 
@@ -32,6 +34,11 @@ def certified(workspace: Workspace, folder: Path) -> None:
 DEEDS: dict[str, tuple[list[Deed], Deed]] = {  # what comes before, and what is killed
     "merge": ([], lambda w, _: merge(w, "a", "b", reason="r")),
     "unmerge": ([lambda w, _: merge(w, "a", "b", reason="r")], lambda w, _: unmerge(w, 1)),
+    "split": ([], lambda w, _: split(w, "a", Which(runs=(2,)), reason="r")),
+    "split --undo": (
+        [lambda w, _: split(w, "a", Which(runs=(2,)), reason="r", given="Ben")],
+        lambda w, _: split_undo(w, 1),
+    ),
     "retract": ([], lambda w, _: retract(w, 2, reason="r")),
     "retract --undo": ([lambda w, _: retract(w, 2, reason="r")], lambda w, _: retract(w, 2, undo=True)),
     "review decide": ([], lambda w, _: review_decide(w, "1", "1", "r")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic.operations import Operations
-from sqlalchemy import Column, ForeignKey, Integer, String
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, String
 
 revision = "5"
 down_revision = "4"
@@ -14,6 +14,7 @@ depends_on = None
 def upgrade(op: Operations) -> None:
     """Make what layout 4 lacks."""
     _decided_rows(op)
+    _splits(op)
     op.execute("UPDATE store_version SET version = 5")
 
 
@@ -22,6 +23,27 @@ def _decided_rows(op: Operations) -> None:
     number = Column("number", Integer, primary_key=True, autoincrement=False)
     row = ("partner", "place", "applies_to", "source_system", "source_code", "target_system", "target_code")
     op.create_table("decided_row", _of("decision", primary_key=True), number, *_texts(*row, "relationship"))
+
+
+def _splits(op: Operations) -> None:
+    """Members who were found to be two people."""
+    whole = [Column(name, Integer, nullable=False) for name in ("apart_id", "place")]
+    texts = _texts("apart", "author", "reason", "at", "undone_at", "undone_by")
+    op.create_table(
+        "split", Column("id", Integer, primary_key=True, autoincrement=False), _of("member"), *whole, *texts
+    )
+    op.create_index("ix_split_member_id", "split", ["member_id"])
+    op.create_index("ix_split_apart_id", "split", ["apart_id"])
+    copied = Column("copied", Boolean, nullable=False)
+    op.create_table("split_answer", _of("split", primary_key=True), _key("answer_id"), _of("member"), copied)
+    keys = (_of("split", primary_key=True), _of("run", primary_key=True), _key("saying_id"))
+    op.create_table("split_sighting", *keys, _of("member"))
+    for table in ("split_answer", "split_sighting"):
+        op.create_index(f"ix_{table}_member_id", table, ["member_id"])
+
+
+def _key(name: str) -> Column[int]:
+    return Column(name, Integer, primary_key=True, autoincrement=False)
 
 
 def _texts(*names: str) -> list[Column[str]]:

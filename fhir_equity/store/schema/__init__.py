@@ -45,6 +45,7 @@ from fhir_equity.store.schema.retractions import Retraction, Saying, SayingPart,
 from fhir_equity.store.schema.review import DecidedRow, Pattern, Settlement, StoredCase, StoredDecision
 from fhir_equity.store.schema.runs import Artefact, Run, Sighting, StoreVersion
 from fhir_equity.store.schema.snapshots import StoredSnapshot
+from fhir_equity.store.schema.splits import Split, SplitAnswer, SplitSighting
 from fhir_equity.store.schema.trail import StoredDisclosure, TrailEntry, TrailHead
 
 __all__ = [
@@ -76,6 +77,9 @@ __all__ = [
     "Settled",
     "Settlement",
     "Sighting",
+    "Split",
+    "SplitAnswer",
+    "SplitSighting",
     "Standing",
     "StandingCount",
     "StoreVersion",
