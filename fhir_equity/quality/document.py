@@ -1,9 +1,9 @@
 """A tally -> the audit document ``fhir-equity/audit/1`` (the contract of ``audit --json``).
 
 Beside `body`, the whole document has ``strata`` (each ``by`` with one or several names, and a body), ``programs``
-(rows also with ``stale`` and, of a dissimilarity, ``reference``), ``groups`` (code -> ``group``, ``category``),
-``scorecard`` (see `Sources`), ``concordance`` (matter -> sources with ``people``, ``exact``, ``overlap`` and
-``categories``; see `concordance`), ``population_comparison`` (counties with ``people``, ``population``,
+(rows also with ``stale``, ``rule`` and, of a dissimilarity, ``reference``), ``groups`` (code -> ``group``,
+``category``), ``scorecard`` (see `Sources`), ``concordance`` (matter -> sources with ``people``, ``exact``, ``overlap``
+and ``categories``; see `concordance`), ``population_comparison`` (counties with ``people``, ``population``,
 ``dissimilarity`` and ``categories``; see `benchmark`), ``rules`` (rule of survivorship -> why it decides),
 ``controls`` (``control``, ``checked``, ``found``, ``passed``), ``trend`` (with `audit --since`; see `trend`) and
 ``snapshot`` (with `audit --snapshot`: ``name``, ``same``, ``differs``, ``tables_changed``). Of a store also ``cases``

@@ -7,6 +7,7 @@ measure names its source and how sure that is.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -92,6 +93,13 @@ class Measure(Criterion):
     decides: bool = True
     since: date | None = None
     until: date | None = None
+
+    @property
+    def rule(self) -> str:
+        """Who is in the numerator, and who in the denominator where that is not the population, as the file says it."""
+        words = (*Criterion.model_fields, "among", "excluded", "age_from", "age_to")
+        said = self.model_dump(mode="json", exclude_defaults=True, include={*words}) | {"states": [*self.states]}
+        return "; ".join(f"{name} = {json.dumps(said[name])}" for name in words if name in said)
 
     @property
     def limited(self) -> bool:

@@ -110,6 +110,7 @@ def _row(
         "source": measure.source,
         "sure": measure.sure,
         "note": measure.note,
+        "rule": measure.rule,
     }
     reference = program.reference.get(measure.topic) or earlier
     share = _share(measure, row["numerator"], denominator, values, reference)
@@ -124,6 +125,8 @@ def _row(
         "at_least": asked and asked.at_least,
         "at_most": asked and asked.at_most,
         "met": None if asked is None else _within(share, asked.at_least, asked.at_most),
+        "compliance_at_least": measure.compliance_at_least,
+        "compliance_at_most": measure.compliance_at_most,
         "compliant": _within(share, measure.compliance_at_least, measure.compliance_at_most),
         "more": None if asked is None else _more(row["numerator"], denominator, asked),
     }

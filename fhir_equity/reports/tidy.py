@@ -31,7 +31,9 @@ def tidy(document: Document) -> list[Tidy]:
         Tidy("inputs", _INPUT, tuple(tuple(given.get(name) for name in _INPUT) for given in document["run"]["inputs"])),
         Tidy("counts", ("stratum", "part", "topic", "source", "name", "count", "whole", "hidden"), tuple(counts)),
         Tidy("populations", ("program", *_PEOPLE), tuple(_populations(document))),
-        Tidy("rates", ("program", *_RATE, "hidden"), tuple(_rates(document))),
+        Tidy("rates", ("program", *_RATE, "hidden", *_RULE), tuple(_rates(document))),
+        Tidy("excluded", ("program", *_EXCLUDED), tuple(_excluded(document))),
+        Tidy("distributions", ("program", *_VALUE, "hidden"), tuple(_distributions(document))),
         Tidy("tables", ("program", *_CELL, "hidden"), tuple(_cells(document))),
         Tidy("scorecard", _SCORE, tuple(_listed(document.get("scorecard", ()), _SCORE))),
         Tidy("agreement", ("topic", "source", "people", *_AGREEMENT), tuple(_agreement(document))),
@@ -50,6 +52,13 @@ def tidy(document: Document) -> list[Tidy]:
 _OTHERS = ("methods", "questions", "settled")
 _INPUT = ("name", "format", "sha256", "bytes", "members", "rejected")
 _RATE = ("measure", "topic", "line", "numerator", "denominator", "rate", "threshold", "met", "source", "sure")
+# What a row asks for, and whom it counts: with these the verdicts can be checked, too.
+_RULE = (
+    *("title", "kind", "rule", "at_least", "at_most", "compliance_at_least", "compliance_at_most", "compliant"),
+    *("decides", "more", "stale", "note"),
+)
+_EXCLUDED = ("measure", "topic", "line", "why", "count", "denominator")
+_VALUE = ("measure", "topic", "line", "value", "count", "whole", "reference")
 _CELL = ("table", "topic", "line", "row", "column", "count", "whole")
 _FINDING = ("code", "severity", "count", "message")
 _LOSS = ("rule", "relationship", "count")
@@ -179,7 +188,32 @@ def _rates(document: Document) -> Iterator[Row]:
     for program, given in sorted(document.get("programs", {}).items()):
         for row in given["rows"]:
             hidden = row.get("denominator") is None or (row.get("numerator") is None and "values" not in row)
-            yield program, *(row.get(name) for name in _RATE), hidden
+            yield program, *(row.get(name) for name in _RATE), hidden, *(row.get(name) for name in _RULE)
+
+
+def _excluded(document: Document) -> Iterator[Row]:
+    """Who of the population is not in the denominator of a row, where it says why."""
+    for program, row in _rows(document):
+        about = (program, row["measure"], row["topic"], row["line"])
+        yield from ((*about, why, count, row["denominator"]) for why, count in row.get("excluded", {}).items())
+
+
+def _distributions(document: Document) -> Iterator[Row]:
+    """What a frequency or an index of dissimilarity is made of: a count of each value, and what it is compared with."""
+    for program, row in _rows(document):
+        if row["kind"] in ("frequency", "dissimilarity"):
+            counts, reference = row.get("values", {}), row.get("reference") or {}
+            known = [count for count in counts.values() if count is not None]
+            whole = sum(known) if len(known) == len(counts) else None
+            about = (program, row["measure"], row["topic"], row["line"])
+            for value in sorted({*counts, *reference}):
+                count = counts.get(value, 0)
+                yield *about, value, count, whole, reference.get(value), count is None
+
+
+def _rows(document: Document) -> Iterator[tuple[str, Document]]:
+    for program, given in sorted(document.get("programs", {}).items()):
+        yield from ((program, row) for row in given["rows"])
 
 
 def _cells(document: Document) -> Iterator[Row]:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from fhir_equity.errors import StoreError, UsageError
-from fhir_equity.pipeline.audit import audit
+from fhir_equity.pipeline.audit import as_told, audit
 from fhir_equity.pipeline.ingest import ingest
 from fhir_equity.pipeline.snapshot import snapshot_create, snapshot_list
 from fhir_equity.pipeline.workspace import Workspace
@@ -158,3 +158,14 @@ def test_findings_are_the_same_by_code_and_sentence() -> None:
     assert found["known"] == [{"topic": "race", "before": 0.5, "now": 0.5}]
     (row,) = found["programs"]
     assert (row["program"], row["measure"], row["before"], row["now"]) == ("p", "m", 0.5, 0.75)
+
+
+def test_what_a_later_version_says_besides_is_no_other_number() -> None:
+    def told(*rows: dict[str, Any]) -> dict[str, Any]:
+        return {"programs": {"p": {"rows": [*rows]}}}
+
+    frozen = told({"measure": "m", "numerator": 1}, {"measure": "n", "numerator": 2})
+    later = told({"measure": "m", "numerator": 1, "rule": "r"}, {"measure": "n", "numerator": 2, "rule": "r"})
+    assert as_told(later, frozen) == frozen
+    assert as_told(told({"measure": "m", "numerator": 1, "rule": "r"}), frozen) != frozen
+    assert as_told(told({"measure": "m", "numerator": 3}, {"measure": "n", "numerator": 2}), frozen) != frozen

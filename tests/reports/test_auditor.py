@@ -24,6 +24,36 @@ from tests.reports.test_html import _Page
 
 PROGRAMS = ("base", "rdm-style", "ldm-style", "tmsis", "covered-california", "masshealth", "oregon")
 
+OWN = """
+title = "Ours"
+edition = "1"
+source = "us"
+sure = "verified"
+[population]
+without_enrollment = "count"
+[reference.race_ethnicity]
+"White" = 0.7
+"Asian" = 0.2
+"Samoan" = 0.1
+[measure.index]
+title = "Against a table of ours"
+topic = "race_ethnicity"
+kind = "dissimilarity"
+at_most = 0.05
+compliance_at_most = 0.9
+source = "us"
+sure = "verified"
+[measure.adults]
+title = "Of adults who were asked"
+topic = "race_ethnicity"
+excluded = ["unknown", "not_asked"]
+age_from = 18
+at_least = 0.99
+compliance_at_least = 0.5
+source = "us"
+sure = "verified"
+"""
+
 # Point of the list -> headings of the page, tables of the other forms.
 CONTENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "scope, denominators, versions": (("Scope", "Populations of the programs"), ("about", "populations")),
@@ -70,12 +100,13 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("auditor") / "demo"
     demo(folder, lambda _: None, lambda _done, _path: None)
     (folder / "acs.csv").write_text("county,category,people\n,White,60\n,Asian,40\n")
+    (folder / "own.toml").write_text(OWN)
     with Workspace(load(folder / "equity.toml", "")) as workspace:
         before = audit(workspace, [folder / "enrollment.834"], partner="demo-plan").document
         (folder / "before.json").write_bytes(orjson.dumps(before))
         return audit(
             workspace,
-            programs=PROGRAMS,
+            programs=[*PROGRAMS, str(folder / "own.toml")],
             by=["age", "month"],
             population=folder / "acs.csv",
             since=str(folder / "before.json"),
@@ -116,6 +147,71 @@ def test_the_spreadsheet_and_the_bundle_have_it(point: str, evidence: Path) -> N
 
 def test_the_bundle_adds_up(evidence: Path) -> None:
     assert verify(evidence / "bundle") == []
+
+
+def table(evidence: Path, name: str) -> list[dict[str, str]]:
+    with (evidence / "bundle" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def within(rate: str, least: str, most: str) -> str:
+    """met or not, as a person reads it off a line of rates.csv."""
+    if not rate or not (least or most):
+        return ""
+    return str((not least or float(rate) >= float(least)) and (not most or float(rate) <= float(most))).lower()
+
+
+def test_every_rate_and_verdict_follows_from_the_tables(evidence: Path) -> None:
+    """An auditor has the tables and a pocket calculator."""
+    rates, values = table(evidence, "rates"), table(evidence, "distributions")
+    excluded, people = table(evidence, "excluded"), {p["program"]: p for p in table(evidence, "populations")}
+    checked = set()
+    for row in rates:
+        where = row["program"], row["measure"], row["line"]
+        checked.add(row["kind"])
+        assert row["source"], where
+        assert row["sure"] in ("verified", "inferred", "assumption"), where
+        assert row["title"], where
+        assert row["rule"].startswith('topic = "'), where
+        if row["kind"] == "share" and row["rate"]:
+            assert float(row["rate"]) == int(row["numerator"]) / int(row["denominator"]), where
+        mine = [v for v in values if (v["program"], v["measure"], v["line"]) == where]
+        if row["kind"] == "dissimilarity" and row["rate"]:
+            told = [(int(v["count"]) / int(v["whole"]), float(v["reference"] or 0)) for v in mine]
+            assert float(row["rate"]) == pytest.approx(sum(abs(ours - theirs) for ours, theirs in told) / 2), where
+        if row["kind"] == "frequency":
+            assert mine, where
+        assert row["met"] == (within(row["rate"], row["at_least"], row["at_most"]) if row["threshold"] else ""), where
+        limits = row["compliance_at_least"], row["compliance_at_most"]
+        assert row["compliant"] == within(row["rate"], *limits), where
+        assert row["rate"] or not int(row["denominator"]) or row["kind"] == "frequency" or row["note"], where
+        out = sum(int(e["count"]) for e in excluded if (e["program"], e["measure"], e["line"]) == where)
+        if "among = " not in row["rule"] and row["kind"] != "not_computed":
+            assert int(row["denominator"]) + out == int(people[row["program"]]["counted"]), where
+    assert checked == {"share", "dissimilarity", "frequency", "not_computed"}
+    ours = {row["measure"]: row for row in rates if row["program"] == "own"}
+    assert (ours["index"]["met"], ours["index"]["compliant"]) == ("false", "true")
+    assert {row["why"] for row in excluded if row["program"] == "own"} >= {"unknown"}
+
+
+def test_every_cell_and_every_agreement_follows_from_the_tables(evidence: Path) -> None:
+    wholes: dict[tuple[str, ...], set[int]] = {}
+    sums: dict[tuple[str, ...], int] = {}
+    for cell in table(evidence, "tables"):
+        key = cell["program"], cell["table"], cell["line"]
+        wholes.setdefault(key, set()).add(int(cell["whole"]))
+        sums[key] = sums.get(key, 0) + int(cell["count"])
+    assert {key: {count} for key, count in sums.items()} == wholes
+    for row in table(evidence, "agreement"):
+        both, ours, theirs, neither = (int(row[n]) for n in ("both", "self_only", "source_only", "neither"))
+        people = int(row["people"])
+        assert both + ours + theirs + neither == people
+        for name, part, whole in (("sensitivity", both, both + ours), ("ppv", both, both + theirs)):
+            assert (float(row[name]) == pytest.approx(part / whole)) if whole else row[name] == ""
+        observed = (both + neither) / people
+        chance = ((both + ours) * (both + theirs) + (neither + ours) * (neither + theirs)) / people**2
+        if row["kappa"]:
+            assert float(row["kappa"]) == pytest.approx((observed - chance) / (1 - chance))
 
 
 def test_the_numbers_of_what_is_new(document: dict[str, Any], page: _Page) -> None:

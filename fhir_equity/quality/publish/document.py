@@ -19,7 +19,7 @@ SENSITIVE_FLOOR = 20
 SMALL_AREAS = frozenset({"county", "zip"})
 # What is taken over without counts. All else is left out unless it is a count that was taken in.
 ABOUT = ("schema", "generated", "software", "languages", "groups", "editions")
-LIMITS = ("threshold", "at_least", "at_most")
+LIMITS = ("threshold", "at_least", "at_most", "compliance_at_least", "compliance_at_most")
 DROPPED = object()
 _MADE_HERE = object()
 
