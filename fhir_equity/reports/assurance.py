@@ -13,6 +13,14 @@ VERSIONS = {
 }
 
 
+# Points of an auditor's list that nothing is counted for, and why.
+NOT_MEASURED = {
+    "Imputed": "nobody (0 %): estimates are neither read nor kept, so every number is of answers as given; "
+    "indirect is only what somebody observed",
+    "Disability (DDM)": "a place kept for it: not measured, no question about disability is read",
+}
+
+
 def scope(document: Document) -> Section:
     """Whom and when the audit is about, under which rules, and what was read as of when."""
     run, versions = document.get("run", {}), document.get("run", {}).get("versions", {})
@@ -27,7 +35,8 @@ def scope(document: Document) -> Section:
         ("Groups", "; ".join(run.get("by", ()))),
         ("Software", document.get("software", "")),
         *((words, versions.get(name, "")) for name, words in VERSIONS.items()),
-        ("Limits", "Answers as given: nobody's is estimated. No measure of care is part of this audit."),
+        *NOT_MEASURED.items(),
+        ("Limits", "No measure of care is part of this audit."),
     ]
     rows = tuple((name, value) for name, value in given if value) if versions else ()
     return Section("Scope", ("About", "This audit"), rows, words=2)

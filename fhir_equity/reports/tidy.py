@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from fhir_equity.reports.assurance import NOT_MEASURED
 from fhir_equity.reports.figures import Document
 
 Value = str | int | float | bool | None
@@ -86,6 +87,7 @@ def _about(document: Document) -> Iterator[Row]:
     yield "by", "; ".join(run.get("by", ()))
     for name, version in run.get("versions", {}).items():
         yield f"version of {name}", version
+    yield from NOT_MEASURED.items()
     for rule, why in document.get("rules", {}).items():
         yield f"rule {rule}", why
     for name, value in document.get("release", {}).items():

@@ -195,6 +195,7 @@ def test_every_rate_and_verdict_follows_from_the_tables(evidence: Path) -> None:
 
 
 def test_every_cell_and_every_agreement_follows_from_the_tables(evidence: Path) -> None:
+    assert {"Imputed", "Disability (DDM)"} <= {row["name"] for row in table(evidence, "about")}
     wholes: dict[tuple[str, ...], set[int]] = {}
     sums: dict[tuple[str, ...], int] = {}
     for cell in table(evidence, "tables"):
@@ -219,6 +220,10 @@ def test_the_numbers_of_what_is_new(document: dict[str, Any], page: _Page) -> No
     assert ["About", "This audit"] in page.rows
     assert ["Of partner", "all that were read"] in page.rows
     assert ["Survivorship policy", document["run"]["versions"]["survivorship"]] in page.rows
+    assert {row[0] for row in page.rows if row[1].startswith(("nobody (0 %)", "a place kept"))} == {
+        "Imputed",
+        "Disability (DDM)",
+    }
     survey = race["questions"]["member-survey-2026 v1"]
     assert ["Race and ethnicity", NOTHING, "member-survey-2026 v1", str(survey)] in page.rows
     assert sum(race["questions"].values()) == sum(race["methods"].values())
