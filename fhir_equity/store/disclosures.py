@@ -57,14 +57,15 @@ class Disclosures:
         under this transmission, member and rule keeps its date and its state, and takes what is new of the
         topics; but a ``failed`` one is tried again, with the topics of now.
         """
+        found = list(disclosures)  # whoever is asked for them may write, too
         if connection is not None:
-            return _intend(connection, list(disclosures))
+            return _intend(connection, found)
         with writing(self._engine) as own:
-            return _intend(own, list(disclosures))
+            return _intend(own, found)
 
     def called(self, partner: str, members: Sequence[Member], pseudonym: Callable[[str, str], str]) -> list[str]:
         """The pseudonyms under which members, in order, are in the account: two people of one key have two."""
-        with reading(self._engine) as connection:
+        with writing(self._engine) as connection:
             return called(connection, partner, members, pseudonym)
 
     def settle(

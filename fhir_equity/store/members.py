@@ -15,6 +15,7 @@ from fhir_equity.store.changed import touch
 from fhir_equity.store.coverages import laid_out, merged
 from fhir_equity.store.rows import among, encode, insert_all, insert_new
 from fhir_equity.store.schema import MemberIdentifier, Run, Sighting, StoredMember, core
+from fhir_equity.store.strangers import Strangers, strangers_under
 from fhir_equity.store.withdrawn import run_stands
 
 Identity = tuple[str, str]  # birth date and name, as far as they are given
@@ -59,7 +60,8 @@ def settle(
     """
     known = _known(connection, partner, sorted({member.key for member in members}))
     _mark_late(connection, partner, as_of, [row for twins in known.values() for row in twins])
-    rows = [_settled(known.setdefault(member.key, []), partner, member, pseudonym) for member in members]
+    strangers = strangers_under(connection, partner, sorted({member.key for member in members}), pseudonym)
+    rows = [_settled(known.setdefault(member.key, []), strangers, member) for member in members]
     people = list({id(row): row for row in rows}.values())
     new = [row for row in people if not row.id]
     changed = [row for row in people if row.id and row.changed]
@@ -87,13 +89,19 @@ def find(connection: Connection, partner: str, members: Sequence[Member]) -> lis
 def called(
     connection: Connection, partner: str, members: Sequence[Member], pseudonym: Callable[[str, str], str]
 ) -> list[str]:
-    """The pseudonyms of members, in order; of those who are not known the one that they would get next."""
-    known = _known(connection, partner, sorted({member.key for member in members}))
+    """The pseudonyms of members, in order, within an open write transaction: those who are not known are remembered."""
+    keys = sorted({member.key for member in members})
+    known, strangers = _known(connection, partner, keys), strangers_under(connection, partner, keys, pseudonym)
     found = []
     for member in members:
-        twins = known.get(member.key, [])
-        row = _find(twins, identity(member))
-        found.append(_pseudonym(partner, member.key, _next(twins) if row is None else row.values["twin"], pseudonym))
+        twins, one = known.get(member.key, []), identity(member)
+        row = _find(twins, one)
+        if row is None:
+            twin = strangers.twin(member.key, one, [each.values["twin"] for each in twins])
+            strangers.keep(connection, member.key, one, twin)
+        else:
+            twin = row.values["twin"]
+        found.append(_pseudonym(partner, member.key, twin, pseudonym))
     return found
 
 
@@ -114,7 +122,9 @@ def part(connection: Connection, member: int, who: Member, pseudonym: Namer) -> 
     if place >= 0:
         left = msgspec.structs.replace(kept, seen=tuple(each for each in kept.seen if each != one))
         connection.execute(update(table).where(table.c.id == member).values(details=encode(left)))
-    twin = _next(_known(connection, row["partner"], [row["key"]])[row["key"]])
+    twins = _known(connection, row["partner"], [row["key"]])[row["key"]]
+    strangers = strangers_under(connection, row["partner"], [row["key"]], pseudonym)
+    twin = max(_next(twins), strangers.next(row["key"]))
     values = {name: row[name] for name in ("partner", "key", "key_rule")} | {"birth_date": who.birth_date}
     values |= _columns(Kept(name=who.name, enrollment=kept.enrollment, seen=seen))
     called = _pseudonym(row["partner"], row["key"], twin, pseudonym)
@@ -163,7 +173,7 @@ def _mark_late(connection: Connection, partner: str, as_of: str, rows: Sequence[
             row.later = row.id in seen
 
 
-def _settled(twins: list[_Row], partner: str, member: Member, pseudonym: Callable[[str, str], str]) -> _Row:
+def _settled(twins: list[_Row], strangers: Strangers, member: Member) -> _Row:
     said = _columns(Kept(member.name, member.address, member.enrollment, member.identifiers, (identity(member),)))
     said["birth_date"] = member.birth_date
     for row in twins:
@@ -173,13 +183,14 @@ def _settled(twins: list[_Row], partner: str, member: Member, pseudonym: Callabl
     if found is not None:
         _take_over(found, member)
         return found
-    twin = _next(twins)
+    twin = strangers.twin(member.key, identity(member), [row.values["twin"] for row in twins])
+    partner = strangers.partner
     values = {
         "partner": partner,
         "key": member.key,
         "twin": twin,
         "key_rule": member.key_rule,
-        "pseudonym": _pseudonym(partner, member.key, twin, pseudonym),
+        "pseudonym": _pseudonym(partner, member.key, twin, strangers.pseudonym),
         **said,
     }
     twins.append(_Row(values))

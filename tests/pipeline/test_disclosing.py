@@ -21,6 +21,7 @@ from fhir_equity.pipeline.opt_out import opt_out
 from fhir_equity.pipeline.trail import disclosures
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import MappingSettings, PrivacySettings, Settings, StoreSettings
+from tests.conftest import select_rows
 
 HEAD = "member_id,first_name,last_name,survey_date,race_ethnicity,language_spoken,gender_identity\n"
 RULES = """
@@ -153,6 +154,28 @@ def test_two_people_under_one_key_have_an_account_each(workspace: Workspace, tmp
     (tmp_path / "cy.csv").write_text(head + "m1,Cy,Cedar,1999-01-01,2026-01-02,,es,", encoding="utf-8")
     convert(workspace, tmp_path / "cy.csv", tmp_path / "out.csv", wish=WISH)
     assert len(workspace.store.disclosures.of(workspace.pseudonyms("plan", "m1#2"))) == 2
+
+
+def test_two_people_whom_no_file_has_brought_have_an_account_each_and_keep_it(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    head = HEAD.replace("survey_date", "birth_date,survey_date")
+    rows = ["m1,Ada,Alder,1980-02-03,2026-01-02,White,en,", "m1,Ben,Birch,2010-01-01,2026-01-02,,es,"]
+    rows.append("m1,Cy,Cedar,1999-01-01,2026-01-02,,es,")
+    for name, told in (("two", rows[:2]), ("ben", rows[1:2]), ("late", [rows[2], rows[1], rows[0]])):
+        (tmp_path / f"{name}.csv").write_text(head + "\n".join(told), encoding="utf-8")
+    ada, ben, cy = (workspace.pseudonyms("plan", key) for key in ("m1", "m1#1", "m1#2"))
+    convert(workspace, tmp_path / "two.csv", tmp_path / "out.csv", wish=WISH)
+    convert(workspace, tmp_path / "ben.csv", tmp_path / "out.csv", wish=WISH)
+    of = workspace.store.disclosures.of
+    assert [len(of(whose)) for whose in (ada, ben, cy)] == [2, 4, 0]
+    ingest(workspace, [tmp_path / "late.csv"], partner="plan")  # in another order
+    named = {person.member.name.given: person.pseudonym for person in workspace.store.people}
+    assert named == {("Ada",): ada, ("Ben",): ben, ("Cy",): cy}
+    convert(workspace, tmp_path / "late.csv", tmp_path / "out.csv", wish=WISH)
+    assert [len(of(whose)) for whose in (ada, ben, cy)] == [4, 6, 2]
+    kept = str(select_rows(workspace.settings.store.url, "SELECT * FROM stranger"))
+    assert not any(word in kept.casefold() for word in ("alder", "ada", "1980", "birch"))
 
 
 def test_what_stays_in_the_house_is_no_disclosure(workspace: Workspace, tmp_path: Path) -> None:

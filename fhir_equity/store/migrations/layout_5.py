@@ -15,6 +15,8 @@ def upgrade(op: Operations) -> None:
     """Make what layout 4 lacks."""
     _decided_rows(op)
     _splits(op)
+    under = Column("under", String, primary_key=True)
+    op.create_table("stranger", under, _key("twin"), *_texts("born", "name"))
     op.execute("UPDATE store_version SET version = 5")
 
 

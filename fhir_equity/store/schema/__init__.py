@@ -46,6 +46,7 @@ from fhir_equity.store.schema.review import DecidedRow, Pattern, Settlement, Sto
 from fhir_equity.store.schema.runs import Artefact, Run, Sighting, StoreVersion
 from fhir_equity.store.schema.snapshots import StoredSnapshot
 from fhir_equity.store.schema.splits import Split, SplitAnswer, SplitSighting
+from fhir_equity.store.schema.strangers import Stranger
 from fhir_equity.store.schema.trail import StoredDisclosure, TrailEntry, TrailHead
 
 __all__ = [
@@ -99,6 +100,7 @@ __all__ = [
     "StoredPublication",
     "StoredResolution",
     "StoredSnapshot",
+    "Stranger",
     "SyncRun",
     "TrailEntry",
     "TrailHead",
