@@ -16,7 +16,7 @@ from fhir_equity.model import Member, Side
 from fhir_equity.store import Choice, Opening, chosen
 from fhir_equity.store.handed_in import LINK, NOBODY
 from fhir_equity.store.hie import Known
-from fhir_equity.sync.exchange import Exchange, Ours, Resource, called, differences, id_of
+from fhir_equity.sync.exchange import Exchange, Ours, Resource, called, differences, id_of, same_person
 
 DIFFER = "name_or_birth_date_differ"
 PATIENT = "Patient"
@@ -85,9 +85,9 @@ def patient_of(side: Side) -> str:
     return next((value for name, value in side.said if name == PATIENT), "")
 
 
-def is_accepted(exchange: Exchange, ours: Ours, there: Resource) -> bool:
-    """Whether a Patient is our member: name and birth date agree, or somebody decided so in knowledge of both."""
-    if not differences(ours.person.member, exchange.theirs(there).member):
+def is_accepted(exchange: Exchange, ours: Ours, there: Resource, theirs: Member) -> bool:
+    """Whether a Patient, read as `theirs`, is our member: name and birth date agree, or somebody decided so."""
+    if same_person(ours.person.member, theirs):
         return True
     held = chosen(about_link(exchange, ours, DIFFER, [there]), ours.choices)
     return held is not None and held.side == OURS

@@ -139,7 +139,7 @@ def _is_same(exchange: Exchange, person: Person, theirs: Theirs, resource: Resou
     if same_person(person.member, theirs.member):
         return True
     choices = exchange.memory.choices([person.id]).get(person.id, ())
-    return bool(choices) and is_accepted(exchange, exchange.ours(person, choices=choices), resource)
+    return bool(choices) and is_accepted(exchange, exchange.ours(person, choices=choices), resource, theirs.member)
 
 
 def _about(ours: Member, theirs: Member, answers: list[Answer]) -> Member:

@@ -61,7 +61,8 @@ def _subject(exchange: Exchange, ours: Ours, known: Known, patients: Patients) -
     there = patients.read(known.link[0]) if known.link else None
     if there is None or not is_active(there.resource):
         return ""
-    return id_of(there.resource) if is_accepted(exchange, ours, there.resource) else ""
+    theirs = exchange.theirs(there.resource).member
+    return id_of(there.resource) if is_accepted(exchange, ours, there.resource, theirs) else ""
 
 
 def _untouched(exchange: Exchange, change: Planned, wanted: tuple[Resource, ...], existing: Existing) -> bool:

@@ -113,7 +113,7 @@ def merged(exchange: Exchange, change: Planned, ours: Ours, now: Versioned) -> R
     except RecursionError:  # somebody nested it deeper than can be copied
         return "invalid"
     theirs = exchange.theirs(body)  # who it is about is untouched
-    if not is_accepted(exchange, ours, body):
+    if not is_accepted(exchange, ours, body, theirs.member):
         return "stale"
     if exchange.tells:
         give_ids(body, exchange.topics_of([m for m in change.matters if exchange.told_by(ours, m)]))
