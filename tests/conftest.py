@@ -88,23 +88,22 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
 
 
 # With a key every store of the tests in a SQLite file is encrypted: FHIR_EQUITY_TEST_KEY=... pytest tests/store
-KEY = os.environ.get("FHIR_EQUITY_TEST_KEY", "")
+KEYS = [os.environ.get("FHIR_EQUITY_TEST_KEY", "")]  # the last one counts; tests/store add one of their own
 
 
 @pytest.fixture(autouse=True)
 def encrypted_by_the_key_of_the_tests() -> Iterator[None]:
     """Open stores with the key of the environment, where a test names none."""
     with pytest.MonkeyPatch.context() as patch:
-        if KEY:
-            plain = Sqlite.engine
-            patch.setattr(Sqlite, "engine", lambda self, url, key: plain(self, url, key or KEY))
+        plain = Sqlite.engine
+        patch.setattr(Sqlite, "engine", lambda self, url, key: plain(self, url, key or KEYS[-1]))
         yield
 
 
 def engine_of(url: str) -> Engine:
     """A connection of its own to the database of a store."""
-    if KEY and url.startswith("sqlite"):
-        return Sqlite().engine(make_url(url), KEY)
+    if KEYS[-1] and url.startswith("sqlite"):
+        return Sqlite().engine(make_url(url), KEYS[-1])
     return create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,12 +26,34 @@ from fhir_equity.model import (
 )
 from fhir_equity.quality.people import events_of
 from fhir_equity.store import Record, RunWriter, Store, Written
-from tests.conftest import select_rows
+from tests import postgresql
+from tests.conftest import KEYS, missing, select_rows
 
 MATTERS = {"race": "race_ethnicity", "ethnicity": "race_ethnicity"}
 PersonMaker = Callable[..., Member]
 Save = Callable[..., Written]
 Rows = Callable[..., list[tuple[Any, ...]]]
+
+
+KEY = "0123456789abcdef" * 4  # raw, so that no passphrase has to be stretched for every connection
+
+
+@pytest.fixture(params=["sqlite", "sqlcipher", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """As everywhere, and for an encrypted file, too; a test marked ``plain`` says why not."""
+    numbers = count()
+    if request.param == "postgresql":
+        yield partial(postgresql.new_schema, request.getfixturevalue("server"))
+        return
+    if request.param == "sqlcipher":
+        if plain := request.node.get_closest_marker("plain"):
+            pytest.skip(f"not encrypted: {plain.args[0]}")
+        if find_spec("sqlcipher3") is None:
+            missing("the extra sqlcipher is not installed")
+        KEYS.append(KEY)
+    yield lambda: f"sqlite:///{tmp_path}/{next(numbers)}.db"
+    if request.param == "sqlcipher":
+        KEYS.pop()
 
 
 @pytest.fixture
