@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -21,8 +21,8 @@ Losses = tuple[Loss, ...]
 Spans = Memory[str | tuple[str, ...], tuple[Span, tuple[int, ...], Losses]]
 
 VERIFY = "030"  # INS03: audit or compare
-_OPEN: Span = ("", "")
-_NAMED = ("0F", "1L")  # they have fields of their own
+OPEN: Span = ("", "")
+NAMED = ("0F", "1L")  # they have fields of their own
 _NOT_KEPT = (6, 7, 14, 15, 16)  # Medicare, COBRA, and three that the guide does not use
 
 
@@ -53,12 +53,12 @@ class InsuredReader:
 
     def __init__(self, element: str, person: Mapping[str, Any]) -> None:
         self._element = element
-        self._kept = {kind: f"REF*{kind}" for kind in person.get("identifiers", [])}
+        self.kept = {kind: f"REF*{kind}" for kind in person.get("identifiers", [])}
         self.insured: Memory[str, Insured] = Memory(self._insured)
         self.verified: Memory[str, Insured] = Memory(self._verified)  # the same in a set that verifies
-        self._eligible = self._spans("356", "357")  # 2000
-        self._covered = self._spans("348", "349")  # 2300
-        self._coverage: Memory[str, tuple[str, Losses]] = Memory(self._hd)
+        self.eligible = self._spans("356", "357")  # 2000
+        self.covered = self._spans("348", "349")  # 2300
+        self.coverage: Memory[str, tuple[str, Losses]] = Memory(self._hd)
 
     def _cells(self, segment: str, least: int) -> list[str]:
         cells = [text(cell) for cell in segment.split(self._element)]
@@ -69,7 +69,7 @@ class InsuredReader:
         deceased_on = iso_date(ins[12]) if ins[11] == "D8" else ""
         wrong = bool(ins[11] or ins[12]) and not deceased_on  # P1112, and D8 is the only format
         notes = (Note("x12.ins12.not_a_date", Severity.WARNING, 0, "INS12"),) if wrong else ()
-        losses = tuple([_not_kept(f"INS{at:02}") for at in _NOT_KEPT if ins[at]])
+        losses = tuple([not_kept(f"INS{at:02}") for at in _NOT_KEPT if ins[at]])
         said = (ins[1], ins[2], ins[3], ins[13] == "R", ins[4], ins[5], ins[8], ins[9], ins[10], deceased_on, ins[17])
         return Insured(*said, notes, losses)
 
@@ -84,14 +84,14 @@ class InsuredReader:
     def _hd(self, segment: str) -> tuple[str, Losses]:
         """HD03; the plan, the level and what follows are no business of ours."""
         hd = self._cells(segment, 12)
-        return hd[3], tuple([_not_kept(f"HD{at:02}") for at in range(4, 12) if hd[at]])
+        return hd[3], tuple([not_kept(f"HD{at:02}") for at in range(4, 12) if hd[at]])
 
     def references(self, raw: Raw, shape: Shape, notes: list[Note]) -> References:
         """REF01 -> REF02; another value for a kind that was there is a finding."""
         values: dict[str, str] = {}
         identifiers: list[Identifier] = []
         others: list[tuple[str, str]] = []
-        segments, element, kept = raw.segments, self._element, self._kept
+        segments, element, kept = raw.segments, self._element, self.kept
         for place in shape.refs:
             segment = segments[place]
             ref = segment.split(element, 3)
@@ -104,7 +104,7 @@ class InsuredReader:
                 values[kind] = value
                 if kind in kept:
                     identifiers.append(Identifier("", value, kept[kind]))
-                elif kind not in _NAMED:
+                elif kind not in NAMED:
                     others.append((kind, value))
             elif values[kind] != value:
                 notes.append(Note("x12.ref.repeated", Severity.WARNING, place, "REF01"))
@@ -125,17 +125,17 @@ class InsuredReader:
         spans: tuple[Span, ...] = ()
         others: dict[str, tuple[Span, ...]] = {}
         if shape.dates.at:
-            span, faults, losses = self._eligible[shape.dates.of(segments)]
+            span, faults, losses = self.eligible[shape.dates.of(segments)]
             if losses:
                 lost.append(losses)
-            if span != _OPEN:
+            if span != OPEN:
                 spans = (span,)
             if faults:
                 notes += _no_dates(shape.dates, faults)
         if shape.coverages:
             spans = ()  # the dates of the coverages say more than the eligibility of 2000
         for place, dates in shape.coverages:
-            code, losses = self._coverage[segments[place]]
+            code, losses = self.coverage[segments[place]]
             if losses:
                 lost.append(losses)
             coverage = coverage or code
@@ -143,34 +143,16 @@ class InsuredReader:
             if other:
                 others.setdefault(code, ())
             if dates.at:
-                span, faults, losses = self._covered[dates.of(segments)]
+                span, faults, losses = self.covered[dates.of(segments)]
                 if losses:
                     lost.append(losses)
-                if span != _OPEN and other:
+                if span != OPEN and other:
                     others[code] += (span,)
-                elif span != _OPEN:
+                elif span != OPEN:
                     spans += (span,)
                 if faults:
                     notes += _no_dates(dates, faults)
-        return Enrollment(
-            insured.indicator == "Y",
-            insured.relationship,
-            insured.maintenance,
-            values.get("0F", ""),
-            values.get("1L", ""),
-            coverage,
-            spans,
-            insured.restricted,
-            insured.reason,
-            insured.benefit,
-            insured.employment,
-            insured.student,
-            insured.disability,
-            insured.deceased_on,
-            insured.birth_sequence,
-            tuple(references),
-            tuple(others.items()) if others else (),
-        )
+        return enrolled(insured, values, coverage, spans, references, others)
 
     def _spans(self, begin: str, end: str) -> Spans:
         """Cuts the DTP of a loop, in which DTP01 `begin` and `end` give the two dates; remembers what it has seen."""
@@ -187,13 +169,44 @@ class InsuredReader:
                         faults.append(at)
                 elif any(dtp[1:]):
                     others[dtp[1] if dtp[1].isdecimal() else ""] = None
-            losses = tuple([_not_kept(f"DTP*{kind}" if kind else "DTP") for kind in others])
+            losses = tuple([not_kept(f"DTP*{kind}" if kind else "DTP") for kind in others])
             return (found[begin], found[end]), tuple(faults), losses
 
         return Memory(cut)
 
 
-def _not_kept(what: str) -> Loss:
+def enrolled(
+    insured: Insured,
+    values: dict[str, str],
+    coverage: str,
+    spans: tuple[Span, ...],
+    references: Iterable[tuple[str, str]],
+    others: dict[str, tuple[Span, ...]],
+) -> Enrollment:
+    """The enrollment that an INS, the REF by their kind, and the dates of coverage make."""
+    return Enrollment(
+        insured.indicator == "Y",
+        insured.relationship,
+        insured.maintenance,
+        values.get("0F", ""),
+        values.get("1L", ""),
+        coverage,
+        spans,
+        insured.restricted,
+        insured.reason,
+        insured.benefit,
+        insured.employment,
+        insured.student,
+        insured.disability,
+        insured.deceased_on,
+        insured.birth_sequence,
+        tuple(references),
+        tuple(others.items()) if others else (),
+    )
+
+
+def not_kept(what: str) -> Loss:
+    """The loss of an element that is read over."""
     return Loss(f"x12.not_kept.{what}", Relationship.UNMATCHED)
 
 

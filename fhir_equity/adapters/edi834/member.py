@@ -9,7 +9,7 @@ from fhir_equity.adapters.edi834.dates import iso_date
 from fhir_equity.adapters.edi834.delimiters import BLANK, Delimiters, lead
 from fhir_equity.adapters.edi834.demographics import Cutter
 from fhir_equity.adapters.edi834.envelope import decoded, text
-from fhir_equity.adapters.edi834.insured import InsuredReader
+from fhir_equity.adapters.edi834.insured import Insured, InsuredReader
 from fhir_equity.adapters.edi834.keys import Person, PersonKeys
 from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.adapters.edi834.reporting import CategoryReader, categories
@@ -30,8 +30,8 @@ from fhir_equity.model import (
 )
 
 _DAYS = 50_000  # birth dates of a century and a third
-_NO_ADDRESS = Address()
-_NOTHING = [""] * 10  # as many elements as NM1 has with its id
+NO_ADDRESS = Address()
+NM1 = [""] * 10  # as many elements as it has with its id
 Losses = tuple[Loss, ...]
 
 
@@ -47,10 +47,10 @@ class MemberReader:
     ) -> None:
         self._artefact = artefact
         self._within = within
-        self._partner = context.partner
+        self.partner = context.partner
         self._element = marks.element
         said = context.attestation
-        self._origin = Origin(
+        self.origin = Origin(
             partner=context.partner,
             artefact=artefact,
             collector=said.get("collector", "other"),
@@ -60,23 +60,23 @@ class MemberReader:
         )
         person = context.guide.get("person", {})
         self._keys = PersonKeys(person)
-        self._insurance = InsuredReader(marks.element, person)
-        self._insured = self._insurance.insured
+        self.insurance = InsuredReader(marks.element, person)
+        self._insured = self.insurance.insured
         self.verifies = False
-        self._cutter = Cutter(marks, context, self._origin)
-        self._demographics = self._cutter.demographics
+        self.cutter = Cutter(marks, context, self.origin)
+        self.demographics = self.cutter.demographics
         reporting = categories(context.guide)
-        self._reported = CategoryReader(marks.element, reporting, self._origin).reported
+        self._reported = CategoryReader(marks.element, reporting, self.origin).reported
         known = frozenset(context.guide.get("segments", {}).get("member", []))
         self.shape_of = Shapes(known, marks.element, reporting=bool(reporting)).of
-        self._places: Memory[str, Address] = Memory(self._place)
-        self._dates: Memory[str, str] = Memory(iso_date, _DAYS)
-        self._lost: Memory[tuple[Losses, ...], Losses] = Memory(lambda parts: tuple(dict.fromkeys(sum(parts, ()))))
+        self.places: Memory[str, Address] = Memory(self._place)
+        self.dates: Memory[str, str] = Memory(iso_date, _DAYS)
+        self.lost: Memory[tuple[Losses, ...], Losses] = Memory(lambda parts: tuple(dict.fromkeys(sum(parts, ()))))
 
     def read(self, raw: Raw, shape: Shape) -> Member | Rejected:
         """The member that `raw` is; Rejected where it is nobody's or its INS or NM1 cannot be used."""
         segments = raw.segments
-        insured = (self._insurance.verified if self.verifies else self._insured)[segments[0]]
+        insured = (self.insurance.verified if self.verifies else self._insured)[segments[0]]
         if insured.indicator not in ("Y", "N"):
             return self.rejected(raw, "x12.ins01.not_in_code_list")
         if shape.nm1 < 0:
@@ -87,40 +87,42 @@ class MemberReader:
         nm1 = named.split(self._element)
         if " " in named or not raw.ascii_only:
             nm1 = [text(cell) for cell in nm1]
-        if len(nm1) < len(_NOTHING):
-            nm1 += _NOTHING
+        if len(nm1) < len(NM1):
+            nm1 += NM1
         birth_date, answers = self._said(raw, shape, notes, lost)
-        refs = self._insurance.references(raw, shape, notes)
+        refs = self.insurance.references(raw, shape, notes)
         numbers, identifiers, _ = refs
-        subscriber, own = insured.indicator == "Y", nm1[9]
-        if own:
-            identifiers.append(Identifier("", own, "NM109", "ssn" if nm1[8] == "34" else ""))
-        if self._keys.number_decides(own, numbers, subscriber=subscriber):
-            key, rule = own, "NM109"
-        else:
-            key, rule = self._keys.of(
-                Person(subscriber, numbers, own, nm1[3], nm1[4], birth_date, insured.birth_sequence)
-            )
+        if nm1[9]:
+            identifiers.append(own_number(nm1))
+        key, rule = self.key_of(insured, numbers, nm1, birth_date)
         if not key:
             return self.rejected(raw, "x12.member.no_identity")
-        enrollment = self._insurance.enrollment(insured, refs, segments, shape, notes, lost)
+        enrollment = self.insurance.enrollment(insured, refs, segments, shape, notes, lost)
         return Member(
-            self._partner,
+            self.partner,
             key,
             rule,
             tuple(identifiers),
-            _name(nm1),
+            name_of(nm1),
             birth_date,
             self._address(raw, shape),
             enrollment,
             tuple(answers),
             self._findings(raw, shape, notes) if notes else (),
-            self._lost[tuple(lost)] if lost else (),
+            self.lost[tuple(lost)] if lost else (),
             b"",
             "segment",
             raw.number,
             raw.offset + lead(segments[0]),
         )
+
+    def key_of(self, insured: Insured, numbers: dict[str, str], nm1: list[str], birth_date: str) -> tuple[str, str]:
+        """Who it is: the key and its recipe, both empty where there is none. `numbers` are REF02 by REF01."""
+        subscriber = insured.indicator == "Y"
+        if self._keys.number_decides(nm1[9], numbers, subscriber=subscriber):
+            return nm1[9], "NM109"
+        person = Person(subscriber, numbers, nm1[9], nm1[3], nm1[4], birth_date, insured.birth_sequence)
+        return self._keys.of(person)
 
     def rejected(self, raw: Raw, code: str) -> Rejected:
         """The verbatim bytes of a member that cannot be used."""
@@ -145,7 +147,7 @@ class MemberReader:
         answers: list[Answer] = []
         if shape.dmg >= 0:
             birth_date, rest = self._birth_date(raw.segments[shape.dmg], shape.dmg, notes)
-            said = self._demographics[rest]
+            said = self.demographics[rest]
             if said.answers:
                 number, offset = raw.number + shape.dmg, raw.offset_of(shape.dmg)
                 answers = [Answer(what, origin, "segment", number, offset, path) for what, origin, path in said.answers]
@@ -164,7 +166,7 @@ class MemberReader:
         dmg = segment.split(self._element, 3)
         if len(dmg) < 4:
             dmg += ["", "", ""]
-        birth_date = self._dates[dmg[2]]
+        birth_date = self.dates[dmg[2]]
         if not birth_date or not dmg[1]:
             qualifier, value = text(dmg[1]), text(dmg[2])
             if value and not birth_date:
@@ -174,12 +176,12 @@ class MemberReader:
         return birth_date, dmg[3]
 
     def _languages(self, raw: Raw, places: tuple[int, ...], answers: list[Answer], notes: list[Note]) -> None:
-        for cut in self._cutter.languages[tuple([raw.segments[place] for place in places])]:
+        for cut in self.cutter.languages[tuple([raw.segments[place] for place in places])]:
             place = places[cut.at]
             if cut.received is not None:
                 path = "LUI02" if cut.received.codings else "LUI03"
                 number, offset = raw.number + place, raw.offset_of(place)
-                answers.append(Answer(cut.received, self._origin, "segment", number, offset, path))
+                answers.append(Answer(cut.received, self.origin, "segment", number, offset, path))
             if cut.problems:
                 notes += [Note(p.code, p.severity, place, p.path) for p in cut.problems]
 
@@ -196,14 +198,14 @@ class MemberReader:
     def _address(self, raw: Raw, shape: Shape) -> Address:
         segments = raw.segments
         if shape.n3 < 0:
-            return self._places[segments[shape.n4]] if shape.n4 >= 0 else _NO_ADDRESS
+            return self.places[segments[shape.n4]] if shape.n4 >= 0 else NO_ADDRESS
         streets = segments[shape.n3].split(self._element)[1:]
         if not raw.ascii_only:
             streets = [decoded(street) for street in streets]
         lines = tuple([line for street in streets if (line := street.strip(" "))])
         if shape.n4 < 0:
             return Address(lines)
-        at = self._places[segments[shape.n4]]
+        at = self.places[segments[shape.n4]]
         return Address(lines, at.city, at.state, at.postal_code, at.country, at.county)
 
     def _place(self, segment: str) -> Address:
@@ -212,7 +214,13 @@ class MemberReader:
         return Address((), city[1], city[2], city[3], city[4], city[6] if city[5] == "CY" else "")
 
 
-def _name(nm1: list[str]) -> Name:
+def own_number(nm1: list[str]) -> Identifier:
+    """NM109, as an identifier."""
+    return Identifier("", nm1[9], "NM109", "ssn" if nm1[8] == "34" else "")
+
+
+def name_of(nm1: list[str]) -> Name:
+    """The name in the elements of an NM1."""
     first, second = nm1[4], nm1[5]
     given = (first, second) if first and second else tuple([part for part in (first, second) if part])
     return Name(nm1[3], given, nm1[6], nm1[7])

@@ -13,7 +13,8 @@ from fhir_equity.adapters.edi834.joint import Edges, Start, told_encoding
 from fhir_equity.adapters.edi834.member import MemberReader
 from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.adapters.edi834.ranges import verifies
-from fhir_equity.adapters.edi834.shape import BOUNDARIES, is_boundary
+from fhir_equity.adapters.edi834.shape import BOUNDARIES, Shape, is_boundary
+from fhir_equity.adapters.edi834.usual import UsualReader
 from fhir_equity.adapters.protocol import Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Finding, Locator, Member, Rejected, Severity
@@ -74,40 +75,52 @@ class _Reader:
             self._marks = interchange.marks
             self._members = MemberReader(self._name, interchange.marks, self._context, self._control.within)
             self._members.verifies = self._control.verifies
+            self._usual = UsualReader(self._members, interchange.marks)
         run = _Run(interchange.marks)
         for batch in interchange.batches:
-            if self._control.taking and run.starts(batch) and not batch.long:
+            start = run.start(batch) if self._control.taking and not batch.long else -1
+            if start >= 0:
                 self._passing = False
-                used = yield from self._run(run, batch)
+                used = yield from self._run(run, batch, start)
             else:
                 used = yield from self._batch(batch)
             self._envelope.give_back(batch, *used)
             if self._control.ended:
                 return
 
-    def _run(self, run: _Run, batch: Batch) -> Generator[Read, None, Used]:
+    def _run(self, run: _Run, batch: Batch, start: int) -> Generator[Read, None, Used]:
         """Members one after the other, cut out in one go; where anything else is among them, segment by segment."""
-        read, shape_of, control, element = self._members.read, self._members.shape_of, self._control, run.element
-        ascii_only = batch.text.isascii()
-        number, offset = batch.number, batch.offset + run.lead
-        *pieces, rest = run.pieces(batch)
-        for piece in pieces:
-            segments = (run.first + piece).split(run.joint)
-            kinds = [segment.partition(element)[0] for segment in segments]
-            shape = shape_of(segments, kinds)
-            if shape.stop == len(segments) and (not run.lead or run.is_even(piece, segments)):
+        usual, control, text, ascii_only = self._usual, self._control, batch.text, batch.text.isascii()
+        number = batch.number
+        while True:
+            found = usual.take(text, start)
+            member = usual.read(found, number, batch.offset) if found and (ascii_only or found[0].isascii()) else None
+            if found and member:
                 control.members += 1
-                control.dependents += piece.startswith(_DEPENDENT)
-                raw = Raw(number, offset, segments, kinds, run.joint, "", ascii_only)
-                yield read(raw, shape)
-                number += len(segments)
-                offset += len(piece) + run.step
+                control.dependents += not member.enrollment.subscriber
+                number += usual.segments
+                start = found.end() + len(run.joint)
+                yield member
                 continue
-            number, offset = yield from self._batch(run.batch(piece, number, offset), whole=True)
+            stop = text.find(run.next, start)
+            if stop < 0:
+                rest = run.batch(text[start:], number, batch.offset + start, last=batch.last)
+                return (yield from self._batch(rest))
+            number, offset = yield from self._unusual(run, text[start:stop], number, batch.offset + start)
             if control.ended or not control.taking:
                 return number, offset
-            offset += len(run.joint) - 1
-        return (yield from self._batch(run.batch(rest, number, offset, last=batch.last)))
+            start = stop + len(run.joint)
+
+    def _unusual(self, run: _Run, piece: str, number: int, offset: int) -> Generator[Read, None, Used]:
+        """A member that another follows, with whatever is between them."""
+        segments = piece.split(run.joint)
+        kinds = [segment.partition(run.element)[0] for segment in segments]
+        shape = self._members.shape_of(segments, kinds)
+        if shape.stop == len(segments) and (not run.lead or run.is_even(piece, segments)):
+            raw = Raw(number, offset, segments, kinds, run.joint, "", piece.isascii())
+            yield self._finish(raw, shape)
+            return number + len(segments), offset + len(piece) + 1
+        return (yield from self._batch(run.batch(piece, number, offset), whole=True))
 
     def _batch(self, batch: Batch, *, whole: bool = False) -> Generator[Read, None, Used]:
         """Segment by segment; returns the number and offset of the first segment that was not used.
@@ -177,10 +190,10 @@ class _Reader:
         number = batch.number + index
         return Locator(self._name, "segment", number, batch.offset_of(index), path, "", self._control.within(number))
 
-    def _finish(self, raw: Raw) -> Member | Rejected:
+    def _finish(self, raw: Raw, shape: Shape | None = None) -> Member | Rejected:
         self._control.members += 1
         self._control.dependents += self._is_dependent(raw)
-        return self._members.read(raw, self._members.shape_of(raw.segments, raw.kinds))
+        return self._members.read(raw, shape or self._members.shape_of(raw.segments, raw.kinds))
 
     def _is_dependent(self, raw: Raw) -> bool:
         return raw.segments[0].partition(self._marks.element)[2].startswith(_DEPENDENT)
@@ -252,19 +265,16 @@ class _Run:
 
     def __init__(self, marks: Delimiters) -> None:
         self._marks = marks
+        self._first = f"INS{marks.element}"
         self.element = marks.element
         self.joint = marks.segment + marks.line_end
-        self.first = f"INS{marks.element}"
+        self.next = self.joint + self._first
         self.lead = len(marks.line_end)
-        self.step = len(self.first) + len(self.joint)
 
-    def starts(self, batch: Batch) -> bool:
-        """Whether the batch starts with a member, with the usual line end before it."""
-        return batch.text.startswith(self._marks.line_end + self.first)
-
-    def pieces(self, batch: Batch) -> list[str]:
-        """What follows each INS, without its terminator; the last keeps it, and may not be all of a member."""
-        return batch.text[len(self.first) + self.lead :].split(self.joint + self.first)
+    def start(self, batch: Batch) -> int:
+        """Where in the batch its first member starts, before which only the usual line end may stand; -1 if none."""
+        start = self.lead if self.lead and batch.text.startswith(self._marks.line_end) else 0
+        return start if batch.text.startswith(self._first, start) else -1
 
     def is_even(self, piece: str, segments: list[str]) -> bool:
         """Whether every terminator was followed by the usual line end."""
@@ -273,4 +283,4 @@ class _Run:
     def batch(self, piece: str, number: int, offset: int, *, last: bool | None = None) -> Batch:
         """A piece to be read segment by segment; `last` is given with the piece that ends with its terminator."""
         end = self._marks.segment if last is None else ""
-        return Batch(number, offset, f"{self.first}{piece}{end}", self._marks, last=bool(last))
+        return Batch(number, offset, piece + end, self._marks, last=bool(last))

@@ -1,0 +1,244 @@
+"""Members as the guide draws them, taken apart by one pattern; whoever is drawn otherwise is none of these.
+
+Nearly every member of nearly every file is INS, REF, DTP, NM1*IL, PER, N3, N4, DMG, LUI and HD with its
+DTP, in this order, and there is no finding to tell of it. Then its segments need not be cut and its loops
+not be walked. Anything else is left to `MemberReader.read`, which would read these alike.
+"""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from fhir_equity.adapters.edi834.delimiters import Delimiters
+from fhir_equity.adapters.edi834.insured import NAMED, OPEN, Losses, Span, Spans, enrolled, not_kept
+from fhir_equity.adapters.edi834.member import NM1, NO_ADDRESS, MemberReader, name_of, own_number
+from fhir_equity.adapters.edi834.memory import Memory
+from fhir_equity.model import Address, Answer, Identifier, Member, Received
+
+_QUALIFIER, _LUI = 8, 12  # groups of the pattern: DMG01, which its id comes before, and all LUI
+_DMG = len("DMG*")
+_ID = 3  # characters of a segment's id, with the separator where it has two
+
+# A received value, how many segments and bytes after the first LUI its own comes, and its path.
+Spoken = tuple[Received, int, int, str]
+Dated = tuple[tuple[Span, ...], Losses, int]  # the span if there is one, what is not kept, and how many DTP
+# Of all HD: the first product line, its spans, the other ones, what is not kept, how many segments, and
+# the ids of those that are read over.
+Covered = tuple[str, tuple[Span, ...], dict[str, tuple[Span, ...]], list[Losses], int, str]
+_UNCOVERED: Covered = ("", (), {}, [], 0, "")
+Heard = tuple[str, list[Answer], Losses, int]  # the birth date, answers, what is not kept, and how many segments
+_SILENT: Heard = ("", [], (), 0)
+
+
+class Pattern:
+    """How members, and each of their HD with what is below it, are taken out of a text with these delimiters."""
+
+    def __init__(self, marks: Delimiters) -> None:
+        e, end = re.escape(marks.element), re.escape(marks.segment + marks.line_end)
+        # Nothing is tried twice: every repetition keeps what it has taken.
+        rest, cell = f"[^{re.escape(marks.segment)}]*+", f"[^{e}{re.escape(marks.segment)}]*+"
+
+        def every(kinds: str) -> str:
+            return f"(?:{end}(?:{kinds}){e}{rest})*+"
+
+        coverage = f"{end}(HD{e}{rest})({every('DTP')})({every('AMT|REF|IDC')})"
+        self.member = re.compile(
+            f"(INS{e}{rest})((?:{end}REF{e}{cell}{e}{rest})*+)({every('DTP')})"
+            f"{end}(NM1{e}IL{e}{rest})(?:{end}(PER){e}{rest})?+(?:{end}N3{e}({rest}))?+(?:{end}(N4{e}{rest}))?+"
+            f"(?:{end}DMG{e}({cell}){e}({cell})(?:{e}({rest}))?+)?+({every('EC|ICM|AMT|HLH')})({every('LUI')})"
+            f"(?:{coverage}((?:{end}HD{e}{rest}{every('DTP|AMT|REF|IDC')})*+))?+(?={end}INS{e})"
+        ).match
+        self.coverages = re.compile(coverage).findall
+
+
+class Kinds(Struct, frozen=True, gc=False):
+    """Which REF01 of a member are identifiers of the person, each with its name, and which are kept as they are."""
+
+    identifiers: tuple[tuple[str, str], ...]
+    others: tuple[str, ...]
+
+
+class UsualReader:
+    """Reads the usual members of one interchange, with what `members` knows of all of them.
+
+    A memory is asked by `get` first, which is quicker than its own look-up. `segments` are those of
+    the member that was read last.
+    """
+
+    def __init__(self, members: MemberReader, marks: Delimiters) -> None:
+        self._members = members
+        self._element, self._joint = marks.element, marks.segment + marks.line_end
+        self._ref = f"{self._joint}REF{marks.element}"
+        pattern = Pattern(marks)
+        self.take, self._coverages = pattern.member, pattern.coverages
+        self._kinds: Memory[str, Kinds] = Memory(self._kinds_of)
+        self._spoken: Memory[str, tuple[tuple[Spoken, ...], int] | None] = Memory(self._cut_languages)
+        self._left: Memory[str, Losses] = Memory(self._losses)
+        self._eligible = self._dates(members.insurance.eligible)
+        self._covered = self._dates(members.insurance.covered)
+        self._hd = members.insurance.coverage
+        self.segments = 0
+
+    def read(self, found: re.Match[str], number: int, offset: int) -> Member | None:
+        """The member that was taken out, whose INS is segment `number`; None where there is a finding to tell of it.
+
+        `offset` is where the text starts in the artefact, in bytes.
+        """
+        members, element = self._members, self._element
+        ins, refs, dates, named, contact, n3, n4, _, born, _, more, lui, hd, days, paid, lines = found.groups()
+        memory = members.insurance.verified if members.verifies else members.insurance.insured
+        insured, eligible = memory.get(ins) or memory[ins], self._eligible.get(dates) or self._eligible[dates]
+        covered = _UNCOVERED if hd is None else self._cover(hd, days, paid, lines)
+        if eligible is None or covered is None or insured.notes or insured.indicator not in ("Y", "N"):
+            return None
+        pairs = [ref.split(element, 3)[:2] for ref in refs.split(self._ref)[1:]]
+        if " " in refs:
+            pairs = [[cell.strip(" ") for cell in pair] for pair in pairs]
+        values: dict[str, str] = dict(pairs)
+        if len(values) < len(pairs) or "" in values.values():
+            return None
+        spans, ineligible, before = eligible
+        coverage, covering, others, lost, below, passed = covered
+        before += 2 + len(pairs) + (contact is not None) + (n3 is not None) + (n4 is not None)
+        said = _SILENT if born is None and not lui and not more else self._hear(found, number + before, offset)
+        if said is None:
+            return None
+        birth_date, answers, unheard, heard = said
+        nm1 = named.split(element)
+        if " " in named:
+            nm1 = [cell.strip(" ") for cell in nm1]
+        if len(nm1) < len(NM1):
+            nm1 += NM1
+        key, rule = members.key_of(insured, values, nm1, birth_date)
+        if not key:
+            return None
+        referred = element.join(values)
+        kinds = self._kinds.get(referred) or self._kinds[referred]
+        identifiers = [Identifier("", values[kind], name) for kind, name in kinds.identifiers]
+        if nm1[9]:
+            identifiers.append(own_number(nm1))
+        if contact or more:
+            passed = (contact or "") + self._ids(more) + passed
+        left = (self._left.get(passed) or self._left[passed]) if passed else ()
+        losses = (left, insured.losses, unheard, ineligible, *lost)
+        self.segments = before + heard + below
+        return Member(
+            members.partner,
+            key,
+            rule,
+            tuple(identifiers),
+            name_of(nm1),
+            birth_date,
+            self._address(n3, n4),
+            enrolled(
+                insured,
+                values,
+                coverage,
+                spans if hd is None else covering,
+                [(kind, values[kind]) for kind in kinds.others] if kinds.others else (),
+                others,
+            ),
+            tuple(answers),
+            (),
+            members.lost.get(losses) or members.lost[losses],
+            b"",
+            "segment",
+            number,
+            offset + found.start(),
+        )
+
+    def _hear(self, found: re.Match[str], number: int, offset: int) -> Heard | None:
+        """What DMG, which is segment `number` if there is one, and LUI say; None where there is a finding to tell."""
+        members, segments, birth_date = self._members, 0, ""
+        losses: Losses = ()
+        qualifier, born, dmg, more, lui = found.group(8, 9, 10, 11, 12)
+        answers: list[Answer] = []
+        if born is not None:
+            birth_date = members.dates.get(born) or members.dates[born]
+            said = members.demographics.get(dmg) or members.demographics[dmg or ""]
+            if not birth_date or not qualifier or said.problems:
+                return None
+            at, losses, segments = offset + found.start(_QUALIFIER) - _DMG, said.losses, 1
+            answers = [Answer(what, origin, "segment", number, at, path) for what, origin, path in said.answers]
+        if more:
+            segments += more.count(self._joint)
+        if lui:
+            spoken = self._spoken.get(lui) or self._spoken[lui]
+            if spoken is None:
+                return None
+            first, at, origin = number + segments, offset + found.start(_LUI), members.origin
+            answers += [Answer(what, origin, "segment", first + n, at + far, path) for what, n, far, path in spoken[0]]
+            segments += spoken[1]
+        return birth_date, answers, losses, segments
+
+    def _cover(self, hd: str, days: str, paid: str, lines: str) -> Covered | None:
+        """What the first HD with its DTP and what else is below it says, then all other `lines`; None as for `read`."""
+        dated, (coverage, losses) = self._covered.get(days) or self._covered[days], self._hd.get(hd) or self._hd[hd]
+        if dated is None:
+            return None
+        spans, undated, segments = dated
+        others: dict[str, tuple[Span, ...]] = {}
+        lost, segments, passed = [losses, undated], segments + 1 + paid.count(self._joint), self._ids(paid)
+        for hd, days, paid in self._coverages(lines) if lines else ():
+            dated, (code, losses) = self._covered.get(days) or self._covered[days], self._hd.get(hd) or self._hd[hd]
+            if dated is None:
+                return None
+            lost += losses, dated[1]
+            coverage = coverage or code
+            if code and code != coverage:
+                others[code] = others.get(code, ()) + dated[0]
+            else:
+                spans += dated[0]
+            segments += 1 + dated[2] + paid.count(self._joint)
+            passed += self._ids(paid)
+        return coverage, spans, others, lost, segments, passed
+
+    def _ids(self, text: str) -> str:
+        """The beginning of each segment of a text, as long as its id or one longer."""
+        return "".join([segment[:_ID] for segment in text.split(self._joint)]) if text else ""
+
+    def _address(self, n3: str | None, n4: str | None) -> Address:
+        at = NO_ADDRESS if n4 is None else self._members.places.get(n4) or self._members.places[n4]
+        if n3 is None:
+            return at
+        lines = tuple([line for street in n3.split(self._element) if (line := street.strip(" "))])
+        return Address(lines, at.city, at.state, at.postal_code, at.country, at.county)
+
+    def _kinds_of(self, joined: str) -> Kinds:
+        """REF01 of a member, joined by the element separator."""
+        kept, kinds = self._members.insurance.kept, joined.split(self._element) if joined else []
+        identifiers = tuple((kind, kept[kind]) for kind in kinds if kind in kept)
+        return Kinds(identifiers, tuple(kind for kind in kinds if kind not in kept and kind not in NAMED))
+
+    def _losses(self, ids: str) -> Losses:
+        """What is lost with segments that are read over, by their ids of three characters each."""
+        kinds = [ids[at : at + _ID].strip(self._element) for at in range(0, len(ids), _ID)]
+        return tuple(not_kept(kind) for kind in dict.fromkeys(kinds))
+
+    def _cut_languages(self, lui: str) -> tuple[tuple[Spoken, ...], int] | None:
+        """What all LUI say, and how many there are."""
+        segments = lui.split(self._joint)[1:]
+        cuts = self._members.cutter.languages[tuple(segments)]
+        if any(cut.problems for cut in cuts):
+            return None
+        found = []
+        for cut in cuts:
+            if cut.received is not None:
+                path = "LUI02" if cut.received.codings else "LUI03"
+                far = len(self._joint.join(["", *segments[: cut.at], ""]))
+                found.append((cut.received, cut.at, far, path))
+        return tuple(found), len(segments)
+
+    def _dates(self, spans: Spans) -> Memory[str, Dated | None]:
+        """What the DTP of a loop say, as one text; None where one of them is no date."""
+
+        def cut(text: str) -> Dated | None:
+            segments = tuple(text.split(self._joint)[1:])
+            if not segments:
+                return (), (), 0
+            span, faults, losses = spans[segments if len(segments) > 1 else segments[0]]
+            return None if faults else ((span,) if span != OPEN else (), losses, len(segments))
+
+        return Memory(cut)
