@@ -62,4 +62,8 @@ def hie(request: pytest.FixtureRequest, started: Started) -> Hie:
     kind = next(kind for kind in KINDS if kind.name == request.param)
     if absent := lacking(*kind.programs):
         missing(f"{absent} is not on this machine, which {kind.title} needs")
-    return started[kind.name]
+    try:
+        return started[kind.name]
+    except ProgramError as error:
+        missing(f"{kind.title} cannot be built or started here: {error}")
+        raise

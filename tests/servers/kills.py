@@ -8,18 +8,19 @@ from pathlib import Path
 
 from tests.servers.hies import KINDS, Started
 from tests.servers.place import opened
-from tests.servers.scenarios.nights import survived
+from tests.servers.scenarios.nights import survive
 
 
 def main(arguments: list[str]) -> None:
     """Kill, look whether everybody is there once, and tell."""
-    rounds = int(arguments[0]) if arguments else 100
+    kills = int(arguments[0]) if arguments else 300
     started = Started()
     try:
         for kind in KINDS:
             with tempfile.TemporaryDirectory() as folder, opened(Path(folder), started[kind.name]) as place:
-                kills = survived(place, rounds, seed=6)
-            sys.stdout.write(f"{kind.title}: {kills} kills survived in {rounds} rounds, nobody there twice\n")
+                rounds = survive(place, kills, seed=6)
+            sys.stdout.write(f"{kind.title}: {kills} kills and more survived in {rounds} rounds, nobody there twice\n")
+            sys.stdout.flush()
     finally:
         started.stop()
 

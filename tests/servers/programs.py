@@ -134,6 +134,19 @@ def python_packages(project: Path) -> Path:
     return kept(project.name, [project / "requirements.txt"], fetch) / "venv"
 
 
+def cargo_program(project: Path, name: str) -> Path:
+    """A program that cargo builds, quickly rather than well, as a project's install.txt says. Raises ProgramError."""
+
+    def build(folder: Path) -> None:
+        words = (project / "install.txt").read_text().split()
+        quick = {"CARGO_PROFILE_DEV_DEBUG": "0", "CARGO_PROFILE_DEV_OPT_LEVEL": "0", "CARGO_INCREMENTAL": "0"}
+        target = folder / "target"
+        run(["cargo", "install", "--quiet", "--root", folder, *words], folder, CARGO_TARGET_DIR=str(target), **quick)
+        shutil.rmtree(target)
+
+    return kept(project.name, [project / "install.txt"], build) / "bin" / name
+
+
 def java_classes(project: Path) -> str:
     """The class path of a Maven project whose folder of results is the property `built`. Raises ProgramError."""
 

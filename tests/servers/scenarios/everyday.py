@@ -120,7 +120,7 @@ def probed(place: Place) -> str:
 def patched(place: Place) -> str:
     """Where a probe found that JSON Patches are safe, an update is one; a stale one changes nothing, a lost answer is
     looked up, and the rest of the Patient stays"""
-    place.set(sandbox=True)
+    place.set(sandbox=True, provenance=False, transactions=False)
     with place.workspace() as workspace:
         found = sync_probe(workspace, HIE, write_canary=True)
     assert found.left == 0
@@ -163,6 +163,29 @@ def _rest(patient: Json) -> Json:
     foreign = [each for each in patient["extension"] if "hie.example" in each["url"]]
     ours = ("communication", "meta", "text")
     return {name: value for name, value in patient.items() if name not in ours} | {"extension": foreign}
+
+
+@scenario
+def together(place: Place) -> str:
+    """Where a probe found that a transaction that fails leaves nothing, Patients go as one; its answer gets lost, and
+    nobody is there twice"""
+    place.set(sandbox=True, provenance=False)
+    with place.workspace() as workspace:
+        bundles = sync_probe(workspace, HIE, write_canary=True).profile.may_bundle
+    assert bundles is ("rollback" not in place.server.kind.lacks)
+    place.survey(*[place.row(n) for n in range(1, 7)])
+    for n in range(1, 4):
+        place.known(n, "Asian", "fr", **foreign("Asian"))
+    assert len(place.plan().changes) == 6
+    place.server.faults({"kinds": ["lost"], "methods": ["POST"], "times": 1})
+    assert place.apply().statuses == {"verified": 6}
+    went = place.server.went()
+    sent = [each for each in went if '"transaction"' in each["body"]]
+    assert len(sent) == (1 if bundles else 0)
+    assert bool([each for each in went if each["method"] == "PUT"]) is not bundles
+    assert [race_of(each) for each in place.people(6)] == [["2106-3"]] * 6
+    assert place.plan().changes == []
+    return YES if bundles else "no: it keeps what a failed one made, so it gets none"
 
 
 @scenario

@@ -101,7 +101,7 @@ def if_match_not_honoured(place: Place) -> str:
     place.survey(place.row())
     key = place.known(1, "Asian", **foreign("Asian"))
     unconditional = {"kinds": ["unconditional"], "methods": ["PUT", "PATCH", "DELETE"]}
-    place.set(sandbox=True)
+    place.set(sandbox=True, provenance=False)
     place.server.faults(unconditional)
     with place.workspace() as workspace:
         found = sync_probe(workspace, HIE, write_canary=True)
