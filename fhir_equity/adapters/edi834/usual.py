@@ -93,15 +93,12 @@ class UsualReader:
         covered = _UNCOVERED if hd is None else self._cover(hd, days, paid, lines)
         if eligible is None or covered is None or insured.notes or insured.indicator not in ("Y", "N"):
             return None
-        pairs = [ref.split(element, 3)[:2] for ref in refs.split(self._ref)[1:]]
-        if " " in refs:
-            pairs = [[cell.strip(" ") for cell in pair] for pair in pairs]
-        values: dict[str, str] = dict(pairs)
-        if len(values) < len(pairs) or "" in values.values():
+        values, references = self._refer(refs)
+        if len(values) < references or "" in values.values():
             return None
         spans, ineligible, before = eligible
         coverage, covering, others, lost, below, passed = covered
-        before += 2 + len(pairs) + (contact is not None) + (n3 is not None) + (n4 is not None)
+        before += 2 + references + (contact is not None) + (n3 is not None) + (n4 is not None)
         said = _SILENT if born is None and not lui and not more else self._hear(found, number + before, offset)
         if said is None:
             return None
@@ -148,6 +145,16 @@ class UsualReader:
             number,
             offset + found.start(),
         )
+
+    def _refer(self, refs: str) -> tuple[dict[str, str], int]:
+        """REF02 by REF01 of all REF, and how many there are."""
+        references, element = refs.count(self._ref), self._element
+        cells = refs.replace(self._ref, element).split(element)
+        if len(cells) > 1 + 2 * references:  # some have more than the two elements that count
+            cells = [cell for ref in refs.split(self._ref) for cell in ref.split(element, 2)[:2]]
+        if " " in refs:
+            cells = [cell.strip(" ") for cell in cells]
+        return dict(zip(cells[1::2], cells[2::2], strict=True)), references
 
     def _hear(self, found: re.Match[str], number: int, offset: int) -> Heard | None:
         """What DMG, which is segment `number` if there is one, and LUI say; None where there is a finding to tell."""
