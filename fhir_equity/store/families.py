@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
 from sqlalchemy import Connection, select
 
 from fhir_equity.model import Locator, Member
-from fhir_equity.store.members import Kept
+from fhir_equity.store.kept import kept_of
 from fhir_equity.store.rows import slices
 from fhir_equity.store.schema import MemberIdentifier, StoredMember, core
 
 Orphan = tuple[str, Locator]  # the subscriber's number, and where the dependent stands
-_kept = msgspec.json.Decoder(Kept).decode
 
 
 def orphans(connection: Connection, partner: str, members: Sequence[Member]) -> list[Orphan]:
@@ -40,5 +38,5 @@ def _subscribers(connection: Connection, partner: str, numbers: Iterable[str]) -
     found: set[str] = set()
     for some in slices(sorted(numbers)):
         rows = connection.execute(query.where(known.c.value.in_(some), people.c.partner == partner))
-        found.update(value for value, details in rows if _kept(details).enrollment.subscriber)
+        found.update(value for value, details in rows if kept_of(details).enrollment.subscriber)
     return found

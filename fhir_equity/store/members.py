@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, bindparam, select, update
 
 from fhir_equity.errors import StoreError
-from fhir_equity.model import Address, Enrollment, Identifier, Member, Name
+from fhir_equity.model import Member
 from fhir_equity.store.changed import touch
-from fhir_equity.store.coverages import laid_out, merged
+from fhir_equity.store.kept import Identity, Kept, identity, kept_of, taken_over
 from fhir_equity.store.rows import among, encode, insert_all, insert_new
 from fhir_equity.store.schema import MemberIdentifier, Run, Sighting, StoredMember, core
 from fhir_equity.store.strangers import Strangers, strangers_under
 from fhir_equity.store.withdrawn import run_stands
-
-Identity = tuple[str, str]  # birth date and name, as far as they are given
-FULL_DATE = len("YYYY-MM-DD")
-VERIFY = "030"  # INS03: audit or compare
-T = TypeVar("T", Name, Enrollment)
-
-
-class Kept(Struct, frozen=True):
-    """What is kept of a member beside key, name parts and birth date.
-
-    `seen` are the identities of all their records: who is who must not depend on which came last.
-    """
-
-    name: Name = Name()
-    address: Address = Address()
-    enrollment: Enrollment = Enrollment()
-    identifiers: tuple[Identifier, ...] = ()
-    seen: tuple[Identity, ...] = ()
-
-
-_decode = msgspec.json.Decoder(Kept).decode
 
 
 class _Row(Struct):
@@ -116,7 +95,7 @@ def part(connection: Connection, member: int, who: Member, pseudonym: Namer) -> 
     """
     table = core(StoredMember)
     row = connection.execute(select(table).where(table.c.id == member)).mappings().one()
-    kept, one = _decode(row["details"]), identity(who)
+    kept, one = kept_of(row["details"]), identity(who)
     seen = (one,) if any(one) else ()
     place = kept.seen.index(one) if one in kept.seen and len(kept.seen) > 1 else -1
     if place >= 0:
@@ -135,8 +114,8 @@ def reunite(connection: Connection, member: int, apart: int, place: int) -> None
     """Let a member have the identity again that `part` took."""
     table = core(StoredMember)
     query = select(table.c.details).where(table.c.id == apart)
-    theirs = _decode(connection.execute(query).scalar_one()).seen[:1]
-    kept = _decode(connection.execute(select(table.c.details).where(table.c.id == member)).scalar_one())
+    theirs = kept_of(connection.execute(query).scalar_one()).seen[:1]
+    kept = kept_of(connection.execute(select(table.c.details).where(table.c.id == member)).scalar_one())
     if place >= 0 and theirs and theirs[0] not in kept.seen:
         back = msgspec.structs.replace(kept, seen=(*kept.seen[:place], *theirs, *kept.seen[place:]))
         connection.execute(update(table).where(table.c.id == member).values(details=encode(back)))
@@ -197,18 +176,11 @@ def _settled(twins: list[_Row], strangers: Strangers, member: Member) -> _Row:
     return twins[-1]
 
 
-def identity(member: Member) -> Identity:
-    """Birth date (when it is a whole one) and name of a record, to tell people apart under one key."""
-    given = member.name.given[0] if member.name.given else ""
-    name = f"{member.name.family}|{given}".casefold()
-    return member.birth_date if len(member.birth_date) == FULL_DATE else "", "" if name == "|" else name
-
-
 def _find(twins: Iterable[_Row], one: Identity) -> _Row | None:
     """The person who had this identity before, else one who shares a part of it, else whom nothing contradicts."""
     ranked: dict[int, _Row] = {}
     for row in twins:
-        seen = _decode(row.values["details"]).seen
+        seen = kept_of(row.values["details"]).seen
         if one in seen:
             return row
         possible = [other for other in seen if not _contradict(one, other)]
@@ -227,75 +199,12 @@ def _shares(one: Identity, other: Identity) -> bool:
 
 def _take_over(row: _Row, member: Member) -> None:
     """Take over what a record says; what it leaves out clears nothing, and the later of two holds."""
-    kept = _decode(row.values["details"])
-    sent = Kept(member.name, member.address, member.enrollment)
-    old, new = (sent, kept) if row.later else (kept, sent)
-    values = _columns(
-        Kept(
-            _over(old.name, new.name),
-            old.address if _says_nothing_new(old.address, new.address) else new.address,
-            _enrolled(old.enrollment, new.enrollment),
-            tuple(dict.fromkeys((*kept.identifiers, *member.identifiers))),
-            tuple(dict.fromkeys((*kept.seen, identity(member)))),
-        )
-    )
+    values = _columns(taken_over(kept_of(row.values["details"]), member, late=row.later))
     born = (member.birth_date, row.values["birth_date"])
     was, said = born if row.later else born[::-1]
     values["birth_date"] = was if was.startswith(said) else said  # a year alone says less than a date
     row.changed = row.changed or any(row.values[name] != value for name, value in values.items())
     row.values.update(values)
-
-
-def _over(old: T, new: T) -> T:
-    """Field by field the new value, where it says something that the old one does not."""
-    pairs = {name: (getattr(old, name), getattr(new, name)) for name in old.__struct_fields__}
-    return type(old)(**{name: was if _is_part(said, was) else said for name, (was, said) in pairs.items()})
-
-
-def _enrolled(old: Enrollment, new: Enrollment) -> Enrollment:
-    """As `_over`; only a record that speaks of enrollment decides who subscribes and what is restricted.
-
-    A record that verifies (INS03 = 030) asks whether it is so and changes nothing that came with a
-    change: it fills what is empty, and it may restrict. Where only such records are known, the last one holds.
-    """
-    verifies = new.maintenance == VERIFY != old.maintenance and _speaks(old)
-    coverage, spans, others = laid_out(merged(old, new, fill=verifies))
-    if verifies:
-        old, new = new, msgspec.structs.replace(old, restricted=old.restricted or new.restricted)
-    return msgspec.structs.replace(
-        _over(old, new),
-        subscriber=new.subscriber if _speaks(new) else old.subscriber,
-        restricted=new.restricted if new.maintenance else old.restricted or new.restricted,
-        coverage=coverage,
-        spans=spans,
-        other_coverages=others,
-    )
-
-
-def joined(kept: Kept, other: Kept) -> Kept:
-    """One person of two members: the word of `kept`, and what only the other one has. Either may restrict."""
-    enrollment = _enrolled(other.enrollment, kept.enrollment)
-    restricted = kept.enrollment.restricted or other.enrollment.restricted
-    return Kept(
-        _over(other.name, kept.name),
-        other.address if _says_nothing_new(other.address, kept.address) else kept.address,
-        msgspec.structs.replace(enrollment, restricted=restricted),
-        tuple(dict.fromkeys((*kept.identifiers, *other.identifiers))),
-        tuple(dict.fromkeys((*kept.seen, *other.seen))),
-    )
-
-
-def _speaks(enrollment: Enrollment) -> bool:
-    return bool(enrollment.maintenance or enrollment.relationship or not enrollment.subscriber)
-
-
-def _says_nothing_new(old: Address, new: Address) -> bool:
-    # An address is one thing: parts of two of them would make a place that is neither.
-    return all(_is_part(getattr(new, name), getattr(old, name)) for name in old.__struct_fields__)
-
-
-def _is_part(said: Any, was: Any) -> bool:
-    return said == was or not said or (isinstance(said, tuple) and was[: len(said)] == said)
 
 
 def _columns(kept: Kept) -> dict[str, Any]:
@@ -324,5 +233,5 @@ def _update(connection: Connection, rows: Sequence[_Row]) -> None:
 
 
 def _identifiers(row: _Row) -> list[dict[str, Any]]:
-    found = _decode(row.values["details"]).identifiers
+    found = kept_of(row.values["details"]).identifiers
     return [{"member_id": row.id, "system": i.system, "kind": i.kind, "value": i.value, "use": i.use} for i in found]

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Select, func, select
 from fhir_equity.model import Event, Member, Origin, Received
 from fhir_equity.store.connection import reading
 from fhir_equity.store.inputs import latest_inputs
-from fhir_equity.store.members import Kept, joined
+from fhir_equity.store.kept import joined, kept_of
 from fhir_equity.store.merged import parts_of, person_of
 from fhir_equity.store.rows import by_key, slices
 from fhir_equity.store.schema import (
@@ -35,7 +35,6 @@ from fhir_equity.store.settlements import Marks, marks_in_order, marks_of, stron
 from fhir_equity.store.withdrawn import answer_stands, member_stands
 
 _received = msgspec.json.Decoder(Received).decode
-_kept = msgspec.json.Decoder(Kept).decode
 
 
 class Person(Struct, frozen=True):
@@ -250,9 +249,9 @@ def _event(said: Sequence[Any], values: dict[int, Received], origin: Origin, mar
 
 
 def _member(row: Any, others: Iterable[Any] = ()) -> Member:
-    kept, born = _kept(row["details"]), row["birth_date"]
+    kept, born = kept_of(row["details"]), row["birth_date"]
     for other in others:
-        kept = joined(kept, _kept(other.details))
+        kept = joined(kept, kept_of(other.details))
         born = other.birth_date if other.birth_date.startswith(born) else born
     return Member(
         partner=row["partner"],

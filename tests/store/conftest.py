@@ -40,14 +40,12 @@ KEY = "0123456789abcdef" * 4  # raw, so that no passphrase has to be stretched f
 
 @pytest.fixture(params=["sqlite", "sqlcipher", "postgresql"])
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
-    """As everywhere, and for an encrypted file, too; a test marked ``plain`` says why not."""
+    """As everywhere, and for an encrypted file, too."""
     numbers = count()
     if request.param == "postgresql":
         yield partial(postgresql.new_schema, request.getfixturevalue("server"))
         return
     if request.param == "sqlcipher":
-        if plain := request.node.get_closest_marker("plain"):
-            pytest.skip(f"not encrypted: {plain.args[0]}")
         if find_spec("sqlcipher3") is None:
             missing("the extra sqlcipher is not installed")
         KEYS.append(KEY)
