@@ -15,6 +15,7 @@ from fhir_equity.reports.html import write_html
 
 if TYPE_CHECKING:
     from fhir_equity.pipeline.demo import Story
+    from fhir_equity.sync.profile import Profile
 
 
 def demo(
@@ -57,22 +58,27 @@ def tell(story: Story) -> list[str]:
         f"           {_known(story.before)}",
         f"2. ingest  {second.members:,} members answered the survey themselves ({second.new_answers:,} new answers).",
         "           Where they see themselves differently from the 834, their own word wins.",
-        f"3. plan    {len(story.plan.changes):,} Patients at the HIE would change; {story.plan.agreed:,} agree.",
+        f"3. probe   {_probed(story.profile)}",
+        f"4. plan    {_patients(story):,} Patients at the HIE would change; {story.plan.agreed:,} agree.",
+        f"           {_tells(story):,} Provenances would say who told an answer, and how.",
         f"           {len(story.plan.conflicts):,} conflicts stay unsent until somebody decides.",
         f"           Withheld, because no rule lets them out: {_withheld(story)}.",
     ]
     if applied is not None:
         verified = applied.statuses["verified"]
-        lines.append(f"4. apply   {verified:,} changes sent with If-Match, read back and found as sent.")
+        lines += [
+            f"5. apply   {verified:,} changes sent, each on a condition of its own, read back and found as sent:",
+            f"           in {story.requests:,} requests, Patients as transactions.",
+        ]
     if pulled is not None:
         lines.append(
-            f"5. pull    {pulled.pulled.members:,} members' answers from {pulled.pulled.patients:,} Patients "
+            f"6. pull    {pulled.pulled.members:,} members' answers from {pulled.pulled.patients:,} Patients "
             f"({pulled.new_answers:,} new); {pulled.pulled.echoes:,} echoes of our own left out, "
             f"{pulled.pulled.unknown_here:,} people who are not ours forgotten."
         )
     lines += [
-        f"6. plan    Again: {len(story.again.changes):,} changes left; {_undecided(story):,} wait for a decision.",
-        f"7. audit   {_known(story.after)}",
+        f"7. plan    Again: {len(story.again.changes):,} changes left; {_undecided(story):,} wait for a decision.",
+        f"8. audit   {_known(story.after)}",
         "",
         f"The report:   {story.folder / 'report.html'}",
         f"Look closer:  {_me()} --config {config} audit",
@@ -87,6 +93,23 @@ def _me() -> str:
     """This program as it was called, so that the next line can be typed as it stands."""
     name = Path(sys.argv[0])
     return str(name) if name.name == "fhir-equity" and not name.is_absolute() else "fhir-equity"
+
+
+def _probed(profile: Profile) -> str:
+    """What decides how the HIE is written to."""
+    found = {"honours If-Match": profile.if_match, "rolls failed transactions back": profile.rollback}
+    can = " and ".join(name for name, there in found.items() if there) or "does neither"
+    return f"Invented Patients show that its server {can}."
+
+
+def _tells(story: Story) -> int:
+    from fhir_equity.sync.telling import TELL
+
+    return sum(change.action == TELL for change in story.plan.changes)
+
+
+def _patients(story: Story) -> int:
+    return len(story.plan.changes) - _tells(story)
 
 
 def _undecided(story: Story) -> int:

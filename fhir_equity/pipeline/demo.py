@@ -11,6 +11,7 @@ from fhir_equity.errors import UsageError
 from fhir_equity.pipeline.audit import Audit, audit
 from fhir_equity.pipeline.demo_people import enrollment, patients, people, survey
 from fhir_equity.pipeline.ingest import Ingested, ingest
+from fhir_equity.pipeline.probe import sync_probe
 from fhir_equity.pipeline.sync import PullResult, sync_apply, sync_plan, sync_pull
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import private_file
@@ -18,6 +19,7 @@ from fhir_equity.settings import HieSettings, Settings, load
 from fhir_equity.sync.apply import Applied
 from fhir_equity.sync.client import Client
 from fhir_equity.sync.plan import Plan
+from fhir_equity.sync.profile import Profile
 
 PARTNER = "demo-plan"
 HIE = "demo-hie"
@@ -45,16 +47,19 @@ class Story(Struct):
     folder: Path
     enrollment: Ingested = field(default_factory=Ingested)
     survey: Ingested = field(default_factory=Ingested)
+    profile: Profile = Profile()
     before: Audit | None = None
     plan: Plan = field(default_factory=Plan)
     applied: Applied | None = None
+    requests: int = 0  # that the apply took
     pulled: PullResult | None = None
     again: Plan = field(default_factory=Plan)
     after: Audit | None = None
 
 
 def demo(folder: Path, told: Callable[[str], None], report: Callable[[Audit, Path], None]) -> Story:
-    """Make the files in `folder` and run ingest, audit, plan, apply, pull and plan again on them.
+    """Make the files in `folder` and run ingest, audit, probe, plan, apply, pull and plan
+    again on them.
 
     `told` is told each step as it begins; `report` writes the audit page. Running it again is safe
     and finds nothing left to do. Raises UsageError for a folder that holds something else.
@@ -77,10 +82,13 @@ def demo(folder: Path, told: Callable[[str], None], report: Callable[[Audit, Pat
             story.before = audit(workspace)
             told("ingest: the answers of a member survey")
             story.survey = ingest(workspace, [folder / "survey.csv"])
+            told("sync probe: what the HIE's server really does")
+            story.profile = sync_probe(workspace, HIE, write_canary=True).profile
             told("sync plan: what would change at the HIE")
             story.plan = sync_plan(workspace, HIE)
             told("sync apply: exactly that, read back")
             story.applied = sync_apply(workspace, HIE)
+            story.requests = _requests(workspace, "apply")
             told("sync pull: what the HIE knows about our members")
             story.pulled = sync_pull(workspace, HIE)
             told("sync plan again: nothing should be left")
@@ -111,6 +119,10 @@ def _at(settings: Settings, url: str) -> Settings:
     """The same settings with the HIE at the address that the sandbox was given."""
     hie = settings.hie_named(HIE).model_copy(update={"url": url})
     return settings.model_copy(update={"hie": {HIE: hie}})
+
+
+def _requests(workspace: Workspace, verb: str) -> int:
+    return sum(run.counts["requests"] for run in workspace.store.hie(HIE).runs.all() if run.verb == verb)
 
 
 def _seed(settings: HieSettings) -> None:

@@ -37,7 +37,7 @@ def test_the_first_run_does_the_whole_job(twice: tuple[Story, Story]) -> None:
     assert story.survey.members > 80
     assert story.applied is not None
     assert story.applied.statuses == {"verified": len(story.plan.changes)}
-    assert {change.action for change in story.plan.changes} == {"create", "update"}
+    assert {change.action for change in story.plan.changes} == {"create", "update", "tell"}
     assert {how for change in story.plan.changes for _, how in change.matters} == {"add", "replace"}
     assert {left.reason for left in story.plan.conflicts} >= {"same_standing", "name_or_birth_date_differ"}
     assert story.pulled is not None
@@ -45,6 +45,17 @@ def test_the_first_run_does_the_whole_job(twice: tuple[Story, Story]) -> None:
     assert story.pulled.pulled.echoes > 0
     assert story.pulled.pulled.unknown_here == 25
     assert story.again.changes == []
+
+
+def test_what_its_probe_found_lets_patients_go_together(twice: tuple[Story, Story]) -> None:
+    story, _ = twice
+    told = sum(change.action == "tell" for change in story.plan.changes)
+    patients_changed = len(story.plan.changes) - told
+    assert story.profile.wrote
+    assert story.profile.may_bundle
+    assert told > 0
+    # A Provenance is made and read back; Patients together take far less than a request each.
+    assert 2 * told < story.requests < 2 * told + patients_changed // 2
 
 
 def test_knowledge_grows(twice: tuple[Story, Story]) -> None:
