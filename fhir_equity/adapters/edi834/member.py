@@ -67,8 +67,8 @@ class MemberReader:
         self.demographics = self.cutter.demographics
         reporting = categories(context.guide)
         self._reported = CategoryReader(marks.element, reporting, self.origin).reported
-        known = frozenset(context.guide.get("segments", {}).get("member", []))
-        self.shape_of = Shapes(known, marks.element, reporting=bool(reporting)).of
+        self.known = frozenset(context.guide.get("segments", {}).get("member", []))
+        self.shape_of = Shapes(self.known, marks.element, reporting=bool(reporting)).of
         self.places: Memory[str, Address] = Memory(self._place)
         self.dates: Memory[str, str] = Memory(iso_date, _DAYS)
         self.lost: Memory[tuple[Losses, ...], Losses] = Memory(lambda parts: tuple(dict.fromkeys(sum(parts, ()))))

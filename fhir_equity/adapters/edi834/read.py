@@ -19,7 +19,6 @@ from fhir_equity.adapters.protocol import Context, Range, Read, Seam
 from fhir_equity.adapters.source import Source
 from fhir_equity.model import Finding, Locator, Member, Rejected, Severity
 
-_DEPENDENT = ("N", " N")  # how INS01 of a dependent starts
 Used = tuple[int, int]  # the segment number and the byte offset up to which a batch was used
 
 
@@ -196,7 +195,7 @@ class _Reader:
         return self._members.read(raw, shape or self._members.shape_of(raw.segments, raw.kinds))
 
     def _is_dependent(self, raw: Raw) -> bool:
-        return raw.segments[0].partition(self._marks.element)[2].startswith(_DEPENDENT)
+        return raw.segments[0].partition(self._marks.element)[2].lstrip(" ").startswith("N")
 
     def _too_long(self, batch: Batch, first: int) -> Rejected:
         """The beginning of a member that is too long; what of it is still to come is passed over."""

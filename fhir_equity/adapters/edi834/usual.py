@@ -8,6 +8,7 @@ not be walked. Anything else is left to `MemberReader.read`, which would read th
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from msgspec import Struct
 
@@ -19,6 +20,8 @@ from fhir_equity.model import Address, Answer, Identifier, Member, Received
 
 _QUALIFIER, _LUI = 8, 12  # groups of the pattern: DMG01, which its id comes before, and all LUI
 _DMG = len("DMG*")
+# Segments that are read over: after the name, before the languages, and below an HD after its DTP.
+_READ_OVER = (("PER",), ("EC", "ICM", "AMT", "HLH"), ("AMT", "REF", "IDC"))
 _ID = 3  # characters of a segment's id, with the separator where it has two
 
 # A received value, how many segments and bytes after the first LUI its own comes, and its path.
@@ -33,22 +36,28 @@ _SILENT: Heard = ("", [], (), 0)
 
 
 class Pattern:
-    """How members, and each of their HD with what is below it, are taken out of a text with these delimiters."""
+    """How members, and each of their HD with what is below it, are taken out of a text with these delimiters.
 
-    def __init__(self, marks: Delimiters) -> None:
+    `known` are the segment ids that the guide has: with any other there is a finding to tell of.
+    """
+
+    def __init__(self, marks: Delimiters, known: Collection[str]) -> None:
         e, end = re.escape(marks.element), re.escape(marks.segment + marks.line_end)
         # Nothing is tried twice: every repetition keeps what it has taken.
         rest, cell = f"[^{re.escape(marks.segment)}]*+", f"[^{e}{re.escape(marks.segment)}]*+"
 
-        def every(kinds: str) -> str:
-            return f"(?:{end}(?:{kinds}){e}{rest})*+"
+        def every(*kinds: str) -> str:
+            return f"(?:{end}(?:{'|'.join(kinds)}){e}{rest})*+" if kinds else ""
 
-        coverage = f"{end}(HD{e}{rest})({every('DTP')})({every('AMT|REF|IDC')})"
+        contact, more, paid = ([kind for kind in kinds if kind in known] for kinds in _READ_OVER)
+        contact = f"{end}(PER){e}{rest}" if contact else "(PER){0}"
+        below = (every("DTP"), every(*paid))
+        coverage = f"{end}(HD{e}{rest})({below[0]})({below[1]})"
         self.member = re.compile(
             f"(INS{e}{rest})((?:{end}REF{e}{cell}{e}{rest})*+)({every('DTP')})"
-            f"{end}(NM1{e}IL{e}{rest})(?:{end}(PER){e}{rest})?+(?:{end}N3{e}({rest}))?+(?:{end}(N4{e}{rest}))?+"
-            f"(?:{end}DMG{e}({cell}){e}({cell})(?:{e}({rest}))?+)?+({every('EC|ICM|AMT|HLH')})({every('LUI')})"
-            f"(?:{coverage}((?:{end}HD{e}{rest}{every('DTP|AMT|REF|IDC')})*+))?+(?={end}INS{e})"
+            f"{end}(NM1{e}IL{e}{rest})(?:{contact})?+(?:{end}N3{e}({rest}))?+(?:{end}(N4{e}{rest}))?+"
+            f"(?:{end}DMG{e}({cell}){e}({cell})(?:{e}({rest}))?+)?+({every(*more)})({every('LUI')})"
+            f"(?:{coverage}((?:{end}HD{e}{rest}{below[0]}{below[1]})*+))?+(?={end}INS{e})"
         ).match
         self.coverages = re.compile(coverage).findall
 
@@ -71,7 +80,7 @@ class UsualReader:
         self._members = members
         self._element, self._joint = marks.element, marks.segment + marks.line_end
         self._ref = f"{self._joint}REF{marks.element}"
-        pattern = Pattern(marks)
+        pattern = Pattern(marks, members.known)
         self.take, self._coverages = pattern.member, pattern.coverages
         self._kinds: Memory[str, Kinds] = Memory(self._kinds_of)
         self._spoken: Memory[str, tuple[tuple[Spoken, ...], int] | None] = Memory(self._cut_languages)
@@ -94,7 +103,7 @@ class UsualReader:
         if eligible is None or covered is None or insured.notes or insured.indicator not in ("Y", "N"):
             return None
         values, references = self._refer(refs)
-        if len(values) < references or "" in values.values():
+        if len(values) < references or "" in values or "" in values.values():
             return None
         spans, ineligible, before = eligible
         coverage, covering, others, lost, below, passed = covered

@@ -86,6 +86,7 @@ def test_whole_members_are_what_the_loops_say(marks: str, end: str, monkeypatch:
         ("REF*17* X1", "REF*17*", True),
         ("REF*17* X1", "REF*17", True),
         ("REF*17* X1", "REF*17*X1*words*more", False),
+        ("REF*17* X1", "REF**X1", True),
         ("DTP*356*D8*20260101", "DTP*356*D8*20261301", True),
         ("DTP*348*D8*20260201", "DTP*348*D8*x", True),
         ("DTP*348*D8*20260301", "DTP*348*D8*x", True),
@@ -105,6 +106,7 @@ def test_whole_members_are_what_the_loops_say(marks: str, end: str, monkeypatch:
         ("LUI*LE*SPA**7", "LUI*LE*SPA**9", True),
         ("LUI***KLINGON*7", "LUI", True),
         ("HD*021**HLT*P1*IND", "HD", True),
+        ("HD*021**DEN", "HD*021**DEN~AMT*P3*9", True),
         ("HD*021**DEN", "LX*1~NM1*P3*1*DOC", True),
         ("EC*X", "LUI*LE*SPA**7", True),
         ("EC*X", "NM1*70*1*OLD~DMG*D8*19700101*M**A", True),
@@ -123,6 +125,24 @@ def test_what_is_walked(
     found = read(data)
     assert (6 + 2 * len(BEFORE) in by_loops) is walks
     assert found == walked(data, monkeypatch)
+
+
+def test_a_single_reference_without_its_kind_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = file(*BEFORE, ("INS*Y*18", "REF**X1", "NM1*IL*1*ALDER*BO****ZZ*M2"), BRUNO, ADA)
+    assert read(data) == walked(data, monkeypatch)
+
+
+@pytest.mark.parametrize("kind", ["PER", "EC", "AMT", "IDC", "REF"])
+def test_what_the_guide_has_not_is_told_of(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    segments = dict(CONTEXT.guide["segments"])
+    segments["member"] = [each for each in segments["member"] if each != kind]
+    context = type(CONTEXT)(partner="plan", guide={**CONTEXT.guide, "segments": segments})
+    data = file(*BEFORE, WHOLE, BRUNO, ADA)
+    found = read(data, context)
+    assert any(item.findings for item in found if isinstance(item, Member))
+    with monkeypatch.context() as patch:
+        patch.setattr(UsualReader, "read", lambda *_: None)
+        assert found == read(data, context)
 
 
 def test_generated_members_are_what_the_loops_say(monkeypatch: pytest.MonkeyPatch) -> None:
