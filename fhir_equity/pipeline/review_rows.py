@@ -19,6 +19,7 @@ from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import private_file
 from fhir_equity.store import Group, Otherwise, TableRow
 from fhir_equity.vocabulary import Meanings, Vocabulary
+from fhir_equity.vocabulary.codes import fold
 
 STATE = "state"
 RELATIONSHIPS = tuple(each.value for each in (Relationship.EQUIVALENT, Relationship.WIDER, Relationship.INEXACT))
@@ -88,11 +89,15 @@ def _target(vocabulary: Vocabulary, system: str, choose: str) -> tuple[str, str]
 
 
 class Sheets:
-    """Changes partners' tables for decisions; what was changed is as it was before where a decision fails."""
+    """Changes partners' tables for decisions; what was changed is as it was before where a decision fails.
+
+    What somebody else, who decided as soon as this had failed, has put there by then stays.
+    """
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._before: dict[Path, bytes | None] = {}
+        self._after: dict[Path, bytes] = {}
 
     @contextmanager
     def changing(self) -> Iterator[Sheets]:
@@ -101,10 +106,8 @@ class Sheets:
             yield self
         except BaseException:
             for path, content in self._before.items():
-                if content is None:
-                    path.unlink(missing_ok=True)
-                else:
-                    _write(path, content)
+                now = path.read_bytes() if path.exists() else b""
+                _replace(path, _restored(now, content, self._after[path], path))
             self._workspace.tables_changed()
             raise
 
@@ -118,11 +121,22 @@ class Sheets:
 
     def lift(self, decision: int, reason: str, rows: Sequence[TableRow]) -> Otherwise:
         """Take the rows of a decision out again. Raises UsageError where somebody has changed one meanwhile."""
-        before = self._known(rows)
+        before, gone = self._known(rows), list[TableRow]()
         for row in rows:
             path, content = self._read(row)
-            self._change(path, _without(content, row, decision, reason, path))
-        return self._otherwise(before)
+            left = _without(content, row, decision, reason, path)
+            gone += [row] if left == content else []
+            self._change(path, left)
+        otherwise = self._otherwise(before)
+        # One that is gone already was taken out by an undoing that was killed, and nobody was resolved again.
+        return lambda partner, received: otherwise(partner, received) or self._is_of(received, partner, gone)
+
+    def _is_of(self, received: Received, partner: str, rows: Sequence[TableRow]) -> bool:
+        """Whether one of these rows is what a value lacks to mean anything."""
+        codes = {fold(row.source_code) for row in rows if row.partner == partner}
+        return bool(codes) and any(
+            fold(code) in codes for *_, code in without_row(self._workspace.vocabulary(partner), received)
+        )
 
     def sweep(self, partner: str, codes: Collection[str]) -> None:
         """Take out what decisions left that were killed: rows for one of these codes, of no decision that holds."""
@@ -159,11 +173,9 @@ class Sheets:
 
     def _change(self, path: Path, content: bytes) -> None:
         self._before.setdefault(path, path.read_bytes() if path.exists() else None)
+        self._after[path] = content
         path.parent.mkdir(parents=True, exist_ok=True)
-        if content:
-            _write(path, content)
-        else:
-            path.unlink(missing_ok=True)
+        _replace(path, content or None)
 
     def _otherwise(self, before: dict[str, Meanings]) -> Otherwise:
         self._workspace.tables_changed()
@@ -192,6 +204,17 @@ def _without(content: bytes, row: TableRow, decision: int, reason: str, path: Pa
         raise UsageError(f"somebody has changed the row of decision {decision} in {row.place}; take it out there")
     kept = b"".join(each for each, _ in left)
     return b"" if kept == _FIRST else kept
+
+
+def _restored(now: bytes, before: bytes | None, after: bytes, path: Path) -> bytes | None:
+    """A table as it was before it was changed, with what somebody else has changed since; None for no file."""
+    if now == after:
+        return before
+    was, made, there = (
+        [line for line, _ in _lines(part, path)[1]] for part in (before or _FIRST, after or _FIRST, now)
+    )
+    kept = [line for line in there if line in was or line not in made]
+    return b"".join([*kept, *(line for line in was if line not in made and line not in kept)])
 
 
 def _is_of(cells: Sequence[str], header: Sequence[str], row: TableRow, decision: int) -> bool:
@@ -241,8 +264,11 @@ def _lines(content: bytes, path: Path) -> tuple[list[str], list[tuple[bytes, lis
     return header, found
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file whole, as private as it was; a new one is its owner's alone."""
+def _replace(path: Path, content: bytes | None) -> None:
+    """Replace a file whole, as private as it was; a new one is its owner's alone, and None is none."""
+    if content is None:
+        path.unlink(missing_ok=True)
+        return
     other = path.with_name(f".{path.name}.{os.getpid()}")
     with private_file(other) as out:
         out.write(content)

@@ -97,7 +97,7 @@ def part(connection: Connection, member: int, who: Member, pseudonym: Namer) -> 
     row = connection.execute(select(table).where(table.c.id == member)).mappings().one()
     kept, one = kept_of(row["details"]), identity(who)
     seen = (one,) if any(one) else ()
-    place = kept.seen.index(one) if one in kept.seen and len(kept.seen) > 1 else -1
+    place = kept.seen.index(one) if seen and one in kept.seen and len(kept.seen) > 1 else -1
     if place >= 0:
         left = msgspec.structs.replace(kept, seen=tuple(each for each in kept.seen if each != one))
         connection.execute(update(table).where(table.c.id == member).values(details=encode(left)))

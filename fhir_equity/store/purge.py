@@ -48,6 +48,8 @@ from fhir_equity.store.schema import (
     Settled,
     Settlement,
     Sighting,
+    Split,
+    SplitAnswer,
     SplitSighting,
     StoredAnswer,
     StoredCase,
@@ -151,6 +153,10 @@ class Purge:
                 gone.runs[run] += count
             for hie in hies:
                 Standing(self._engine, hie).leave(connection, some)
+        for model in (SplitAnswer, SplitSighting):  # who was split off is told of there, and may stay
+            for some in slices(members):
+                splits = select(core(Split).c.id).where(core(Split).c.member_id.in_(some))
+                connection.execute(delete(core(model)).where(core(model).c.split_id.in_(splits)))
         for table, column in _of_members():  # everybody's: what wins for one may be what a part of them said
             count = _delete(connection, table, column, members)
             if table.name in ("answer", "journal"):
@@ -176,7 +182,13 @@ def _not_met_since(connection: Connection, before: str, kept: Held) -> list[int]
     """The members of the people whom no run has met since, under any key, and who may go."""
     seen, runs, journal, opt_outs = core(Sighting), core(Run), core(JournalEntry), core(OptOut)
     last = select(seen.c.member_id).join(runs, runs.c.id == seen.c.run_id).group_by(seen.c.member_id)
-    old = set(connection.execute(last.having(func.max(runs.c.as_of) < before)).scalars()) - kept.members
+    old = set(connection.execute(last.having(func.max(runs.c.as_of) < before)).scalars())
+    splits = core(Split)  # who was nobody after all is met by no run
+    undone = select(splits.c.apart_id).where(
+        splits.c.apart_id > 0, splits.c.undone_at != "", splits.c.undone_at < before
+    )
+    old |= set(connection.execute(undone.where(splits.c.apart_id.not_in(select(seen.c.member_id)))).scalars())
+    old -= kept.members
     kept_back = select(opt_outs.c.member_id).where(or_(opt_outs.c.until == "", opt_outs.c.until >= before))
     under_way = select(journal.c.member_id).where(journal.c.status == SENT)
     old -= {number for query in (kept_back, under_way) for number in connection.execute(query).scalars()}

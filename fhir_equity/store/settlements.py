@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, select, update
 
 from fhir_equity.model import CHOSEN, KNOWN
 from fhir_equity.store.merged import parts_of
@@ -36,6 +36,17 @@ def strongest(marks: Mapping[int, str], answers: Iterable[int]) -> str:
     """The mark of what was said in these answers together: chosen, else known, else empty."""
     found = {marks.get(answer, "") for answer in answers}
     return next((mark for mark in (CHOSEN, KNOWN) if mark in found), "")
+
+
+def instead(connection: Connection, member: int, answers: Mapping[int, int]) -> None:
+    """Let what was decided about answers of a member hold for others in their place."""
+    table = core(Settlement)
+    for row in connection.execute(select(table).where(table.c.member_id == member)).all():
+        known = " ".join(str(answers.get(number, number)) for number in _numbers(row.known))
+        said = {"answer_id": answers.get(row.answer_id, row.answer_id), "known": known}
+        if said != {"answer_id": row.answer_id, "known": row.known}:
+            one = (table.c.member_id == member, table.c.decision_id == row.decision_id)
+            connection.execute(update(table).where(*one).values(**said))
 
 
 @contextmanager

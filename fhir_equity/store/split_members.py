@@ -19,6 +19,7 @@ from fhir_equity.store.schema import (
     SplitSighting,
     StoredCase,
     StoredDisclosure,
+    StoredHold,
     StoredMember,
     StoredResolution,
     WithdrawnMember,
@@ -46,11 +47,12 @@ def forget(connection: Connection, apart: int, member: int) -> bool:
 
 
 def _has_a_word_of_their_own(connection: Connection, apart: int, member: int) -> bool:
-    """Whether they were told of to somebody, keep back what the member does not, or have a case that was handed in."""
-    told, cases, kept = core(StoredDisclosure), core(StoredCase), core(OptOut)
+    """Whether they were told of, are under hold, keep back what the member does not, or have a handed-in case."""
+    told, held, cases, kept = core(StoredDisclosure), core(StoredHold), core(StoredCase), core(OptOut)
     called = select(core(StoredMember).c.pseudonym).where(core(StoredMember).c.id == apart).scalar_subquery()
     queries: list[Any] = [
         select(told.c.id).where(told.c.pseudonym == called),
+        select(held.c.id).where(held.c.pseudonym == called, held.c.released_at == ""),
         select(cases.c.member_id).where(cases.c.member_id == apart, cases.c.source != ""),
     ]
     if any(connection.execute(query.limit(1)).first() is not None for query in queries):

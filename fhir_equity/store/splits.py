@@ -39,6 +39,7 @@ from fhir_equity.store.schema import (
     StoredResolution,
     core,
 )
+from fhir_equity.store.settlements import instead
 from fhir_equity.store.split_choice import Met, Which, met_by
 from fhir_equity.store.split_members import forget, forget_sayings
 from fhir_equity.store.standing import restate
@@ -239,8 +240,9 @@ def _give_back(connection: Connection, split: int, member: int, apart: int) -> t
     back = [row for row in connection.execute(both.order_by(table.c.id)).mappings() if row["id"] in set(moved)]
     for row in back:  # what came again meanwhile is there once
         same = [table.c[name] == row[name] for name in ("event", "received_id", "origin_id")]
-        twice = select(table.c.id).where(table.c.member_id == member, *same)
-        forget_answers(connection, list(connection.execute(twice).scalars()))
+        twice = connection.execute(select(table.c.id).where(table.c.member_id == member, *same)).scalars().all()
+        instead(connection, member, dict.fromkeys(twice, row["id"]))
+        forget_answers(connection, twice)
     theirs_too = [row for row in back if (row["event"], row["origin_id"]) in again]
     gone = [row["id"] for row in connection.execute(both).mappings() if (row["event"], row["origin_id"]) not in again]
     forget_answers(connection, [number for number in gone if number in set(copies)])

@@ -198,6 +198,41 @@ def test_where_writing_fails_the_sheet_is_as_before(
         assert said(url) == [("m1", "answered", "only_answer")]
 
 
+def test_an_undoing_that_was_killed_is_done_for_everybody_when_it_is_done_again(
+    open_: Callable[[], Workspace], overlay: Path
+) -> None:
+    with open_() as workspace:
+        say(workspace, ("m1", "self", "Z9"))
+        review_decide(workspace, "1", BLACK, "r")
+        say(workspace, ("m2", "self", "Z9"), ("m3", "self", WHITE))  # of whom the decision says nothing
+        next((overlay / SHEET).iterdir()).unlink()  # it came as far as this
+        workspace.tables_changed()
+        review_undo(workspace, 1)
+        assert resolve(workspace, dry_run=True).changed == 0
+        assert [waiting for *_, waiting in kinds(workspace)] == [2]
+
+
+def test_where_a_decision_fails_what_somebody_else_has_written_since_stays(
+    open_: Callable[[], Workspace], overlay: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_() as workspace:
+        say(workspace, ("m1", "self", "Z9"))
+        review_decide(workspace, "1", BLACK, "r")
+        (path,) = (overlay / SHEET).iterdir()
+        ours = path.read_bytes()
+        review_undo(workspace, 1)
+        theirs = ours.replace(b"Z9", b"Y7").replace(b"decision 1", b"decision 9")
+
+        def another(*_: object) -> None:
+            path.write_bytes(path.read_bytes() + theirs.splitlines(keepends=True)[1])
+            raise ZeroDivisionError
+
+        monkeypatch.setattr("fhir_equity.store.decisions._settled_by_rows", another)
+        with pytest.raises(ZeroDivisionError):
+            review_decide(workspace, "1", BLACK, "r")
+        assert path.read_bytes() == theirs
+
+
 def test_what_a_decision_left_that_was_killed_is_replaced(open_: Callable[[], Workspace], overlay: Path) -> None:
     with open_() as workspace:
         say(workspace, ("m1", "self", "Z9"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Answer, Coding, Event, Member, Name, Origin, Received
@@ -17,11 +18,13 @@ from fhir_equity.pipeline.purge import purge
 from fhir_equity.pipeline.record import record_of
 from fhir_equity.pipeline.resolve import resolve
 from fhir_equity.pipeline.retract import retract
+from fhir_equity.pipeline.review import review_decide
 from fhir_equity.pipeline.split import split, split_undo, splits
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.store import Disclosure, Kept, Which
-from fhir_equity.store.connection import reading
+from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.holds import held
+from fhir_equity.store.schema import Split, core
 from tests.conftest import select_rows
 from tests.faults.points import everything
 from tests.pipeline.test_purge import opened as opened_as_old
@@ -36,8 +39,9 @@ def opened(url: str, folder: Path) -> Workspace:
 
 
 def say(
-    workspace: Workspace, as_of: str, *said: tuple[str, str, str], file: str = "", collected: str = "", key: str = "k"
-) -> int:
+    workspace: Workspace, as_of: str, *said: tuple[str, str, str], file: str = "", collected: str = "", key: str = "k",
+    family: str = "Alder", born: str = BORN,
+) -> int:  # fmt: skip
     """Records (given name, topic, code) of one key in one run of one file."""
     run = workspace.run("plan", as_of)
     name = file or f"{as_of}.csv"
@@ -48,7 +52,7 @@ def say(
         received = Received(topic, f"test.{topic}", (Coding(system, code),), "", code)
         origin = Origin("plan", name, "plan", "self", collected_on=collected)
         answers = (Answer(received, origin, "row", 1, 0, ""),)
-        member = Member("plan", key, name=Name("Alder", (given,)), birth_date=BORN, answers=answers)
+        member = Member("plan", key, name=Name(family, (given,) if given else ()), birth_date=born, answers=answers)
         records.append(record_of(workspace, member))
     run.add(artefact, records)
     run.close(artefact, sha256=name, size=0, members=len(records), rejected=0)
@@ -188,9 +192,12 @@ def test_what_is_kept_back_and_held_holds_for_both_and_links_stay(twins: Workspa
     hold_add(twins, member=one, reason="r")
     with reading(store.engine) as connection:
         assert held(connection).members == {1, 3}
-    split_undo(twins, 1)
-    after = all_but(twins, "hold")
-    assert after == {name: rows for name, rows in before.items() if name != "hold"}
+    assert split_undo(twins, 1).stays  # for somebody is held by that name
+    with reading(store.engine) as connection:
+        assert held(connection).members == {1, 3}
+    beside = ("hold", "member", "opt_out", "withdrawn_member")  # of who stays
+    after = all_but(twins, *beside)
+    assert after == {name: rows for name, rows in before.items() if name not in beside}
 
 
 def test_of_whom_somebody_was_told_stays_a_person(twins: Workspace) -> None:
@@ -202,6 +209,50 @@ def test_of_whom_somebody_was_told_stays_a_person(twins: Workspace) -> None:
     (who,) = (person.pseudonym for person in twins.store.people if person.id == 1)
     again = split(twins, who, Which(runs=(2,)), reason="r")
     assert again.splitting.apart != done.splitting.apart  # nobody has their account
+
+
+def test_who_was_told_of_and_was_nobody_goes_with_a_purge(twins: Workspace, tmp_path: Path) -> None:
+    done = split(twins, "k", Which(runs=(2,)), reason="r")
+    twins.store.disclosures.intend(
+        [Disclosure(done.splitting.apart, "plan", "hie", "t", "p", "b", ("race",), "r1", "v1")]
+    )
+    split_undo(twins, 1)
+    say(twins, "2096-01-01", ("Ada", "race", WHITE))
+    assert select_rows(twins.settings.store.url, "SELECT count(*) FROM member WHERE id = 3") == [(1,)]
+    with writing(twins.store.engine) as connection:
+        connection.execute(update(core(Split)).values(undone_at="2026-01-01T00:00:00+00:00"))
+    purge(twins, "2026-10-15", tmp_path / "certificate.json")
+    assert select_rows(twins.settings.store.url, "SELECT count(*) FROM member WHERE id = 3") == [(0,)]
+
+
+def test_a_purge_takes_the_member_and_leaves_who_was_split_off(twins: Workspace, tmp_path: Path) -> None:
+    split(twins, "k", Which(runs=(2,)), reason="r", given="Ben")
+    say(twins, "2026-11-01", ("Ben", "race", BLACK))
+    purge(twins, "2026-10-15", tmp_path / "certificate.json")
+    assert sorted(people(twins)) == [3]
+    with pytest.raises(UsageError, match="no split 1 that holds"):
+        split_undo(twins, 1)
+
+
+def test_a_record_without_name_and_date_stays_among_those_of_the_member(workspace: Workspace) -> None:
+    say(workspace, "2026-01-01", ("Ada", "race", WHITE))
+    say(workspace, "2026-02-01", ("", "race", BLACK), family="", born="")
+    before = all_but(workspace)
+    split(workspace, "k", Which(runs=(2,)), reason="r")
+    split_undo(workspace, 1)
+    assert all_but(workspace) == before
+
+
+def test_what_was_decided_meanwhile_about_what_came_again_holds_after_undoing(twins: Workspace) -> None:
+    split(twins, "k", Which(runs=(2,)), reason="r")
+    say(twins, "2026-03-01", ("Ada", "race", BLACK))
+    (group,) = twins.store.cases.groups()
+    side = next(place for place, side in enumerate(group.sides, start=1) if BLACK in str(side.said))
+    review_decide(twins, str(group.pattern), str(side), "r")
+    query = "SELECT state, rule FROM resolution WHERE member_id = 1 AND matter = 'race_ethnicity'"
+    split_undo(twins, 1)
+    assert select_rows(twins.settings.store.url, query) == [("answered", "decided")]
+    assert twins.store.cases.groups() == []
 
 
 def test_splits_of_the_same_people_are_undone_the_last_first_and_merges_before(twins: Workspace) -> None:

@@ -49,8 +49,8 @@ class Pattern:
         def every(*kinds: str) -> str:
             return f"(?:{end}(?:{'|'.join(kinds)}){e}{rest})*+" if kinds else ""
 
-        contact, more, paid = ([kind for kind in kinds if kind in known] for kinds in _READ_OVER)
-        contact = f"{end}(PER){e}{rest}" if contact else "(PER){0}"
+        contacts, more, paid = ([kind for kind in kinds if kind in known] for kinds in _READ_OVER)
+        contact = f"{end}(PER){e}{rest}" if contacts else "(PER){0}"
         below = (every("DTP"), every(*paid))
         coverage = f"{end}(HD{e}{rest})({below[0]})({below[1]})"
         self.member = re.compile(
