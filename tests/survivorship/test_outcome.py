@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fhir_equity.errors import TableError
@@ -17,6 +17,7 @@ from tests.survivorship.said import (
     ORIGINS,
     POLICY,
     RAW,
+    WHITE,
     event,
     meaning,
     received,
@@ -217,14 +218,52 @@ def test_an_unknown_changes_no_answer(events: list[Event], raw: str, origin: Ori
         )
 
 
+PROXY = event(WHITE, method="proxy", partner="p1", collector="plan", collected="2025-01-01", seen="2025-01-01")
+TOLD = event("declined", method="relayed", partner="p1", collector="state", collected="2025-01-01", seen="2025-01-01")
+THEIRS = event("A", method="observed", partner="p1", collector="state", collected="2025-06-01", seen="2025-06-01")
+
+
 @given(st.lists(EVENTS, max_size=5), EVENTS)
-def test_a_lower_method_changes_no_winner(events: list[Event], other: Event) -> None:
+@example([PROXY], TOLD)  # it may not fill this refusal
+@example([TOLD, PROXY], THEIRS)  # which ends when they answer after all
+def test_a_lower_method_changes_no_winner_but_by_a_refusal(events: list[Event], other: Event) -> None:
     before = settle(*events)
     if before.winner is None or before.state is not State.ANSWERED:
         return
     if POLICY.methods[other.origin.method] > POLICY.methods[before.winner.origin.method]:
         after = settle(*events, other)
-        assert (after.winner, after.provisional) == (before.winner, before.provisional)
+        if (after.winner, after.provisional) != (before.winner, before.provisional):
+            assert _refuses(other, before.winner) or any(_answers(other, each) for each in events)
+
+
+def _refuses(other: Event, winner: Event) -> bool:
+    """Whether the winner may not fill it: another source's word, but not people's own, not known before it."""
+    theirs = _source(other) != _source(winner) and winner.origin.method != Method.SELF
+    return _declined(other) and theirs and winner.first_seen >= _date(other)
+
+
+def _answers(other: Event, refusal: Event) -> bool:
+    """Whether it is the answer of a source that a refusal waited for."""
+    same = _source(other) == _source(refusal) and _date(other) >= _date(refusal)
+    return settle(other).state is State.ANSWERED and _declined(refusal) and same
+
+
+def _declined(said: Event) -> bool:
+    return settle(said).state is State.DECLINED
+
+
+def _source(said: Event) -> tuple[str, str]:
+    return said.origin.partner, said.origin.collector
+
+
+def _date(said: Event) -> str:
+    return min(date for date in (said.origin.collected_on, said.first_seen) if date)
+
+
+def test_a_refusal_of_a_lower_method_and_its_end() -> None:
+    assert settle(PROXY).winner == PROXY
+    assert (settle(PROXY, TOLD).winner, settle(PROXY, TOLD).rule) == (TOLD, "never_filled")
+    assert settle(PROXY, TOLD, THEIRS).winner == PROXY
 
 
 @given(st.lists(EVENTS, min_size=1, max_size=6))
