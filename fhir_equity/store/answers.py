@@ -37,6 +37,7 @@ class Interned(Struct):
     origins: dict[Origin, int] = field(default_factory=dict)
     events: dict[tuple[Received, ...], int] = field(default_factory=dict)
     sayings: dict[Said, int] = field(default_factory=dict)
+    parts: dict[tuple[str, int, int], tuple[str, int, int]] = field(default_factory=dict)  # which sayings share
 
     def size(self) -> int:
         """How many values are remembered."""
@@ -73,7 +74,9 @@ class Interned(Struct):
         return tuple(sorted(set(parts))) if len(parts) > 1 else tuple(parts)
 
     def _learn_sayings(self, connection: Connection, new: Iterable[Said]) -> None:
-        self.sayings.update(_sayings(connection, sorted(new)))
+        found = _sayings(connection, sorted(new))
+        parts = self.parts
+        self.sayings.update((tuple([parts.setdefault(part, part) for part in said]), of) for said, of in found.items())
 
 
 def saying_of(connection: Connection, parts: Said) -> int:

@@ -26,7 +26,7 @@ from fhir_equity.store.schema import (
 )
 from fhir_equity.store.settlements import marks_of, strongest
 
-MOST = 20_000  # what is remembered within a run before it starts afresh; a shape takes a kilobyte or two
+MOST = 20_000  # what is remembered within a run before it starts afresh
 T = TypeVar("T")
 Stated = tuple[str, int, int, int, str, int]  # matter, event, origin id, received id, first seen, answer id
 Shape = tuple[tuple[str, int, int, tuple[int, ...], str, str], ...]  # events as ids and what was decided, not whose
@@ -83,6 +83,7 @@ class Resolutions:
         self._judge = judge
         self._outcomes: dict[Shape, tuple[Outcome, ...]] = {}
         self._contended: dict[Shape, tuple[Contention, ...]] = {}
+        self._parts: dict[Any, Any] = {}  # of shapes and outcomes, which have most of them in common
         self._patterns: dict[tuple[str, str, tuple[Side, ...]], int] = {}
         self._looked_at: dict[int, tuple[Shape, list[int]]] = {}
         self._received: dict[int, Received] = {}
@@ -97,6 +98,7 @@ class Resolutions:
         """What wins for members, given everything they stated."""
         if max(len(self._outcomes), len(self._received), len(self._origins)) > MOST:
             self._outcomes, self._contended, self._received, self._origins, self._patterns = {}, {}, {}, {}, {}
+            self._parts = {}
         self._looked_at = self._shapes(connection, stated)
         return {
             member: [Decided(outcome, answers) for outcome in self._outcomes[shape]]
@@ -153,7 +155,7 @@ class Resolutions:
         """Of members to whom a pattern applies: the answer that one side is, the matter, and all answers on it."""
         found: dict[int, tuple[int, str, list[int]]] = {}
         for member, (shape, answers) in self._shapes(connection, stated).items():
-            for each in self._contended[shape]:
+            for each in self._contended.get(shape, ()):
                 if self._pattern(connection, each) == pattern:
                     on_it = [number for event, number in zip(shape, answers, strict=True) if event[0] == each.matter]
                     found[member] = (answers[each.places[side][0]], each.matter, on_it)
@@ -181,7 +183,7 @@ class Resolutions:
                 "since": each.since,
             }
             for member in whose
-            for each in self._contended[self._looked_at[member][0]]
+            for each in self._contended.get(self._looked_at[member][0], ())
         ]
         insert_new(connection, StoredCase, rows)
 
@@ -205,7 +207,12 @@ class Resolutions:
         for number, *parts in among(connection, query, origins.c.id, sorted(missing)):
             self._origins[number] = Origin(**dict(zip(names, parts, strict=True)))
         for shape in new:
-            self._outcomes[shape], self._contended[shape] = self._decide(shape)
+            outcomes, contended = self._decide(shape)
+            shape = tuple([self._parts.setdefault(part, part) for part in shape])
+            outcomes = tuple([self._parts.setdefault(part, part) for part in outcomes])
+            self._outcomes[shape] = self._parts.setdefault(outcomes, outcomes)
+            if contended:
+                self._contended[shape] = contended
 
     def _decide(self, shape: Shape) -> tuple[tuple[Outcome, ...], tuple[Contention, ...]]:
         events = [
