@@ -122,18 +122,18 @@ class InsuredReader:
         """INS, REF*0F, REF*1L, the dates of 2000, and HD03 and dates of each 2300; `lost` takes what is not kept."""
         values, _, references = refs
         coverage = ""
-        spans: tuple[Span, ...] = ()
-        others: dict[str, tuple[Span, ...]] = {}
+        spans: list[Span] = []
+        others: dict[str, list[Span]] = {}
         if shape.dates.at:
             span, faults, losses = self.eligible[shape.dates.of(segments)]
             if losses:
                 lost.append(losses)
             if span != OPEN:
-                spans = (span,)
+                spans = [span]
             if faults:
                 notes += _no_dates(shape.dates, faults)
         if shape.coverages:
-            spans = ()  # the dates of the coverages say more than the eligibility of 2000
+            spans = []  # the dates of the coverages say more than the eligibility of 2000
         for place, dates in shape.coverages:
             code, losses = self.coverage[segments[place]]
             if losses:
@@ -141,15 +141,15 @@ class InsuredReader:
             coverage = coverage or code
             other = bool(code) and code != coverage
             if other:
-                others.setdefault(code, ())
+                others.setdefault(code, [])
             if dates.at:
                 span, faults, losses = self.covered[dates.of(segments)]
                 if losses:
                     lost.append(losses)
                 if span != OPEN and other:
-                    others[code] += (span,)
+                    others[code].append(span)
                 elif span != OPEN:
-                    spans += (span,)
+                    spans.append(span)
                 if faults:
                     notes += _no_dates(dates, faults)
         return enrolled(insured, values, coverage, spans, references, others)
@@ -179,9 +179,9 @@ def enrolled(
     insured: Insured,
     values: dict[str, str],
     coverage: str,
-    spans: tuple[Span, ...],
+    spans: Iterable[Span],
     references: Iterable[tuple[str, str]],
-    others: dict[str, tuple[Span, ...]],
+    others: Mapping[str, Iterable[Span]],
 ) -> Enrollment:
     """The enrollment that an INS, the REF by their kind, and the dates of coverage make."""
     return Enrollment(
@@ -191,7 +191,7 @@ def enrolled(
         values.get("0F", ""),
         values.get("1L", ""),
         coverage,
-        spans,
+        tuple(spans),
         insured.restricted,
         insured.reason,
         insured.benefit,
@@ -201,7 +201,7 @@ def enrolled(
         insured.deceased_on,
         insured.birth_sequence,
         tuple(references),
-        tuple(others.items()) if others else (),
+        tuple([(code, tuple(theirs)) for code, theirs in others.items()]) if others else (),
     )
 
 

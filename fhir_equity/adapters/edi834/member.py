@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 
 from fhir_equity.adapters.edi834.batch import Raw
 from fhir_equity.adapters.edi834.dates import iso_date
@@ -71,7 +72,9 @@ class MemberReader:
         self.shape_of = Shapes(self.known, marks.element, reporting=bool(reporting)).of
         self.places: Memory[str, Address] = Memory(self._place)
         self.dates: Memory[str, str] = Memory(iso_date, _DAYS)
-        self.lost: Memory[tuple[Losses, ...], Losses] = Memory(lambda parts: tuple(dict.fromkeys(sum(parts, ()))))
+        self.lost: Memory[tuple[Losses, ...], Losses] = Memory(
+            lambda parts: tuple(dict.fromkeys(chain.from_iterable(parts)))
+        )
 
     def read(self, raw: Raw, shape: Shape) -> Member | Rejected:
         """The member that `raw` is; Rejected where it is nobody's or its INS or NM1 cannot be used."""
@@ -212,6 +215,10 @@ class MemberReader:
         """N4, as an address without lines."""
         city = [*map(text, segment.split(self._element)), *[""] * 6]
         return Address((), city[1], city[2], city[3], city[4], city[6] if city[5] == "CY" else "")
+
+
+def _distinct(parts: tuple[Losses, ...]) -> Losses:
+    return tuple(dict.fromkeys(chain.from_iterable(parts)))
 
 
 def own_number(nm1: list[str]) -> Identifier:

@@ -29,8 +29,8 @@ Spoken = tuple[Received, int, int, str]
 Dated = tuple[tuple[Span, ...], Losses, int]  # the span if there is one, what is not kept, and how many DTP
 # Of all HD: the first product line, its spans, the other ones, what is not kept, how many segments, and
 # the ids of those that are read over.
-Covered = tuple[str, tuple[Span, ...], dict[str, tuple[Span, ...]], list[Losses], int, str]
-_UNCOVERED: Covered = ("", (), {}, [], 0, "")
+Covered = tuple[str, list[Span], dict[str, list[Span]], list[Losses], int, str]
+_UNCOVERED: Covered = ("", [], {}, [], 0, "")
 Heard = tuple[str, list[Answer], Losses, int]  # the birth date, answers, what is not kept, and how many segments
 _SILENT: Heard = ("", [], (), 0)
 
@@ -195,7 +195,7 @@ class UsualReader:
         if dated is None:
             return None
         spans, undated, segments = dated
-        others: dict[str, tuple[Span, ...]] = {}
+        covering, others = [*spans], dict[str, list[Span]]()
         lost, segments, passed = [losses, undated], segments + 1 + paid.count(self._joint), self._ids(paid)
         for hd, days, paid in self._coverages(lines) if lines else ():
             dated, (code, losses) = self._covered.get(days) or self._covered[days], self._hd.get(hd) or self._hd[hd]
@@ -204,12 +204,12 @@ class UsualReader:
             lost += losses, dated[1]
             coverage = coverage or code
             if code and code != coverage:
-                others[code] = others.get(code, ()) + dated[0]
+                others.setdefault(code, []).extend(dated[0])
             else:
-                spans += dated[0]
+                covering += dated[0]
             segments += 1 + dated[2] + paid.count(self._joint)
             passed += self._ids(paid)
-        return coverage, spans, others, lost, segments, passed
+        return coverage, covering, others, lost, segments, passed
 
     def _ids(self, text: str) -> str:
         """The beginning of each segment of a text, as long as its id or one longer."""

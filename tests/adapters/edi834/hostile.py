@@ -80,6 +80,7 @@ STREAMS: dict[str, Callable[[], Chunks]] = {
     "more repeats": lambda: _in(HEADER + NOBODY + b"DMG*D8*19800131*F**", b"C^", 2 * MILLION, b"C~" + REST),
     "empty repeats": lambda: _in(HEADER + NOBODY + b"DMG*D8*19800131*F**", b"^", MILLION, b"~" + REST),
     "languages": lambda: _in(FIRST, b"LUI*LE*SPA**7~", MILLION, REST),
+    "coverages": lambda: _in(FIRST, NOBODY + b"HD*021**HLT*P~DTP*348*D8*20260101~" * 20_000, 60, REST),
     "unknown segments": lambda: _in(FIRST, b"XX*1~", MILLION, REST),
     "names": lambda: _in(FIRST, b"NM1*IL*1*A~", MILLION, REST),
     "the same ISA": lambda: _in(ISA, ISA, 100_000, _WHOLE),

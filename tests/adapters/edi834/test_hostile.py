@@ -47,6 +47,7 @@ EXPECTED = {
     "more repeats": Told(1, 1, {"x12.member.too_long": 1, **ONE}),
     "empty repeats": Told(2, 0, {"x12.dmg05.empty_repeat": 1, "x12.dmg05.too_many_repeats": 1, **ONE}),
     "languages": Told(1, 1, {"x12.member.too_long": 1, **ONE}, 128),
+    "coverages": Told(62, 0, ONE, 128),
     "unknown segments": Told(1, 1, {"x12.member.too_long": 1, **ONE}, 160),
     "names": Told(1, 1, {"x12.member.too_long": 1, **ONE}, 128),
     "the same ISA": Told(2, 0, {"x12.truncated": 100_001, "x12.isa13.duplicate": 100_001}),
