@@ -27,3 +27,10 @@ def export(
     say(context, "Wrote " + ", ".join(f"{count:,} {table}" for table, count in done.rows.items()) + ".")
     if done.withheld:
         say(context, f"Left out as sensitive: {done.withheld:,} topics of members.")
+    if done.merged:
+        say(context, f"Merged into others: {done.merged:,} members, who come back as part of that one member.")
+    if done.across:
+        say(
+            context,
+            f"Merged across partners: {done.across:,} members. Unmerge them for a folder that can be read back.",
+        )

@@ -25,10 +25,16 @@ CHUNK = 2000  # members in one transaction
 
 
 class Exported(Struct):
-    """How many rows of each table were written, and how many members' answers were left out as sensitive."""
+    """How many rows of each table were written, and how many members' answers were left out as sensitive.
+
+    `merged` are members who are in the folder as part of another person of their partner, `across` those who are one
+    person with a member of another partner: what they said has no partner of its own there.
+    """
 
     rows: dict[str, int]
     withheld: int = 0
+    merged: int = 0
+    across: int = 0
 
 
 def export(
@@ -43,10 +49,23 @@ def export(
     with written_folder(parquet) as opened, Writer(layout, opened) as writer:
         work = _Export(workspace, writer, partner, include_sensitive=include_sensitive)
         work.run()
-        cover = {"schema": SCHEMA, "software": software(), "as_of": workspace.as_of, "rows": writer.counts}
-        cover["tables"] = layout.tables
+        cover: dict[str, object] = {
+            "schema": SCHEMA,
+            "software": software(),
+            "as_of": workspace.as_of,
+            "rows": writer.counts,
+        }
+        merged, across = _merged(workspace, partner)
+        cover["tables"], cover["across"] = layout.tables, across
         opened(COVER).write(json.dumps(cover, indent=1).encode() + b"\n")
-    return Exported(writer.counts, work.withheld)
+    return Exported(writer.counts, work.withheld, merged, across)
+
+
+def _merged(workspace: Workspace, partner: str) -> tuple[int, int]:
+    """How many members are part of another person: of their own partner, and of another one."""
+    found = [each for each in workspace.store.lake.merged() if not partner or partner in each[:2]]
+    alike = sum(many for whose, own, many in found if whose == own)
+    return alike, sum(many for *_, many in found) - alike
 
 
 def layout_of(workspace: Workspace) -> Layout:

@@ -55,9 +55,14 @@ def load(workspace: Workspace, folder: Path) -> Iterator[RunWriter]:
     """Bring an exported folder into the store: a run for each partner and each day on which something was first seen.
 
     Answers keep their origin, the day they were first seen and where they stood; which of them win is decided anew.
-    Yields each run when it is done. Raises UsageError for a folder of another layout, UnreadableError.
+    Yields each run when it is done. Raises UsageError for a folder of another layout and for one with people of two
+    partners, whose answers would be read by the tables of the wrong one; UnreadableError.
     """
-    cover_of(folder)
+    if across := cover_of(folder).get("across", 0):
+        raise UsageError(
+            f"{folder.name} has people who were merged of members of two partners ({across:,}), and not through whom"
+            " their answers came; unmerge them in the store that it was exported from, and export again"
+        )
     layout = layout_of(workspace)
     for place in sorted((folder / "members").glob("partner=*")):
         partner = workspace.partner(place.name.partition("=")[2])

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from fhir_equity.store.connection import reading
 from fhir_equity.store.people import People, Person
@@ -94,6 +94,15 @@ class Lake:
                     for row in settled(person.id)
                 )
                 yield Whole(person, twins.get(person.id, 0), at, found)
+
+    def merged(self) -> list[tuple[str, str, int]]:
+        """How many members are part of another person, by the partner of that person and their own."""
+        parts, members, people = core(Merged), core(StoredMember), core(StoredMember).alias()
+        query = select(people.c.partner, members.c.partner, func.count()).select_from(parts)
+        query = query.join(members, members.c.id == parts.c.member_id).join(people, people.c.id == parts.c.into_id)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.group_by(people.c.partner, members.c.partner)).all()
+        return [(whose, own, many) for whose, own, many in rows]
 
     def findings(self) -> Iterator[dict[str, Any]]:
         """Every finding of a run that stands, with partner and artefact."""

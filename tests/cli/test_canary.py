@@ -250,6 +250,8 @@ CALLS: list[list[str]] = [
     ["review", "list", "CANARYWORD"],
     ["review", "decide", "1", "--choose", "1", "--reason", "CANARYWORD"],
     ["review", "decide", "1/CANARYID77", "--choose", "CANARYRACE", "--reason", "CANARYWORD"],
+    ["review", "decide", "1", "--choose", "CANARYRACE", "--relationship", "wider", "--reason", "CANARYWORD"],
+    ["review", "decide", "1", "--choose", "1", "--relationship", "CANARYWORD", "--reason", "the same"],
     ["review", "undo", "1"],
     ["review", "export", "review.csv"],
     ["review", "export", "review.xlsx", "--show-values"],
