@@ -18,6 +18,7 @@ from fhir_equity.sync.consents import Consents
 from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent
 from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.recall import WITHDRAW, withdraw
+from fhir_equity.sync.replies import is_same_version
 from fhir_equity.sync.search import Token
 from fhir_equity.sync.stages import Ended, Staged, Together, carry_out
 from fhir_equity.sync.telling import TELL, marked, to_tell
@@ -235,7 +236,8 @@ class _Applying:
         def landed(written: Versioned | str) -> Ended:
             if isinstance(written, str):
                 return _unwritten(change, written)
-            return self._read_back(change, ours, id_of(written.resource), ready.body if ready.etag else None)
+            sent = ready.body if ready.etag else None
+            return self._read_back(change, ours, id_of(written.resource), sent, written.etag)
 
         def together(written: Versioned | str) -> Ended:
             if isinstance(written, Versioned):  # and so read back already
@@ -246,14 +248,19 @@ class _Applying:
         send = partial(write_patient.send, exchange, change, ready)
         return Staged(change, lambda: landed(send()), self._disclosed(change, ours), joined)
 
-    def _read_back(self, change: Planned, ours: Ours, key: str, sent: Resource | None = None) -> Ended:
+    def _read_back(
+        self, change: Planned, ours: Ours, key: str, sent: Resource | None = None, version: str = ""
+    ) -> Ended:
         """Fetch what the server has and compare the canonical form of our topics; mend a difference once.
 
-        What is there word for word as it was `sent` was found to say what was planned before it left.
+        What is there word for word as it was `sent` was found to say what was planned before it left. What is not
+        the `version` that we wrote any more is somebody else's word by now: the next plan sees whose is better.
         """
         back = self._fetched(key)
         whole = back is not None and sent is not None and is_as_sent(back.resource, sent)
         held = change.said if whole else self._held(change, back)
+        if back is not None and held != change.said and version and not is_same_version(back.etag, version):
+            return Ended("unverified")
         if back is not None and held != change.said:
             back = self._mended(change, ours, back)
             held = self._held(change, back)

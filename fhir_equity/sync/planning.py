@@ -8,7 +8,6 @@ from itertools import islice
 
 from msgspec import structs
 
-from fhir_equity.adapters.fhir import ids_of
 from fhir_equity.model import State
 from fhir_equity.store import Person
 from fhir_equity.store.handed_in import NOBODY
@@ -34,7 +33,7 @@ from fhir_equity.sync.matching import NO_MATCH, Uncertain, matched
 from fhir_equity.sync.observations import WITHDRAWN, look, tags_of
 from fhir_equity.sync.patients import LIST, Patients
 from fhir_equity.sync.plan import Change, Left, Plan, summed
-from fhir_equity.sync.telling import TELL, marked, to_tell
+from fhir_equity.sync.telling import TELL, marked, untold
 from fhir_equity.sync.told import Told
 from fhir_equity.sync.verdict import CHANGES, Last, to_say, verdict
 
@@ -197,17 +196,15 @@ class _Planning:
         for matter in matters:
             if matter in ours.observed:
                 self._add(person, "observe", {matter: "add"}, ours)
-        self._tell(looked, ours, before, {})
+        self._tell(looked, ours, before, ({}, {}))
 
-    def _tell(self, looked: Looked, ours: Ours, before: int, there: Resource) -> None:
+    def _tell(self, looked: Looked, ours: Ours, before: int, there: tuple[Resource, dict[str, str]]) -> None:
         """Who told what we write now (the changes from `before` on), or wrote and what can be named there still."""
         known, now = looked.known, {matter for change in self.changes[before:] for matter, _ in change.matters}
         for matter in self._to_say(ours):
-            mark, said = marked(matter), to_tell(self._exchange, ours, matter)
-            named = matter in ours.observed or ids_of(there, self._exchange.topics_of([matter]))
-            mine = matter in now or (known.written.get(matter) == ours.said[matter] and named)
+            mark, said = marked(matter), untold(self._exchange, ours, known, matter, None if matter in now else there)
             tried = not self._selection.everybody and known.unkept.get(mark) == said
-            if said and mine and known.written.get(mark) != said and not tried:
+            if said and not tried:
                 how = "replace" if mark in known.written else "add"
                 person = ours.person
                 self.changes.append(Change(person.id, person.pseudonym, TELL, ((matter, how),), {mark: said}))
@@ -234,7 +231,7 @@ class _Planning:
         for matter in self._to_say(ours):
             if matter in ours.observed:
                 self._observe(looked, ours, matter, outcome)
-        self._tell(looked, ours, before, there.resource)
+        self._tell(looked, ours, before, (there.resource, theirs.said))
 
     def _consented(self, looked: Looked, ours: Ours, there: Resource, outcome: Outcome) -> Ours:
         """Our side without what the Consents deny of a Patient who was not known to be this person before."""

@@ -16,14 +16,15 @@ from fhir_equity.adapters.fhir import ids_of, validate
 from fhir_equity.errors import RemoteError
 from fhir_equity.store.hie import QUARANTINED, VERIFIED, Known, Planned, Settled
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
-from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of
+from fhir_equity.sync.deciding import is_accepted
+from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_active
 from fhir_equity.sync.leaks import leaks
 from fhir_equity.sync.search import query, token
 from fhir_equity.sync.write_patient import refused
 
 TELL = "tell"
 _MARK = "provenance:"
-_TAGS = "urn:ietf:rfc:3986"
+MADE = 201
 
 
 class Ready(Struct, frozen=True):
@@ -57,12 +58,34 @@ def to_tell(exchange: Exchange, ours: Ours, matter: str) -> str:
     return sha256(msgspec.json.encode(parts)).hexdigest()
 
 
+def untold(
+    exchange: Exchange, ours: Ours, known: Known, matter: str, there: tuple[Resource, dict[str, str]] | None
+) -> str:
+    """The fingerprint of what is to be told about a matter and is not yet; empty where there is nothing.
+
+    `there` is the Patient and what it says, and None where we are about to write the matter.
+    """
+    said = to_tell(exchange, ours, matter)
+    if not said or known.written.get(marked(matter)) == said:
+        return ""
+    if there is None:
+        return said
+    patient, theirs = there
+    written = known.written.get(matter) == ours.said[matter]
+    named = matter in ours.observed or (
+        theirs.get(matter) == ours.said[matter] and ids_of(patient, exchange.topics_of([matter]))
+    )
+    return said if written and named else ""
+
+
 def prepare(exchange: Exchange, change: Planned, ours: Ours, known: Known, patient: Resource | None) -> Ready | str:
     """What is to be written, or why nothing is; `patient` is who is there now."""
     (matter,) = change.matters
     origin = exchange.told_by(ours, matter)
     if origin is None or known.link is None or patient is None:
         return "stale"
+    if not _is_ours(exchange, ours, known, matter, patient):
+        return "moved"
     targets = _targets(exchange, ours, known, matter, patient)
     if not targets:
         return "moved"  # what it would be about is not there, or the server keeps no ids of elements
@@ -74,6 +97,14 @@ def prepare(exchange: Exchange, change: Planned, ours: Ours, known: Known, patie
         return "forbidden"
     remembered = known.observed.get((marked(matter), 1))
     return Ready(body, exchange.client.read("Provenance", remembered[0]) if remembered else None)
+
+
+def _is_ours(exchange: Exchange, ours: Ours, known: Known, matter: str, patient: Resource) -> bool:
+    """Whether a Patient is our member still and what stands there is our word: of another's we know not who told it."""
+    theirs = exchange.theirs(patient)
+    if not is_active(patient) or not is_accepted(exchange, ours, patient, theirs.member):
+        return False
+    return (known.written if matter in ours.observed else theirs.said).get(matter) == ours.said[matter]
 
 
 def _targets(exchange: Exchange, ours: Ours, known: Known, matter: str, patient: Resource) -> list[Resource]:
@@ -91,6 +122,8 @@ def send(exchange: Exchange, change: Planned, ready: Ready) -> tuple[str, Settle
     try:
         if there is None:
             there = client.create(ready.body, if_none_exist=condition_of(ready.body))
+            if there.status != MADE and not is_tagged(there.resource, ready.body):
+                return QUARANTINED, Settled(change, QUARANTINED)  # a server that finds others by our tag
         if not is_same(there.resource, ready.body):
             there = client.update({**ready.body, "id": id_of(there.resource)}, there.etag)
     except (Conflict, OutcomeUnknownError):
@@ -124,7 +157,7 @@ def withdraw(exchange: Exchange, mark: str, known: Known) -> str:
 def _found(exchange: Exchange, body: Resource) -> Versioned | None:
     tag = body["meta"]["tag"][0]
     for each in exchange.client.search("Provenance", {"_tag": token(tag["system"], tag["code"])}):
-        if each.get("resourceType") == "Provenance" and id_of(each):
+        if each.get("resourceType") == "Provenance" and id_of(each) and is_tagged(each, body):
             return exchange.client.read("Provenance", id_of(each))
     return None
 
@@ -133,6 +166,13 @@ def condition_of(body: Resource) -> str:
     """What If-None-Exist says so that a Provenance is made once, however often it is sent."""
     tag = body["meta"]["tag"][0]
     return query({"_tag": token(tag["system"], tag["code"])})
+
+
+def is_tagged(there: Resource, body: Resource) -> bool:
+    """Whether a Provenance has the tag of ours; a server that does not know the search finds anybody's by it."""
+    mine = body["meta"]["tag"][0]
+    held = [(each.get("system"), each.get("code")) for each in _objects(_object(there, "meta"), "tag")]
+    return (mine["system"], mine["code"]) in held
 
 
 def is_same(there: Resource, wanted: Resource) -> bool:

@@ -18,9 +18,10 @@ from fhir_equity.sync import write_patient
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
 from fhir_equity.sync.exchange import Exchange, Resource, id_of, is_as_sent
 from fhir_equity.sync.patients import Patients
+from fhir_equity.sync.replies import is_same_version
 from fhir_equity.sync.transport import UnavailableError
 
-MADE = 201
+MADE, UPDATED = 201, 200
 _PLACE = re.compile(r"(?:^|/)Patient/([A-Za-z0-9\-.]{1,64})(?:/|$)")
 
 
@@ -29,6 +30,14 @@ class Part(Struct, frozen=True):
 
     change: Planned
     ready: write_patient.Ready
+
+
+class Reply(Struct, frozen=True):
+    """What an entry's response says: the status, the id of the Patient that it names, and the version written."""
+
+    status: int = 0
+    key: str = ""
+    etag: str = ""
 
 
 class Transactions:
@@ -64,19 +73,26 @@ class Transactions:
     def _landed(self, parts: Sequence[Part], answer: Resource) -> dict[int, Versioned | str]:
         entries = answer.get("entry")
         replies = [_reply(each) for each in entries] if isinstance(entries, list) else []
-        keys = [id_of(part.ready.body) or key for part, (_, key) in zip(parts, replies, strict=False)]
+        keys = [id_of(part.ready.body) or each.key for part, each in zip(parts, replies, strict=False)]
         if len(keys) != len(parts) or not all(keys):
             raise RemoteContentError(f"{self._exchange.client.host} does not say what became of a transaction")
         there = Patients(self._exchange.client)
         there.look_up(keys, ())
         found: dict[int, Versioned | str] = {}
-        for part, key, (status, _) in zip(parts, keys, replies, strict=True):
+        for part, key, reply in zip(parts, keys, replies, strict=True):
             now = there.read(key)
             # A create that found somebody has made nobody: ours only if an earlier attempt of this very write made it.
-            mine = not part.ready.condition or status == MADE
+            mine = reply.status == MADE or (reply.status == UPDATED and not part.ready.condition)
             mine = mine or (now is not None and is_as_sent(now.resource, part.ready.body))
-            found[part.change.id] = (now or "unverified") if mine else "moved"
+            found[part.change.id] = self._as_written(part, reply, now) if mine else "moved"
         return found
+
+    def _as_written(self, part: Part, reply: Reply, now: Versioned | None) -> Versioned | str:
+        """The Patient as it is now, but for one that somebody else has changed since: the next plan looks at that."""
+        if now is None:
+            return "unverified"
+        still = not reply.etag or is_same_version(now.etag, reply.etag)
+        return now if still or write_patient.says(self._exchange, now, part.change) else "unverified"
 
 
 def _entry(part: Part) -> Resource:
@@ -87,10 +103,9 @@ def _entry(part: Part) -> Resource:
     return {"resource": body, "request": {"method": "PUT", "url": f"Patient/{key}", "ifMatch": part.ready.etag}}
 
 
-def _reply(entry: object) -> tuple[int, str]:
-    """The status of an entry's response, and the id of the Patient that it names."""
+def _reply(entry: object) -> Reply:
     response = entry.get("response") if isinstance(entry, dict) else None
     if not isinstance(response, dict):
-        return 0, ""
+        return Reply()
     status, place = str(response.get("status", ""))[:3], _PLACE.search(str(response.get("location", "")))
-    return int(status) if status.isdecimal() else 0, place[1] if place else ""
+    return Reply(int(status) if status.isdecimal() else 0, place[1] if place else "", str(response.get("etag") or ""))

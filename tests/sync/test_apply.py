@@ -765,3 +765,22 @@ def test_progress_is_told(scene: Scene) -> None:
         workspace.progress = lambda name, count, total=0: told.append((name, count, total))
         sync_apply(workspace, HIE)
     assert told == [("hx", 1, 2), ("hx", 2, 2)]
+
+
+def test_who_writes_between_our_write_and_its_reading_back_is_not_overwritten(scene: Scene) -> None:
+    scene.survey(ada(language_spoken=""))
+    key = scene.put(theirs("Asian"))
+    scene.plan()
+
+    def later(request: Sent) -> None:
+        if scene.writes() and request.method == "GET":
+            scene.wire.before = lambda _: None
+            assert scene.change(key, extension=[omb("race", "Black or African American")])
+
+    scene.wire.before = later
+    assert scene.apply().statuses == {"unverified": 1}
+    assert race_of(scene.get(key)) == ["2054-5"]
+    assert len(scene.writes()) == 1
+    scene.plan()
+    with scene.workspace() as workspace:
+        assert workspace.store.hie(HIE).journal.pending()["sent"] == 0

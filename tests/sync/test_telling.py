@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from starlette.responses import Response
 
 from fhir_equity.pipeline.probe import sync_probe
 from fhir_equity.pipeline.sync import sync_recall
-from tests.sync.scene import BYSTANDER, HIE, Scene, Sent, ada, enrolled, opened, theirs
+from tests.sync.scene import BYSTANDER, HIE, Scene, Sent, ada, enrolled, omb, opened, theirs
 
 RACE, ORIENTATION = "race_ethnicity", "sexual_orientation"
 REL = [RACE, "language_spoken", "language_written", "sex"]
@@ -203,3 +204,79 @@ def test_who_told_coming_back_is_an_echo(scene: Scene) -> None:
     scene.apply()
     pulled = scene.pull()
     assert (pulled.new_answers, pulled.pulled.echoes) == (0, 2)
+
+
+def foreign(**more: Any) -> dict[str, Any]:
+    """A Provenance that somebody else made."""
+    agent = {"who": {"display": "Somebody else"}}
+    return {
+        "resourceType": "Provenance",
+        "target": [{"reference": "Patient/x"}],
+        "recorded": "2026-01-01T00:00:00Z",
+        "agent": [agent],
+    } | more
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_server_that_finds_anybodys_by_our_tag_keeps_theirs(scene: Scene, lost: bool) -> None:
+    scene.survey(ada(language_spoken=""))
+    key = scene.add(foreign())
+    scene.plan()
+
+    def tagless(request: Sent) -> Response | bytes | None:
+        if request.method == "POST" and request.path == "/Provenance":
+            if lost:
+                return Response(status_code=503)
+            return Response(json.dumps(foreign(id=key, meta={"versionId": "1"})), 200, {"etag": 'W/"1"'})
+        return b"" if request.path == "/Provenance/_search" else None
+
+    scene.wire.before = tagless
+    assert scene.apply().statuses == {"verified": 1, "unverified" if lost else "quarantined": 1}
+    scene.wire.before = lambda _: None
+    scene.opt_out(matter=RACE)
+    with scene.workspace() as workspace:
+        sync_recall(workspace, HIE)
+    (only,) = provenances(scene)
+    assert (only["id"], only["meta"]["versionId"]) == (key, "1")
+
+
+def test_nobody_told_what_somebody_else_wrote_meanwhile(scene: Scene) -> None:
+    scene.survey(ada(language_spoken=""))
+    scene.plan()
+    scene.apply()
+    scene.survey(ada(language_spoken="", race_ethnicity="Asian", survey_date="2026-05-20"))
+    assert [c.action for c in scene.plan().changes] == ["update", "tell"]
+    (patient,) = scene.everybody()
+    black = omb("race", "Black or African American") | {"id": patient["extension"][0]["id"]}
+    assert scene.change(patient["id"], extension=[black])
+    assert scene.apply().statuses == {"moved": 2}
+    (only,) = provenances(scene)
+    assert only["occurredDateTime"] == "2026-05-01"
+
+
+def test_what_they_say_otherwise_is_not_told_of(scene: Scene) -> None:
+    scene.attest(method="self")
+    scene.survey(ada(language_spoken=""))
+    scene.plan()
+    scene.apply()
+    (patient,) = scene.everybody()
+    asian = omb("race", "Asian") | {"id": patient["extension"][0]["id"]}
+    assert scene.change(patient["id"], extension=[asian])
+    scene.survey(ada(language_spoken="", survey_date="2026-05-20"))
+    assert scene.plan().changes == []
+
+
+def test_nothing_is_told_of_a_patient_who_is_somebody_else_by_now(scene: Scene) -> None:
+    scene.set(provenance=False)
+    scene.survey(ada(language_spoken=""))
+    key = scene.put(theirs())
+    scene.plan()
+    scene.apply()
+    there = scene.get(key)
+    there["extension"][0]["id"] = "r"
+    scene.put(there)
+    scene.set(provenance=True)
+    assert [c.action for c in scene.plan().changes] == ["tell"]
+    assert scene.change(key, birthDate="1999-09-09")
+    assert scene.apply().statuses == {"moved": 1}
+    assert provenances(scene) == []

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from fhir_equity.errors import RemoteError
 from fhir_equity.pipeline.demo_people import MEMBER_SYSTEM
-from tests.sync.scene import HIE, Scene, Sent, ada, opened, race_of, theirs
+from tests.sync.scene import HIE, Scene, Sent, ada, omb, opened, race_of, theirs
 
 RACE = "race_ethnicity"
 PEOPLE = 6
@@ -162,3 +162,34 @@ def test_a_server_that_keeps_something_else_is_mended_one_by_one(scene: Scene) -
     done = scene.apply()
     assert (done.statuses, done.repaired) == ({"verified": PEOPLE}, PEOPLE)
     assert whole(scene)
+
+
+def test_an_entry_that_was_refused_in_an_answer_that_was_not_is_left_as_it_is(scene: Scene) -> None:
+    proven(scene, entries=3)
+
+    def apart(sent: Sent) -> Response | None:
+        if not is_bundle(sent):
+            return None
+        scene.wire.before = lambda _: None
+        assert scene.change("p0", extension=[omb("race", "Black or African American")])
+        entries = [{"response": {"status": "412 Precondition Failed"}}] * 3
+        answer = {"resourceType": "Bundle", "type": "transaction-response", "entry": entries}
+        return Response(json.dumps(answer), 200, media_type="application/fhir+json")
+
+    scene.wire.before = apart
+    assert scene.apply().statuses == {"verified": 3, "moved": 3}
+    assert race_of(scene.get("p0")) == ["2054-5"]
+
+
+def test_who_writes_after_us_is_not_overwritten(scene: Scene) -> None:
+    def later(sent: Sent) -> None:
+        if any(map(is_bundle, scene.wire.sent)) and not is_bundle(sent):  # the first request to read back
+            scene.wire.before = lambda _: None
+            assert scene.change("p0", extension=[omb("race", "Black or African American")])
+
+    scene.wire.before = later
+    assert scene.apply().statuses == {"verified": PEOPLE - 1, "unverified": 1}
+    assert race_of(scene.get("p0")) == ["2054-5"]
+    scene.plan()
+    with scene.workspace() as workspace:
+        assert workspace.store.hie(HIE).journal.pending()["sent"] == 0
