@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_equity.model import Finding, Identifier, Locator, Loss, Member, Rejected, Relationship, Severity
-from fhir_equity.store import RunWriter, Store, Written, ingest
+from fhir_equity.store import Record, RunWriter, Store, Written, ingest
+from fhir_equity.store.answers import Interned
+from fhir_equity.store.connection import writing
 
 PersonMaker = Callable[..., Member]
 Save = Callable[..., Written]
@@ -204,3 +206,16 @@ def test_half_a_character_is_kept_as_an_escape(
     assert [e.received[0].raw for _, e in found.events] == ["\\udfff"]
     writer.add(artefact, [record(odd, "2026-01-01")])
     assert writer.written.members == 2
+
+
+def test_what_two_people_said_alike_is_remembered_once(
+    store: Store, person: PersonMaker, record: Callable[..., Record]
+) -> None:
+    interned = Interned()
+    said = [person("m1", race="2106-3", ethnicity="2186-5"), person("m2", race="2106-3"), person("m3", sex="F")]
+    said += [person("m4", race="2106-3", sex="F"), person("m5", race="2028-9", sex="F")]
+    with writing(store.engine) as connection:
+        for member in said:
+            interned.learn(connection, [record(member, "2026-01-01")])
+    parts = [part for each in interned.sayings for part in each]
+    assert len({id(part) for part in parts}) == len(set(parts)) < len(parts)
