@@ -199,7 +199,8 @@ class _Applying:
         if self._how.dry:
             return READY
         ours = self._ours.get(change.member_id)
-        self._journal.sending([change])
+        if change.id not in self._journal.sending([change]):
+            return "stale"  # somebody has decided otherwise since
         status = withdraw(self._exchange, change, self._known[change.member_id])
         self._journal.withdrawn(change, status, ours.person.pseudonym if ours else "")
         return status

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from fhir_equity.pipeline.sync import Recalled, sync_recall
-from tests.sync.scene import HIE, Scene, ada, languages_of, opened, race_of, theirs
+from fhir_equity.store.connection import writing
+from fhir_equity.store.hie_journal import supersede
+from tests.sync.scene import HIE, Scene, Sent, ada, languages_of, opened, race_of, theirs
 
 RACE, SPOKEN, ORIENTATION = "race_ethnicity", "language_spoken", "sexual_orientation"
 
@@ -96,3 +98,22 @@ def test_after_the_member_takes_it_back_it_is_said_again(scene: Scene) -> None:
     assert scene.apply().statuses == {"verified": 1}
     (observation,) = scene.observations()
     assert observation["status"] == "final"
+
+
+def test_what_was_decided_otherwise_while_a_recall_runs_is_not_withdrawn(scene: Scene) -> None:
+    scene.survey(ada(member_id="M2", first_name="Bea", language_spoken=""))
+    scene.put(theirs(number="M2", name=[{"family": "Ashgrove", "given": ["Bea"]}]))
+    scene.plan()
+    scene.apply()
+    for number in ("M1", "M2"):
+        scene.opt_out(number, matter=RACE)
+
+    def otherwise(request: Sent) -> None:
+        if request.method == "PUT":
+            scene.wire.before = lambda _: None
+            with scene.workspace() as workspace, writing(workspace.store.engine) as connection:
+                supersede(connection, [person.id for person in workspace.store.people])
+
+    scene.wire.before = otherwise
+    assert recall(scene).applied.statuses == {"verified": 1, "stale": 1}
+    assert sorted(len(race_of(each)) for each in scene.everybody()) == [0, 1]
