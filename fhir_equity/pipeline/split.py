@@ -28,10 +28,11 @@ def split(
 ) -> Parted:
     """Make two people of a member (pseudonym, key or identifier) and move what `which` tells to the new one.
 
-    With any of `family`, `given` and `born` (an ISO date) later records of that name and date go to the new person;
-    what is left out of them is as the member has it. Without, they all go to the member. Answers that both gave are
-    both's. Links to HIEs, disclosures and decisions stay with the member; what is kept back holds for both. One
-    transaction, on the trail. Raises UsageError, StoreError, StoreLockedError.
+    With any of `family`, `given` and `born` (an ISO date) later records of that name and date go to the new person,
+    as do those of that name without a date, or without `born` with any; what is left out is as the member has it.
+    Without, they all go to the member. Answers that both gave are both's. Links to HIEs, disclosures and decisions
+    stay with the member; what is kept back holds for both. One transaction, on the trail. Raises UsageError,
+    StoreError, StoreLockedError.
     """
     workspace.require_store()
     if not reason.strip():
@@ -46,7 +47,7 @@ def split(
         name = Name(family or known.name.family, (given,) if given else known.name.given)
         who = Member(found.partner, "", name=name, birth_date=born or known.birth_date)
     return workspace.store.splits.split(
-        found.id, which, who, workspace.pseudonyms, workspace.judge, workspace.who, reason.strip()
+        found.id, which, who, workspace.pseudonyms, workspace.judge, workspace.who, reason.strip(), dated=bool(born)
     )
 
 

@@ -77,29 +77,34 @@ def called(
         row = _find(twins, one)
         if row is None:
             twin = strangers.twin(member.key, one, [each.values["twin"] for each in twins])
-            strangers.keep(connection, member.key, one, twin)
         else:
             twin = row.values["twin"]
         found.append(_pseudonym(partner, member.key, twin, pseudonym))
+        if row is None:
+            strangers.keep(connection, member.key, one, twin, found[-1])
     return found
 
 
 Namer = Callable[[str, str], str]  # partner and key -> pseudonym
 
 
-def part(connection: Connection, member: int, who: Member, pseudonym: Namer) -> tuple[int, str, int]:
+def part(
+    connection: Connection, member: int, who: Member, pseudonym: Namer, *, dated: bool
+) -> tuple[int, str, tuple[int, ...]]:
     """Make one more person under the key of a member, with the name and the birth date of `who`.
 
-    Returns their id and pseudonym, and where their identity stood among those of the member, who has it no more;
-    -1 for nowhere. They are enrolled as the member is; address and identifiers stay with the member.
+    Returns their id and pseudonym, and where their identities stood among those of the member, who has them no more.
+    With `dated` the birth date tells the two apart, too. They are enrolled as the member is; address and identifiers
+    stay with the member.
     """
     table = core(StoredMember)
     row = connection.execute(select(table).where(table.c.id == member)).mappings().one()
     kept, one = kept_of(row["details"]), identity(who)
-    seen = (one,) if any(one) else ()
-    place = kept.seen.index(one) if seen and one in kept.seen and len(kept.seen) > 1 else -1
-    if place >= 0:
-        left = msgspec.structs.replace(kept, seen=tuple(each for each in kept.seen if each != one))
+    places = _theirs(kept.seen, one, dated=dated) if any(one) else ()
+    moved = tuple(kept.seen[place] for place in places)
+    seen = tuple(dict.fromkeys((*moved, one))) if any(one) else ()
+    if places:
+        left = msgspec.structs.replace(kept, seen=tuple(each for each in kept.seen if each not in moved))
         connection.execute(update(table).where(table.c.id == member).values(details=encode(left)))
     twins = _known(connection, row["partner"], [row["key"]])[row["key"]]
     strangers = strangers_under(connection, row["partner"], [row["key"]], pseudonym)
@@ -107,17 +112,33 @@ def part(connection: Connection, member: int, who: Member, pseudonym: Namer) -> 
     values = {name: row[name] for name in ("partner", "key", "key_rule")} | {"birth_date": who.birth_date}
     values |= _columns(Kept(name=who.name, enrollment=kept.enrollment, seen=seen))
     called = _pseudonym(row["partner"], row["key"], twin, pseudonym)
-    return insert_all(connection, StoredMember, [values | {"twin": twin, "pseudonym": called}]), called, place
+    return insert_all(connection, StoredMember, [values | {"twin": twin, "pseudonym": called}]), called, places
 
 
-def reunite(connection: Connection, member: int, apart: int, place: int) -> None:
-    """Let a member have the identity again that `part` took."""
+def _theirs(seen: Sequence[Identity], one: Identity, *, dated: bool) -> tuple[int, ...]:
+    """Where the identities of somebody's name stand, with and without a birth date; never all there are.
+
+    Where the name alone does not tell people apart, it is this very one only.
+    """
+    named = tuple(place for place, each in enumerate(seen) if each[1] == one[1])
+    otherwise = dated and any(seen[place][0] not in ("", one[0]) for place in named)
+    if otherwise or len(named) == len(seen):
+        named = tuple(place for place in named if seen[place] == one)
+    return named if len(named) < len(seen) else ()
+
+
+def reunite(connection: Connection, member: int, apart: int, places: Sequence[int]) -> None:
+    """Let a member have the identities again that `part` took, which are the first that the other has."""
     table = core(StoredMember)
     query = select(table.c.details).where(table.c.id == apart)
-    theirs = kept_of(connection.execute(query).scalar_one()).seen[:1]
+    theirs = kept_of(connection.execute(query).scalar_one()).seen
     kept = kept_of(connection.execute(select(table.c.details).where(table.c.id == member)).scalar_one())
-    if place >= 0 and theirs and theirs[0] not in kept.seen:
-        back = msgspec.structs.replace(kept, seen=(*kept.seen[:place], *theirs, *kept.seen[place:]))
+    seen = list(kept.seen)
+    for place, one in zip(places, theirs, strict=False):  # ascending, so that each finds those before it in place
+        if one not in seen:
+            seen.insert(place, one)
+    if len(seen) > len(kept.seen):
+        back = msgspec.structs.replace(kept, seen=tuple(seen))
         connection.execute(update(table).where(table.c.id == member).values(details=encode(back)))
 
 

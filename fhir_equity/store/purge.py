@@ -8,6 +8,7 @@ Nothing of it goes that is under hold.
   to decide about them (`purge_answers`).
 * *Quarantined records* with their frames; *findings and losses* of inputs that a later run has read again.
 * *Journal* entries that came to nothing; *disclosures* whose period is over.
+* *Strangers*, whom no file has brought, with the last disclosure about them.
 * What nothing refers to any more then: received values, origins, sayings, patterns.
 
 Runs, their artefacts, plans, decisions and the trail stay: they say what was done, and hold no value.
@@ -60,6 +61,7 @@ from fhir_equity.store.schema import (
     StoredLoss,
     StoredMember,
     StoredOrigin,
+    Stranger,
     core,
 )
 from fhir_equity.store.schema import Standing as StandingRow
@@ -253,8 +255,11 @@ def _journal(connection: Connection, before: str, kept: Held, gone: Gone) -> Non
 def _disclosures(connection: Connection, before: str, kept: Held, gone: Gone) -> None:
     table = core(StoredDisclosure)
     rows = connection.execute(select(table.c.id, table.c.pseudonym).where(table.c.intended_at < before))
-    goes = [row.id for row in rows if row.pseudonym not in kept.pseudonyms]
-    gone.counts["disclosures"] += _delete(connection, table, table.c.id, goes)
+    goes = {row.id: row.pseudonym for row in rows if row.pseudonym not in kept.pseudonyms}
+    gone.counts["disclosures"] += _delete(connection, table, table.c.id, list(goes))
+    whose, strangers = set(goes.values()), core(Stranger)
+    whose -= {one for (one,) in among(connection, select(table.c.pseudonym), table.c.pseudonym, sorted(whose))}
+    gone.counts["strangers"] += _delete(connection, strangers, strangers.c.pseudonym, sorted(whose))
 
 
 def _orphans(connection: Connection, gone: Gone) -> None:

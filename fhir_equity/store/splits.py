@@ -84,19 +84,29 @@ class Splits:
             return [Splitting(*row) for row in connection.execute(_splittings())]
 
     def split(
-        self, member: int, which: Which, who: Member, pseudonym: Namer, judges: Judges, author: str, reason: str
+        self,
+        member: int,
+        which: Which,
+        who: Member,
+        pseudonym: Namer,
+        judges: Judges,
+        author: str,
+        reason: str,
+        *,
+        dated: bool = False,
     ) -> Parted:
         """Make two people of a member, in one transaction, and resolve both.
 
         `who` has the name and the birth date of the other person, by which later records find them; empty ones
-        are found by nobody. Raises UsageError where nothing of the member came so, or all of it, where they were
+        are found by nobody. With `dated` those of another birth date stay with the member, whatever their name; else
+        all of that name go. Raises UsageError where nothing of the member came so, or all of it, where they were
         merged, or a change of theirs at an HIE was interrupted.
         """
         with writing(self._engine) as connection:
             partner = _splittable(connection, {member})
             met = met_by(connection, member, which)
-            apart, called, place = part(connection, member, who, pseudonym)
-            what = {"member_id": member, "apart_id": apart, "apart": called, "place": place}
+            apart, called, places = part(connection, member, who, pseudonym, dated=dated)
+            what = {"member_id": member, "apart_id": apart, "apart": called, "places": " ".join(map(str, places))}
             said = {"author": author, "reason": reason, "at": now(), "undone_at": "", "undone_by": ""}
             number = insert_one(connection, Split, **what, **said)
             _meet(connection, number, member, apart, met)
@@ -126,7 +136,7 @@ class Splits:
                 raise UsageError(f"a later split concerns them, too; undo split {last} first")
             partner = _splittable(connection, set(both))
             moved, shared = _give_back(connection, split, *both)
-            reunite(connection, found.member_id, found.apart_id, found.place)
+            reunite(connection, found.member_id, found.apart_id, [int(place) for place in found.places.split()])
             self._again(connection, judges, partner, both)
             stays = not forget(connection, found.apart_id, found.member_id)
             undone = {"undone_at": now(), "undone_by": author, "apart_id": found.apart_id if stays else 0}

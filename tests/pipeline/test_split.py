@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,63 @@ def test_later_records_go_to_whose_name_they_have_and_stay_there(twins: Workspac
     assert (done.moved, done.stays) == (1, True)
     assert [code for _, code in people(twins)[1]] == [WHITE, "en", BLACK]
     assert people(twins)[3] == [("2026-02-01", BLACK), ("2026-03-01", ASIAN)]
+
+
+def test_a_record_of_that_name_without_a_birth_date_goes_there_too(workspace: Workspace) -> None:
+    say(workspace, "2026-01-01", ("Ada", "race", WHITE))
+    say(workspace, "2026-02-01", ("Ben", "race", BLACK), born="")
+    split(workspace, "k", Which(runs=(2,)), reason="r", given="Ben")
+    say(workspace, "2026-03-01", ("Ben", "race", ASIAN), born="")
+    say(workspace, "2026-03-02", ("", "language_spoken", "en"), family="")
+    assert {number: [code for _, code in told] for number, told in people(workspace).items()} == {
+        1: [WHITE, "en"],
+        2: [BLACK, ASIAN],
+    }
+
+
+def seen(workspace: Workspace) -> list[list[tuple[str, str]]]:
+    """What tells each person under a key apart from others, in the order in which it came."""
+    rows = select_rows(workspace.settings.store.url, "SELECT details FROM member ORDER BY id")
+    return [[(born, given.rpartition("|")[2]) for born, given in json.loads(bytes(d)).get("seen", [])] for (d,) in rows]
+
+
+A, B, B0, B1 = (BORN, "ada"), (BORN, "ben"), ("", "ben"), ("2011-01-01", "ben")
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "theirs"),
+    [
+        ((B0, A, B, B1), {"given": "Ben"}, (B0, B, B1)),
+        ((B0, A, B), {"given": "Ben"}, (B0, B)),
+        ((A, B0), {"given": "Ben"}, (B0, B)),
+        ((B0, A, B1), {"given": "Ben", "born": B1[0]}, (B0, B1)),
+        ((B0, A, B, B1), {"given": "Ben", "born": B1[0]}, (B1,)),
+        ((B, A, B0, B1), {"born": B1[0]}, (B1,)),
+        ((B0, B, B1), {"born": B1[0]}, (B1,)),
+        ((B0, B), {"given": "Ben"}, (B,)),
+        ((B, A), {"given": "Cy"}, ((BORN, "cy"),)),
+    ],
+)
+def test_every_identity_of_that_name_is_theirs_and_undone_the_members_again_in_its_place(
+    workspace: Workspace, said: tuple[tuple[str, str], ...], asked: dict[str, str], theirs: tuple[tuple[str, str], ...]
+) -> None:
+    for number, (born, given) in enumerate(said, 1):
+        say(workspace, f"2026-01-0{number}", (given.title(), "race", (WHITE, BLACK)[number % 2]), born=born)
+    before = all_but(workspace)
+    split(workspace, "k", Which(runs=(1,)), reason="r", **asked)
+    assert seen(workspace) == [[one for one in said if one not in theirs], list(theirs)]
+    split_undo(workspace, 1)
+    assert all_but(workspace) == before
+
+
+def test_where_more_came_to_the_other_the_member_has_their_identities_again(workspace: Workspace) -> None:
+    for number, (born, given) in enumerate((B0, A, B), 1):
+        say(workspace, f"2026-01-0{number}", (given.title(), "race", WHITE if given == "ada" else BLACK), born=born)
+    split(workspace, "k", Which(runs=(1, 3)), reason="r", given="Ben")
+    say(workspace, "2026-02-01", ("Ben", "race", ASIAN), born=B1[0])
+    say(workspace, "2026-02-02", ("Ada", "race", WHITE), born="")
+    assert split_undo(workspace, 1).stays
+    assert seen(workspace) == [[B0, A, B, ("", "ada")], [B0, B, B1]]
 
 
 def test_without_a_name_later_records_stay_with_the_key(twins: Workspace) -> None:

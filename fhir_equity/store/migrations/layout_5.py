@@ -16,7 +16,8 @@ def upgrade(op: Operations) -> None:
     _decided_rows(op)
     _splits(op)
     under = Column("under", String, primary_key=True)
-    op.create_table("stranger", under, _key("twin"), *_texts("born", "name"))
+    op.create_table("stranger", under, _key("twin"), *_texts("pseudonym", "born", "name"))
+    op.create_index("ix_stranger_pseudonym", "stranger", ["pseudonym"])
     op.execute("UPDATE store_version SET version = 5")
 
 
@@ -29,11 +30,9 @@ def _decided_rows(op: Operations) -> None:
 
 def _splits(op: Operations) -> None:
     """Members who were found to be two people."""
-    whole = [Column(name, Integer, nullable=False) for name in ("apart_id", "place")]
-    texts = _texts("apart", "author", "reason", "at", "undone_at", "undone_by")
-    op.create_table(
-        "split", Column("id", Integer, primary_key=True, autoincrement=False), _of("member"), *whole, *texts
-    )
+    apart = Column("apart_id", Integer, nullable=False)
+    texts = _texts("apart", "places", "author", "reason", "at", "undone_at", "undone_by")
+    op.create_table("split", Column("id", Integer, primary_key=True, autoincrement=False), _of("member"), apart, *texts)
     op.create_index("ix_split_member_id", "split", ["member_id"])
     op.create_index("ix_split_apart_id", "split", ["apart_id"])
     copied = Column("copied", Boolean, nullable=False)

@@ -9,7 +9,7 @@ from fhir_equity.store.schema.given import GIVEN
 
 class Split(SQLModel, table=True):
     """Somebody's word that a member is two people; `apart_id` is the other one, 0 once nobody is; empty `undone_at`
-    while it holds. `place` is where their identity stood among those of the member, -1 for nowhere.
+    while it holds. `places` are where their identities stood among those of the member, apart by spaces.
     """
 
     __tablename__ = "split"
@@ -17,7 +17,7 @@ class Split(SQLModel, table=True):
     member_id: int = Field(foreign_key="member.id", index=True)
     apart_id: int = Field(index=True)
     apart: str
-    place: int
+    places: str
     author: str
     reason: str
     at: str
