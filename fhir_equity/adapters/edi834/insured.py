@@ -152,7 +152,7 @@ class InsuredReader:
                     spans.append(span)
                 if faults:
                     notes += _no_dates(dates, faults)
-        return enrolled(insured, values, coverage, spans, references, others)
+        return enrolled(insured, values.get("0F", ""), values.get("1L", ""), coverage, spans, references, others)
 
     def _spans(self, begin: str, end: str) -> Spans:
         """Cuts the DTP of a loop, in which DTP01 `begin` and `end` give the two dates; remembers what it has seen."""
@@ -177,19 +177,20 @@ class InsuredReader:
 
 def enrolled(
     insured: Insured,
-    values: dict[str, str],
+    family: str,
+    group: str,
     coverage: str,
     spans: Iterable[Span],
     references: Iterable[tuple[str, str]],
     others: Mapping[str, Iterable[Span]],
 ) -> Enrollment:
-    """The enrollment that an INS, the REF by their kind, and the dates of coverage make."""
+    """The enrollment that an INS, REF*0F, REF*1L, the dates of coverage and the other REF make."""
     return Enrollment(
         insured.indicator == "Y",
         insured.relationship,
         insured.maintenance,
-        values.get("0F", ""),
-        values.get("1L", ""),
+        family,
+        group,
         coverage,
         tuple(spans),
         insured.restricted,

@@ -38,9 +38,9 @@ class PersonKeys:
             if not parts or any(part not in _PARTS and not part.startswith("REF*") for part in parts):
                 raise TableError(f"guides/edi834.toml, person.key: {rule or 'an empty recipe'} cannot be used")
 
-    def number_decides(self, number: str, refs: Mapping[str, str], *, subscriber: bool) -> bool:
-        """Whether NM109 is the key, as it mostly is: then nothing else has to be looked at."""
-        return self._number_first and bool(number) and (subscriber or number != refs.get("0F"))
+    def number_decides(self, number: str, family: str | None, *, subscriber: bool) -> bool:
+        """Whether NM109 is the key, as it mostly is: then nothing but REF*0F (`family`) has to be looked at."""
+        return self._number_first and bool(number) and (subscriber or number != family)
 
     def of(self, person: Person) -> tuple[str, str]:
         """The key and the recipe that made it; both empty where no recipe has all its parts."""

@@ -60,7 +60,7 @@ class MemberReader:
             question=said.get("question", ""),
         )
         person = context.guide.get("person", {})
-        self._keys = PersonKeys(person)
+        self.keys = PersonKeys(person)
         self.insurance = InsuredReader(marks.element, person)
         self._insured = self.insurance.insured
         self.verifies = False
@@ -122,10 +122,10 @@ class MemberReader:
     def key_of(self, insured: Insured, numbers: dict[str, str], nm1: list[str], birth_date: str) -> tuple[str, str]:
         """Who it is: the key and its recipe, both empty where there is none. `numbers` are REF02 by REF01."""
         subscriber = insured.indicator == "Y"
-        if self._keys.number_decides(nm1[9], numbers, subscriber=subscriber):
+        if self.keys.number_decides(nm1[9], numbers.get("0F"), subscriber=subscriber):
             return nm1[9], "NM109"
         person = Person(subscriber, numbers, nm1[9], nm1[3], nm1[4], birth_date, insured.birth_sequence)
-        return self._keys.of(person)
+        return self.keys.of(person)
 
     def rejected(self, raw: Raw, code: str) -> Rejected:
         """The verbatim bytes of a member that cannot be used."""

@@ -63,10 +63,18 @@ class Pattern:
 
 
 class Kinds(Struct, frozen=True, gc=False):
-    """Which REF01 of a member are identifiers of the person, each with its name, and which are kept as they are."""
+    """What the REF of a member are, for one sequence of REF01, by their places; -1 where there is none.
 
-    identifiers: tuple[tuple[str, str], ...]
-    others: tuple[str, ...]
+    `identifiers` have their names, `others` are kept as they are; where one is `repeated`, or empty, there is
+    something to tell.
+    """
+
+    all: tuple[str, ...]
+    family: int
+    group: int
+    identifiers: tuple[tuple[int, str], ...]
+    others: tuple[tuple[int, str], ...]
+    repeated: bool
 
 
 class UsualReader:
@@ -102,12 +110,12 @@ class UsualReader:
         covered = _UNCOVERED if hd is None else self._cover(hd, days, paid, lines)
         if eligible is None or covered is None or insured.notes or insured.indicator not in ("Y", "N"):
             return None
-        values, references = self._refer(refs)
-        if len(values) < references or "" in values or "" in values.values():
+        kinds, values = self._refer(refs)
+        if kinds.repeated or len(values) != len(kinds.all) or "" in values:
             return None
         spans, ineligible, before = eligible
         coverage, covering, others, lost, below, passed = covered
-        before += 2 + references + (contact is not None) + (n3 is not None) + (n4 is not None)
+        before += 2 + len(values) + (contact is not None) + (n3 is not None) + (n4 is not None)
         said = _SILENT if born is None and not lui and not more else self._hear(found, number + before, offset)
         if said is None:
             return None
@@ -117,14 +125,16 @@ class UsualReader:
             nm1 = [cell.strip(" ") for cell in nm1]
         if len(nm1) < len(NM1):
             nm1 += NM1
-        key, rule = members.key_of(insured, values, nm1, birth_date)
-        if not key:
-            return None
-        referred = element.join(values)
-        kinds = self._kinds.get(referred) or self._kinds[referred]
-        identifiers = [Identifier("", values[kind], name) for kind, name in kinds.identifiers]
-        if nm1[9]:
+        values.append("")  # where a kind is not there
+        key, family, subscriber = nm1[9], values[kinds.family], insured.indicator == "Y"
+        rule, identifiers = "NM109", [Identifier("", values[at], name) for at, name in kinds.identifiers]
+        if key:
             identifiers.append(own_number(nm1))
+        if not members.keys.number_decides(key, family or None, subscriber=subscriber):
+            numbers = dict(zip(kinds.all, values, strict=False))
+            key, rule = members.key_of(insured, numbers, nm1, birth_date)
+            if not key:
+                return None
         if contact or more:
             passed = (contact or "") + self._ids(more) + passed
         left = (self._left.get(passed) or self._left[passed]) if passed else ()
@@ -140,10 +150,11 @@ class UsualReader:
             self._address(n3, n4),
             enrolled(
                 insured,
-                values,
+                family,
+                values[kinds.group],
                 coverage,
                 spans if hd is None else covering,
-                [(kind, values[kind]) for kind in kinds.others] if kinds.others else (),
+                [(kind, values[at]) for at, kind in kinds.others] if kinds.others else (),
                 others,
             ),
             tuple(answers),
@@ -155,15 +166,17 @@ class UsualReader:
             offset + found.start(),
         )
 
-    def _refer(self, refs: str) -> tuple[dict[str, str], int]:
-        """REF02 by REF01 of all REF, and how many there are."""
-        references, element = refs.count(self._ref), self._element
-        cells = refs.replace(self._ref, element).split(element)
+    def _refer(self, refs: str) -> tuple[Kinds, list[str]]:
+        """What the REF are, and the REF02 of each."""
+        element = self._element
+        plain = refs.replace(self._ref, element)
+        cells, references = plain.split(element), (len(refs) - len(plain)) // (len(self._ref) - 1)
         if len(cells) > 1 + 2 * references:  # some have more than the two elements that count
             cells = [cell for ref in refs.split(self._ref) for cell in ref.split(element, 2)[:2]]
         if " " in refs:
             cells = [cell.strip(" ") for cell in cells]
-        return dict(zip(cells[1::2], cells[2::2], strict=True)), references
+        joined = element.join(cells[1::2])
+        return self._kinds.get(joined) or self._kinds[joined], cells[2::2]
 
     def _hear(self, found: re.Match[str], number: int, offset: int) -> Heard | None:
         """What DMG, which is segment `number` if there is one, and LUI say; None where there is a finding to tell."""
@@ -195,7 +208,8 @@ class UsualReader:
         if dated is None:
             return None
         spans, undated, segments = dated
-        covering, others = [*spans], dict[str, list[Span]]()
+        covering = [*spans]
+        others: dict[str, list[Span]] = {}
         lost, segments, passed = [losses, undated], segments + 1 + paid.count(self._joint), self._ids(paid)
         for hd, days, paid in self._coverages(lines) if lines else ():
             dated, (code, losses) = self._covered.get(days) or self._covered[days], self._hd.get(hd) or self._hd[hd]
@@ -223,10 +237,12 @@ class UsualReader:
         return Address(lines, at.city, at.state, at.postal_code, at.country, at.county)
 
     def _kinds_of(self, joined: str) -> Kinds:
-        """REF01 of a member, joined by the element separator."""
+        """What a sequence of REF01 says, joined by the element separator."""
         kept, kinds = self._members.insurance.kept, joined.split(self._element) if joined else []
-        identifiers = tuple((kind, kept[kind]) for kind in kinds if kind in kept)
-        return Kinds(identifiers, tuple(kind for kind in kinds if kind not in kept and kind not in NAMED))
+        family, group = (kinds.index(kind) if kind in kinds else -1 for kind in NAMED)
+        identifiers = tuple((at, kept[kind]) for at, kind in enumerate(kinds) if kind in kept)
+        others = tuple((at, kind) for at, kind in enumerate(kinds) if kind not in kept and kind not in NAMED)
+        return Kinds(tuple(kinds), family, group, identifiers, others, len({*kinds} - {""}) < len(kinds))
 
     def _losses(self, ids: str) -> Losses:
         """What is lost with segments that are read over, by their ids of three characters each."""
