@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from fhir_equity.errors import FhirEquityError
 from fhir_equity.pipeline.codes_lint import lint
-from fhir_equity.pipeline.workspace import software
+from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.privacy import key_from
 from fhir_equity.settings import Settings, load
 
@@ -102,6 +102,8 @@ def _store(settings: Settings) -> Iterator[Check]:
     except FhirEquityError as error:
         yield Check("store", WRONG, str(error))
         return
+    if layout == VERSION:
+        yield from _left_over(settings)
     older = "" if layout == VERSION else f", which the next command brings to {VERSION}"
     yield Check("store", OK, f"can be opened; layout {layout}{older}")
     if file is None:
@@ -113,6 +115,22 @@ def _store(settings: Settings) -> Iterator[Check]:
     else:
         words = "the store's file is not encrypted; a new one is where the settings name a key (key_file, key_env)"
         yield Check("encryption", NOTE, words)
+
+
+def _left_over(settings: Settings) -> Iterator[Check]:
+    """The rows that a decision wrote which was killed; no fault where stores with decisions of their own share them."""
+    from fhir_equity.pipeline.review_rows import left_over
+
+    try:
+        with Workspace(settings) as workspace:
+            found = left_over(workspace)
+    except FhirEquityError as error:
+        yield Check("decided rows", WRONG, str(error))
+        return
+    if found:
+        words = "whose note names a `review decide` that did not come to its end in this store, or was undone"
+        after = "decide again, or take out what is no other store's"
+        yield Check("decided rows", NOTE, f"{found} in the overlay {words}; {after}")
 
 
 def _pseudonyms(settings: Settings) -> Check:

@@ -183,6 +183,34 @@ class Sheets:
         return lambda partner, received: before[partner](received) != after[partner](received)
 
 
+def left_over(workspace: Workspace) -> int:
+    """How many rows of the overlay say that they were decided, and no decision that holds has them.
+
+    One that is just being made is waited for. Raises TableError, StoreError, StoreLockedError.
+    """
+    overlay = workspace.settings.mappings.overlay
+    if overlay is None or not _left_over(workspace, overlay):
+        return 0
+    with workspace.store.decisions.alone():
+        return _left_over(workspace, overlay)
+
+
+def _left_over(workspace: Workspace, overlay: Path) -> int:
+    noted = list[tuple[int, str, str, str]]()
+    for path in sorted(overlay.glob("partners/*/crosswalks/*.csv")):
+        header, lines = _lines(path.read_bytes(), path)
+        for _, cells in lines:
+            said = dict(zip(header, cells, strict=False))
+            if of := _NOTE.match(said.get("note", "")):
+                noted.append((int(of[1]), path.parts[-3], "/".join(path.parts[-2:]), said["source_code"]))
+    if not noted:
+        return 0
+    decisions, numbers = workspace.store.decisions, {number for number, *_ in noted}
+    hold = [each.id for each in decisions.all() if each.id in numbers and not each.undone_at]
+    held = {(number, row.partner, row.place, row.source_code) for number in hold for row in decisions.rows(number)}
+    return sum(each not in held and (*each[:3], "") not in held for each in noted)  # or its value was purged
+
+
 def _with(content: bytes, row: TableRow, decision: int, reason: str, path: Path) -> bytes:
     """A table with one more row, without what a decision of this number left that did not come to its end."""
     if not content:
@@ -227,7 +255,7 @@ def _is_left(said: dict[str, str], codes: Collection[str], held: Collection[str]
     return of is not None and of[0] not in held and said["source_code"] in codes
 
 
-_NOTE = re.compile(r"review decision \d+: ")
+_NOTE = re.compile(r"review decision (\d+): ")
 
 
 def _note(decision: int) -> str:

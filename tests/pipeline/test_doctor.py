@@ -10,9 +10,11 @@ from fhir_equity.errors import UsageError
 from fhir_equity.pipeline import doctor as module
 from fhir_equity.pipeline.doctor import doctor
 from fhir_equity.pipeline.init import init
+from fhir_equity.pipeline.review import review_decide, review_undo
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import Settings, StoreSettings, load
 from fhir_equity.store.schema import VERSION
+from tests.pipeline.test_review import BLACK, say
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +83,32 @@ def test_an_older_store_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     words = [check.words for check in doctor(store="equity.db") if check.name == "store"]
     assert words == [f"can be opened; layout 3, which the next command brings to {VERSION}"]
     assert Path("equity.db").read_bytes() == before
+
+
+def test_rows_that_no_decision_which_holds_has_are_told(tmp_path: Path) -> None:
+    config, overlay = tmp_path / "equity.toml", tmp_path / "ours"
+    config.write_text('[store]\nurl = "equity.db"\n[mappings]\noverlay = "ours"\n')
+    overlay.mkdir()
+
+    def told() -> list[tuple[str, str]]:
+        return [(check.state, check.words) for check in doctor(config) if check.name == "decided rows"]
+
+    with Workspace(load(config), "2026-11-29") as workspace:
+        say(workspace, ("m1", "self", "Z9"))
+        review_decide(workspace, "1", BLACK, "r")
+        (path,) = overlay.rglob("*.csv")
+        ours = path.read_bytes()
+        assert told() == []
+        path.write_bytes(ours + ours.splitlines(keepends=True)[1].replace(b"Z9", b"Y7"))  # of a number given again
+        assert [state for state, _ in told()] == ["note"]
+        review_undo(workspace, 1)
+        path.write_bytes(ours)
+        ((state, words),) = told()
+        assert (state, words[:16]) == ("note", "1 in the overlay")
+        assert "Z9" not in words
+        assert path.read_bytes() == ours
+        path.write_bytes(b"no table")
+        assert [state for state, _ in told()] == ["wrong"]
 
 
 def test_init_writes_settings_that_load_and_never_twice() -> None:
