@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -11,8 +10,8 @@ from msgspec import structs
 from fhir_equity.model import State
 from fhir_equity.store import Person
 from fhir_equity.store.handed_in import NOBODY
-from fhir_equity.store.hie import Known, Planned, Settled, There, digest_of
-from fhir_equity.store.hie_standing import Count, Outcome
+from fhir_equity.store.hie import Known, There
+from fhir_equity.store.hie_standing import Outcome
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.consents import Consents
 from fhir_equity.sync.deciding import (
@@ -20,19 +19,19 @@ from fhir_equity.sync.deciding import (
     DIFFER,
     OURS,
     THEIRS_BETTER,
-    Questions,
     about_answer,
     about_link,
     about_nobody,
     patient_of,
 )
+from fhir_equity.sync.draft import Draft
 from fhir_equity.sync.exchange import Exchange, Ours, Resource, Theirs, id_of, is_active, same_person
 from fhir_equity.sync.interrupted import settled
 from fhir_equity.sync.looking import WHOLE, Looked, Looking, Selection
 from fhir_equity.sync.matching import NO_MATCH, Uncertain, matched
 from fhir_equity.sync.observations import WITHDRAWN, look, tags_of
 from fhir_equity.sync.patients import LIST, Patients
-from fhir_equity.sync.plan import Change, Left, Plan, summed
+from fhir_equity.sync.plan import Change, Plan
 from fhir_equity.sync.telling import TELL, marked, untold
 from fhir_equity.sync.told import Told
 from fhir_equity.sync.verdict import CHANGES, Last, to_say, verdict
@@ -52,7 +51,7 @@ def plan(exchange: Exchange, told: Told, selection: Selection = WHOLE, *, dry: b
         for _ in planning.people(portion):
             number += 1
             told(exchange.name, number, looking.chosen)
-            if selection.limit and len(planning.changes) >= selection.limit:
+            if selection.limit and planning.changing >= selection.limit:
                 return planning.finish()
     return planning.finish()
 
@@ -62,16 +61,9 @@ class _Planning:
 
     def __init__(self, exchange: Exchange, looking: Looking, selection: Selection, *, dry: bool) -> None:
         self._exchange, self._looking, self._selection, self._dry = exchange, looking, selection, dry
-        self._memory = exchange.memory
         self._patients = Patients(exchange.client, exchange.settings.identifier_systems)
         self._consents = Consents(exchange, dry=dry)
-        self._found: dict[int, tuple[str, str]] = {}
-        self._claimed: dict[int, str] = {}  # which Patient, there or to be made, our members are
-        self._names: dict[int, str] = {}
-        self._settled: list[Settled] = []  # what became of changes that were interrupted
-        self._outcomes: dict[int, Outcome] = {}
-        self._questions: dict[int, Questions] = {}
-        self.changes: list[Change] = []
+        self._draft = Draft(exchange)
 
     def people(self, portion: Sequence[Looked]) -> Iterator[Looked]:
         """Look up some people together and decide about one after the other."""
@@ -89,8 +81,7 @@ class _Planning:
 
     def _person(self, looked: Looked, ours: Ours) -> None:
         person, outcome = looked.person, Outcome(last=dict(looked.before.last))
-        self._outcomes[person.id], self._names[person.id] = outcome, person.pseudonym
-        self._questions[person.id] = Questions(person.id, looked.choices)
+        self._draft.begin(person, outcome, looked.choices)
         outcome.withheld = dict(ours.withheld)
         if not self._to_say(ours):  # nobody is looked up for whom there is nothing to send
             return
@@ -101,52 +92,21 @@ class _Planning:
             self._unknown(looked, ours, outcome)
         if there is not None:
             self._patient(looked, ours, there, outcome)
-        outcome.asked = self._questions[person.id].asked
+        outcome.asked = self._draft.questions[person.id].asked
+
+    @property
+    def changing(self) -> int:
+        """How many changes there are."""
+        return len(self._draft.changes)
 
     def finish(self) -> Plan:
-        """Take out what several members claim, and write the rest to the journal."""
-        through = self._looking.through()
-        shared = self._shared()
-        for member in {change.member_id for change in self.changes} & shared:
-            self._outcomes[member].left = [("", "several_members")]
-        changes = [change for change in self.changes if change.member_id not in shared]
-        wanted = [_planned(change) for change in changes]
-        totals = self._totals(whole=through is not None)
-        made = summed(changes, totals, self._left(whole=through is not None))
-        made.consents_refused = self._consents.refused
-        made.looked, made.digest = len(self._outcomes), digest_of(wanted)
-        if not self._dry:
-            if made.consents_refused:  # who is linked now may have one from before the last pull
-                self._memory.consents_read("")
-            version, memory, outcomes = self._exchange.release.version, self._memory, self._outcomes
-            asked = [each for questions in self._questions.values() for each in questions.openings]
-            made.name = self._memory.journal.begin_plan(
-                wanted,
-                version,
-                self._found,
-                self._settled,
-                lambda connection: memory.stand(connection, outcomes, through, asked),
-            )
+        """The plan, in the journal unless it is only to be seen."""
+        refused = self._consents.refused
+        if refused and not self._dry:  # who is linked now may have one from before the last pull
+            self._exchange.memory.consents_read("")
+        made = self._draft.plan(self._looking.through(), dry=self._dry)
+        made.consents_refused = refused
         return made
-
-    def _shared(self) -> set[int]:
-        """Members who are one Patient there with another member of ours."""
-        claims: dict[str, set[int]] = {}
-        for member, key in self._claimed.items():
-            claims.setdefault(key, set()).add(member)
-        for key, others in self._memory.members_of(list(claims)).items():
-            claims[key] |= {other for other in others if self._claimed.get(other, key) == key}
-        return {member for members in claims.values() if len(members) > 1 for member in members}
-
-    def _totals(self, *, whole: bool) -> Counter[Count]:
-        if whole:
-            return self._memory.standing.totals(self._outcomes)
-        return sum((outcome.counts() for outcome in self._outcomes.values()), Counter[Count]())
-
-    def _left(self, *, whole: bool) -> list[Left]:
-        others = self._memory.standing.open_but(self._outcomes) if whole else []
-        mine = ((self._names[m], *left) for m, outcome in self._outcomes.items() for left in outcome.left)
-        return [*(Left(*each) for each in mine), *(Left(*each) for each in others)]
 
     def _to_say(self, ours: Ours) -> list[str]:
         only = self._selection.only
@@ -165,7 +125,7 @@ class _Planning:
         side = None
         if uncertain.candidates:
             case = about_link(self._exchange, ours, uncertain.reason, uncertain.candidates)
-            side = self._questions[ours.person.id].ask(case)
+            side = self._draft.questions[ours.person.id].ask(case)
         there = self._patients.read(patient_of(side)) if side is not None and patient_of(side) else None
         if side is None or (there is None and side.method != NOBODY):
             outcome.left.append(("", uncertain.reason))
@@ -183,13 +143,13 @@ class _Planning:
             outcome.unmatched = True
             return
         if exchange.settings.unmatched == "review":
-            side = self._questions[person.id].ask(about_nobody(exchange, ours, NO_MATCH))
+            side = self._draft.questions[person.id].ask(about_nobody(exchange, ours, NO_MATCH))
             if side is None:
                 outcome.left.append(("", NO_MATCH))
             if side is None or side.method == NOBODY:
                 outcome.unmatched = side is not None
                 return
-        self._claimed[person.id], before = "|".join(tokens[0]), len(self.changes)
+        self._draft.claimed[person.id], before = "|".join(tokens[0]), len(self._draft.changes)
         only = self._selection.only
         mine = {m: said for m, said in ours.said.items() if m not in ours.observed and (not only or m in only)}
         self._add(person, "create", dict.fromkeys(mine, "add"), ours)
@@ -200,14 +160,14 @@ class _Planning:
 
     def _tell(self, looked: Looked, ours: Ours, before: int, there: tuple[Resource, dict[str, str]]) -> None:
         """Who told what we write now (the changes from `before` on), or wrote and what can be named there still."""
-        known, now = looked.known, {matter for change in self.changes[before:] for matter, _ in change.matters}
+        known, now = looked.known, {matter for change in self._draft.changes[before:] for matter, _ in change.matters}
         for matter in self._to_say(ours):
             mark, said = marked(matter), untold(self._exchange, ours, known, matter, None if matter in now else there)
             tried = not self._selection.everybody and known.unkept.get(mark) == said
             if said and not tried:
                 how = "replace" if mark in known.written else "add"
                 person = ours.person
-                self.changes.append(Change(person.id, person.pseudonym, TELL, ((matter, how),), {mark: said}))
+                self._draft.changes.append(Change(person.id, person.pseudonym, TELL, ((matter, how),), {mark: said}))
 
     def _patient(self, looked: Looked, ours: Ours, there: Versioned, outcome: Outcome) -> None:
         exchange, person = self._exchange, ours.person
@@ -216,17 +176,17 @@ class _Planning:
             outcome.left.append(("", problem))
             return
         if not same_person(person.member, theirs.member):
-            side = self._questions[person.id].ask(about_link(exchange, ours, DIFFER, [there.resource]))
+            side = self._draft.questions[person.id].ask(about_link(exchange, ours, DIFFER, [there.resource]))
             if side is None:
                 outcome.left.append(("", DIFFER))
             if side is None or side.method == NOBODY:
                 outcome.unmatched = side is not None
                 return
         key = id_of(there.resource)
-        self._claimed[person.id], self._found[person.id] = key, (key, there.etag)
-        self._settle_sent(looked, ours, there, self._found[person.id])
+        self._draft.claimed[person.id], self._draft.found[person.id] = key, (key, there.etag)
+        self._settle_sent(looked, ours, there, self._draft.found[person.id])
         ours = self._consented(looked, ours, there.resource, outcome)
-        before = len(self.changes)
+        before = len(self._draft.changes)
         self._update(looked, ours, theirs, there, outcome)
         for matter in self._to_say(ours):
             if matter in ours.observed:
@@ -238,7 +198,7 @@ class _Planning:
         person, key = looked.person, id_of(there)
         if looked.known.link is not None and looked.known.link[0] == key:
             return ours
-        keeper = self._memory.keepers({person.id})[person.id]
+        keeper = self._exchange.memory.keepers({person.id})[person.id]
         denied = self._consents.of({key: {keeper}}, there).get(keeper)
         if not denied:
             return ours
@@ -270,19 +230,19 @@ class _Planning:
         """What becomes of an answer that a person has to decide about: as they decided, else it is left."""
         rests = (looked.known, looked.before.last.get(matter))
         case = about_answer(self._exchange, ours, kind, matter, theirs, rests)
-        side = self._questions[ours.person.id].ask(case)
+        side = self._draft.questions[ours.person.id].ask(case)
         if side is None:
             return "theirs" if kind == THEIRS_BETTER else kind
         return "replace" if side == case.sides[OURS] else "theirs"
 
     def _settle_sent(self, looked: Looked, ours: Ours, there: Versioned | None, where: There | None) -> None:
         if not self._dry:
-            self._settled += settled(self._exchange, looked.known, ours, there, where)
+            self._draft.settled += settled(self._exchange, looked.known, ours, there, where)
 
     def _is_made_by_us(self, key: str) -> bool:
         """Whether we made a Patient there, also when we were interrupted before we could read it back."""
-        found = (each.there[0] for each in self._settled if each.there and each.change.action == "create")
-        return key in found or self._memory.is_made_by_us(key)
+        found = (each.there[0] for each in self._draft.settled if each.there and each.change.action == "create")
+        return key in found or self._exchange.memory.is_made_by_us(key)
 
     def _is_unkept(self, looked: Looked, ours: Ours, matter: str) -> bool:
         """Whether this very answer was sent before and not kept; asked for everybody, it is tried again."""
@@ -311,7 +271,7 @@ class _Planning:
     ) -> None:
         said = {matter: ours.said[matter] for matter in matters}
         how = tuple(matters.items())
-        self.changes.append(Change(person.id, person.pseudonym, action, how, said, there or {}, key, etag))
+        self._draft.changes.append(Change(person.id, person.pseudonym, action, how, said, there or {}, key, etag))
 
     def _last(self, looked: Looked, matter: str, key: str) -> Last:
         """What we last wrote, and what both said last, about a matter of the very Patient that is looked at."""
@@ -334,8 +294,3 @@ def _unusable(there: Versioned) -> str:
     if not is_active(there.resource):
         return "not_active"
     return "" if there.etag else "no_version"  # without a version an update could overwrite what nobody saw
-
-
-def _planned(change: Change) -> Planned:
-    matters = tuple(matter for matter, _ in change.matters)
-    return Planned(0, change.member_id, matters, change.action, change.resource_id, change.etag, change.said)

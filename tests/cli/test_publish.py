@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 from msgspec import json as packed
@@ -62,3 +63,29 @@ def test_without_publish_everything_says_that_it_is_internal(run: Run, tmp_path:
     assert json.loads((tmp_path / "a.json").read_bytes())["audience"] == "internal"
     assert "Internal: counts are not suppressed" in (tmp_path / "a.html").read_text()
     assert not (tmp_path / "equity.db").exists()
+
+
+def test_words_of_ones_own_are_in_no_publication(run: Run, tmp_path: Path) -> None:
+    """What only one person wrote is who they are: not even its being there is told, in no form."""
+    words = {"race_ethnicity": "Zyrgonian", "gender_identity": "starlit", "sexual_orientation": "moonwise"}
+    everybody = [("White", "Woman", "Straight")] * 60 + [("Black", "Man", "Straight")] * 60 + [tuple(words.values())]
+    rows = (f"P{n:04},A{n},B,1980-01-01,{','.join(said)}\n" for n, said in enumerate(everybody))
+    header = f"member_id,first_name,last_name,birth_date,{','.join(words)}\n"
+    (tmp_path / "survey.csv").write_text(header + "".join(rows))
+    outputs = ("--json", "p.json", "--html", "p.html", "--csv", "tables", "--xlsx", "p.xlsx", "--bundle", "evidence")
+    done = run("audit", "survey.csv", "--publish", *outputs, "--measure-report", "m.json")
+    assert done.returncode == 0, done.stderr
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix not in (".db", ".key")]
+    written = [path for path in written if path.name != "survey.csv"]
+    assert len(written) > 5
+    for path in written:
+        for content in _contents(path):
+            assert not [word for word in words.values() if word.lower().encode() in content.lower()], path.name
+    assert json.loads((tmp_path / "p.json").read_bytes())["population"] == len(everybody)
+
+
+def _contents(path: Path) -> list[bytes]:
+    if not zipfile.is_zipfile(path):
+        return [path.read_bytes()]
+    with zipfile.ZipFile(path) as packed_file:
+        return [packed_file.read(name) for name in packed_file.namelist()]
