@@ -10,11 +10,11 @@ from itertools import islice
 from msgspec import Struct, field, structs
 
 from fhir_equity.errors import StoreError, UsageError
-from fhir_equity.store import Disclosure
 from fhir_equity.store.hie import QUARANTINED, SENT, VERIFIED, Known, Planned, Settled
 from fhir_equity.sync import telling, write_observations, write_patient
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.consents import Consents
+from fhir_equity.sync.disclosures import disclosures
 from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent
 from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.recall import WITHDRAW, withdraw
@@ -193,7 +193,9 @@ class _Applying:
         ready = telling.prepare(exchange, change, ours, known, there.resource if there is not None else None)
         if isinstance(ready, str):
             return ready
-        return Staged(change, lambda: Ended(*telling.send(exchange, change, ready)), self._disclosed(change, ours))
+        return Staged(
+            change, lambda: Ended(*telling.send(exchange, change, ready)), disclosures(self._exchange, change, ours)
+        )
 
     def _withdraw(self, change: Planned) -> str:
         if self._how.dry:
@@ -204,27 +206,6 @@ class _Applying:
         status = withdraw(self._exchange, change, self._known[change.member_id])
         self._journal.withdrawn(change, status, ours.person.pseudonym if ours else "")
         return status
-
-    def _disclosed(self, change: Planned, ours: Ours) -> list[Disclosure]:
-        """What the recipient is told by a change, a record for each rule that lets it out."""
-        exchange, member = self._exchange, ours.person.member
-        found = []
-        for rule in {id_: exchange.release.rule(id_) for id_ in map(ours.rules.get, change.matters) if id_}.values():
-            topics = tuple(matter for matter in change.matters if ours.rules[matter] == rule.id)
-            found.append(
-                Disclosure(
-                    pseudonym=ours.person.pseudonym,
-                    partner=member.partner,
-                    recipient=exchange.settings.recipient,
-                    transmission=self._journal.transmission(change),
-                    purpose=rule.purpose,
-                    basis=rule.basis,
-                    topics=topics,
-                    rule=rule.id,
-                    policy=exchange.release.version,
-                )
-            )
-        return found
 
     def _patient(self, change: Planned, ours: Ours) -> Staged | str:
         exchange = self._exchange
@@ -247,7 +228,7 @@ class _Applying:
 
         joined = Together(Part(change, ready), together) if self._transactions.size > 1 else None
         send = partial(write_patient.send, exchange, change, ready)
-        return Staged(change, lambda: landed(send()), self._disclosed(change, ours), joined)
+        return Staged(change, lambda: landed(send()), disclosures(self._exchange, change, ours), joined)
 
     def _read_back(
         self, change: Planned, ours: Ours, key: str, sent: Resource | None = None, version: str = ""
@@ -304,7 +285,7 @@ class _Applying:
             status = VERIFIED if held else problem or "unverified"
             return Ended(status, Settled(change, status, held, None, observed))
 
-        return Staged(change, send, self._disclosed(change, ours))
+        return Staged(change, send, disclosures(self._exchange, change, ours))
 
 
 def _unwritten(change: Planned, status: str) -> Ended:
