@@ -65,6 +65,9 @@ def in_order(
         if not done:
             for process in set(multiprocessing.active_children()) - others:
                 process.terminate()
+            # One that was ended in the middle of a result never sends the rest, and while this end is open whoever
+            # takes results waits for it for ever.
+            pool._result_queue._writer.close()  # type: ignore[attr-defined] # nothing public does it before 3.14
         pool.shutdown(cancel_futures=True)
 
 

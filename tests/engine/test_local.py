@@ -28,6 +28,10 @@ def dying(number: int) -> int:
     return number
 
 
+def large(number: int) -> bytes:
+    return bytes([number]) * 60_000_000  # more than a pipe takes at once: somebody is always in the middle of one
+
+
 def stepwise(number: int) -> int:
     for _ in range(3):
         reached(number)
@@ -51,6 +55,14 @@ def test_results_are_in_order_and_few_are_ahead() -> None:
         found.append(result)
         assert len(asked) <= len(found) + AHEAD * 2
     assert found == [number * number for number in range(30)]
+    assert multiprocessing.active_children() == []
+
+
+def test_who_stops_does_not_wait_for_the_rest_of_a_result() -> None:
+    for _ in range(3):
+        results = in_order(large, range(8), 2)
+        assert next(results)[:1] == b"\0"
+        results.close()
     assert multiprocessing.active_children() == []
 
 

@@ -46,7 +46,8 @@ def test_what_nothing_happened_to(whole: tuple[Rows, int], new_url: Callable[[],
         *("snapshot", "profile", "export", "export_file"),
         *("retraction", "withdrawn_answer", "withdrawn_member", "merge", "merged", "hold"),
         *("observed", "sync_run", "standing", "opt_out", "planned_through", "standing_count"),
-        *("decision", "settlement", "case", "pattern", "publication"),
+        *("decision", "settlement", "case", "pattern", "publication", "decided_row"),
+        *("split", "split_answer", "split_sighting", "stranger"),
     }
     url = new_url()
     load(url, folder)
