@@ -41,7 +41,7 @@ class SmartSettings(Strict):
     `key_file` is our private key as JWKS, JWK or PEM. `key_id` is the ``kid`` under which the server
     knows it; a key set says it itself. Without `algorithm` an RSA key signs RS384 and a P-384 key ES384.
     Without `token_url` the endpoint's ``.well-known/smart-configuration`` says where tokens are.
-    Without `scopes` those of the mode are asked for.
+    Without `scopes` those of the mode are asked for, which have neither Consents nor deleting (`sync.scopes`).
     """
 
     client_id: str = Field(min_length=1)

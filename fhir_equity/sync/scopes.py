@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# What a mode needs where the settings name no scopes. Observations and Provenance come with Patients.
+# What a mode asks for where the settings name no scopes. Observations and Provenance come with Patients. What not every
+# server has or grants is left to the settings, since a scope that is not granted is an error: to read Consents, and to
+# delete Provenance (by a recall) and the Patients of a probe.
 SCOPES = {
     "read-only": ("system/Patient.rs", "system/Observation.rs", "system/Provenance.rs"),
     "writing": ("system/Patient.crus", "system/Observation.crus", "system/Provenance.crus"),
