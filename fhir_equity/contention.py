@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from fhir_equity.model import CHOSEN, Contention, Event, Meaning, Method, Received, Resolution, Side, State
-from fhir_equity.survivorship import Elsewhere, meanings_of, what_is_said
+from fhir_equity.survivorship import DECIDED, Elsewhere, meanings_of, what_is_said
 
 TIE, SELF, SOURCES, DETAIL, UNMAPPED = KINDS = (
     "tie",  # different answers rank the same: nothing is sent
@@ -75,7 +75,7 @@ def _conflicts(
     kind = TIE if undecided.provisional else _kind(sides)
     if kind and (kind == TIE or matter not in ONLY_TIES):
         before = any(event.decided == CHOSEN for event in (events[place] for place in mine))
-        state = "decided" if decided.rule == "decided" else "reopened" if before else "open"
+        state = "decided" if decided.rule == DECIDED else "reopened" if before else "open"
         yield _contention(kind, matter, sides, events, state)
 
 

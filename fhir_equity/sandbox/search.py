@@ -99,14 +99,18 @@ def _patient(value: str, _kind: str, base: str) -> Condition:
     return Condition("c.subject in (?, ?)", (f"Patient/{plain}", f"{base}/Patient/{plain}"))
 
 
-def _code(value: str, _kind: str, _base: str) -> Condition:
-    """``system|code``, or a code of any system, among the codings of Observation.code."""
-    words = [_unescaped(word) for word in _split(value, "|")]
-    if len(words) > 2 or not words[-1]:
-        raise RefusedError(400, "value", "a code is given as code or system|code")
-    each = "select 1 from json_each(v.body, '$.code.coding') where json_extract(value, '$.code') = ?"
-    system = " and json_extract(value, '$.system') = ?" if len(words) == 2 else ""
-    return Condition(_in_body(each + system), tuple(reversed(words)))
+def _coded(place: str) -> Callable[[str, str, str], Condition]:
+    """``system|code``, or a code of any system, among the codings at a place."""
+
+    def condition(value: str, _kind: str, _base: str) -> Condition:
+        words = [_unescaped(word) for word in _split(value, "|")]
+        if len(words) > 2 or not words[-1]:
+            raise RefusedError(400, "value", "a code or tag is given as code or system|code")
+        each = f"select 1 from json_each(v.body, '{place}') where json_extract(value, '$.code') = ?"  # noqa: S608 -- ours
+        system = " and json_extract(value, '$.system') = ?" if len(words) == 2 else ""
+        return Condition(_in_body(each + system), tuple(reversed(words)))
+
+    return condition
 
 
 def _last_updated(value: str, _kind: str, _base: str) -> Condition:
@@ -165,16 +169,6 @@ def _target(value: str, _kind: str, base: str) -> Condition:
     return Condition(_in_body(each), (plain, f"{base}/{plain}"))
 
 
-def _tag(value: str, _kind: str, _base: str) -> Condition:
-    """``system|code``, or a code of any system, among the tags."""
-    words = [_unescaped(word) for word in _split(value, "|")]
-    if len(words) > 2 or not words[-1]:
-        raise RefusedError(400, "value", "a tag is given as code or system|code")
-    each = "select 1 from json_each(v.body, '$.meta.tag') where json_extract(value, '$.code') = ?"
-    system = " and json_extract(value, '$.system') = ?" if len(words) == 2 else ""
-    return Condition(_in_body(each + system), tuple(reversed(words)))
-
-
 def _in_body(each: str) -> str:
     newest = "v.type = c.type and v.id = c.id and v.number = c.number"
     return f"exists (select 1 from version v where {newest} and exists ({each}))"  # noqa: S608 -- fixed pieces
@@ -186,9 +180,9 @@ SEARCHABLE = {
     "identifier": Searchable("token", _BOTH, _identifier),
     "_id": Searchable("token", _ALL, _id),
     "_lastUpdated": Searchable("date", _ALL, _last_updated),
-    "_tag": Searchable("token", _ALL, _tag),
+    "_tag": Searchable("token", _ALL, _coded("$.meta.tag")),
     "target": Searchable("reference", ("Provenance",), _target),
-    "code": Searchable("token", ("Observation",), _code),
+    "code": Searchable("token", ("Observation",), _coded("$.code.coding")),
     "patient": Searchable("reference", ("Observation",), _patient),
     "subject": Searchable("reference", ("Observation",), _patient),
 }

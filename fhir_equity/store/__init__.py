@@ -5,8 +5,7 @@ from, `history` the past of one member, `retractions` takes runs back, `merges` 
 members and `splits` two of one, `purge` takes what is too old and `holds` what it may not take,
 `quarantine` what could not be read, `hie` holds what synchronising needs to remember, `cases` what people
 have to decide, `decisions` what they decided, `disclosures` who was told what, `accounts` counts both,
-`trail` who did what,
-`publications` what readers were told, `snapshots` measurements that were frozen.
+`trail` who did what, `publications` what readers were told, `snapshots` measurements that were frozen.
 """
 
 from __future__ import annotations

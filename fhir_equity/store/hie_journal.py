@@ -9,6 +9,7 @@ import msgspec
 from msgspec import structs
 from sqlalchemy import Connection, Engine, and_, bindparam, delete, func, select, update
 
+from fhir_equity.errors import UsageError
 from fhir_equity.store import disclosures
 from fhir_equity.store.changed import touch
 from fhir_equity.store.connection import reading, writing
@@ -253,6 +254,14 @@ def supersede(connection: Connection, members: Collection[int]) -> None:
     for some in slices(sorted(parts_of(connection, members))):
         planned_ = update(journal).where(journal.c.member_id.in_(some), journal.c.status == PLANNED)
         connection.execute(planned_.values(status="superseded", done_at=now()))
+
+
+def refuse_interrupted(connection: Connection, members: Collection[int]) -> None:
+    """Raises UsageError where a change of these people at an HIE is on its way and nobody knows what became of it."""
+    journal = core(JournalEntry)
+    sent = select(journal.c.hie).where(journal.c.member_id.in_(parts_of(connection, members)), journal.c.status == SENT)
+    if hie := connection.execute(sent.limit(1)).scalar():
+        raise UsageError(f"a change of theirs at {hie} was interrupted; run: fhir-equity sync apply --hie {hie}")
 
 
 def planned(connection: Connection, query: Any) -> Iterator[Planned]:

@@ -29,6 +29,11 @@ class Kept(Struct, frozen=True):
     seen: tuple[Identity, ...] = ()
 
 
+def contradict(one: Identity, other: Identity) -> bool:
+    """Whether nothing that both say is the same."""
+    return all(a != b and a and b for a, b in zip(one, other, strict=True))
+
+
 kept_of = msgspec.json.Decoder(Kept).decode  # of the details of a row
 
 

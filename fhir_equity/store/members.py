@@ -12,10 +12,10 @@ from sqlalchemy import Connection, bindparam, select, update
 from fhir_equity.errors import StoreError
 from fhir_equity.model import Member
 from fhir_equity.store.changed import touch
-from fhir_equity.store.kept import Identity, Kept, identity, kept_of, taken_over
+from fhir_equity.store.kept import Identity, Kept, contradict, identity, kept_of, taken_over
 from fhir_equity.store.rows import among, encode, insert_all, insert_new
 from fhir_equity.store.schema import MemberIdentifier, Run, Sighting, StoredMember, core
-from fhir_equity.store.strangers import Strangers, strangers_under
+from fhir_equity.store.strangers import Namer, Strangers, strangers_under
 from fhir_equity.store.withdrawn import run_stands
 
 
@@ -83,9 +83,6 @@ def called(
         if row is None:
             strangers.keep(connection, member.key, one, twin, found[-1])
     return found
-
-
-Namer = Callable[[str, str], str]  # partner and key -> pseudonym
 
 
 def part(
@@ -204,14 +201,10 @@ def _find(twins: Iterable[_Row], one: Identity) -> _Row | None:
         seen = kept_of(row.values["details"]).seen
         if one in seen:
             return row
-        possible = [other for other in seen if not _contradict(one, other)]
+        possible = [other for other in seen if not contradict(one, other)]
         if possible:
             ranked.setdefault(0 if any(_shares(one, other) for other in possible) else 1, row)
     return ranked.get(0) or ranked.get(1)
-
-
-def _contradict(one: Identity, other: Identity) -> bool:
-    return all(a != b and a and b for a, b in zip(one, other, strict=True))
 
 
 def _shares(one: Identity, other: Identity) -> bool:

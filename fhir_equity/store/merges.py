@@ -12,16 +12,15 @@ from fhir_equity.store.cases import Judges
 from fhir_equity.store.changed import touch
 from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.handed_in import LINK, OPEN, source_of
-from fhir_equity.store.hie_journal import supersede
+from fhir_equity.store.hie_journal import refuse_interrupted, supersede
 from fhir_equity.store.hie_members import LINKED_TWICE, links_of, side_of
 from fhir_equity.store.hie_standing import Standing
 from fhir_equity.store.merged import parts_of, person_of
 from fhir_equity.store.patterns import forget_cases, pattern_id
-from fhir_equity.store.planned import SENT
 from fhir_equity.store.resolutions import Resolutions
 from fhir_equity.store.resolve import resolve_some
 from fhir_equity.store.rows import among, insert_new, insert_one, now
-from fhir_equity.store.schema import JournalEntry, Link, Merge, Merged, StoredAnswer, StoredCase, StoredMember, core
+from fhir_equity.store.schema import Link, Merge, Merged, StoredAnswer, StoredCase, StoredMember, core
 from fhir_equity.store.schema import Standing as StandingRow
 from fhir_equity.store.stated import stated_by
 from fhir_equity.store.trail import Trail
@@ -119,13 +118,7 @@ class Merges:
 
     def _settle_plans(self, connection: Connection, people: set[int]) -> None:
         """What a plan wants about these people was decided on who they were: it is not done any more."""
-        journal = core(JournalEntry)
-        members = list(parts_of(connection, people))
-        theirs = journal.c.member_id.in_(members)
-        sent = select(journal.c.hie).where(theirs, journal.c.status == SENT).limit(1)
-        hie = connection.execute(sent).scalar()
-        if hie is not None:
-            raise UsageError(f"a change of theirs at {hie} was interrupted; run: fhir-equity sync apply --hie {hie}")
+        refuse_interrupted(connection, people)
         supersede(connection, people)
         touch(connection, people)
 

@@ -18,16 +18,14 @@ from fhir_equity.store.answers import saying_of
 from fhir_equity.store.cases import Judges
 from fhir_equity.store.changed import touch
 from fhir_equity.store.connection import reading, writing
-from fhir_equity.store.hie_journal import supersede
-from fhir_equity.store.members import Namer, part, reunite
+from fhir_equity.store.hie_journal import refuse_interrupted, supersede
+from fhir_equity.store.members import part, reunite
 from fhir_equity.store.merged import merged_among
-from fhir_equity.store.planned import SENT
 from fhir_equity.store.purge_answers import forget_answers
 from fhir_equity.store.resolutions import Resolutions
 from fhir_equity.store.rows import insert_all, insert_new, insert_one, now
 from fhir_equity.store.schema import (
     Beaten,
-    JournalEntry,
     OptOut,
     SayingPart,
     Sighting,
@@ -43,6 +41,7 @@ from fhir_equity.store.settlements import instead
 from fhir_equity.store.split_choice import Met, Which, met_by
 from fhir_equity.store.split_members import forget, forget_sayings
 from fhir_equity.store.standing import restate
+from fhir_equity.store.strangers import Namer
 from fhir_equity.store.trail import Trail
 
 
@@ -169,10 +168,8 @@ def _splittable(connection: Connection, both: set[int]) -> str:
     """The partner of people who are nobody else, and of whom nothing is on its way."""
     if merged_among(connection, sorted(both)):
         raise UsageError("several keys are read as one person; take the merge back first: fhir-equity unmerge")
-    journal, members = core(JournalEntry), core(StoredMember)
-    sent = select(journal.c.hie).where(journal.c.member_id.in_(both), journal.c.status == SENT).limit(1)
-    if hie := connection.execute(sent).scalar():
-        raise UsageError(f"a change of theirs at {hie} was interrupted; run: fhir-equity sync apply --hie {hie}")
+    refuse_interrupted(connection, both)
+    members = core(StoredMember)
     return str(connection.execute(select(members.c.partner).where(members.c.id.in_(both)).limit(1)).scalar_one())
 
 

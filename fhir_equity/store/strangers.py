@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Sequence
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
+from fhir_equity.store.kept import Identity, contradict
 from fhir_equity.store.rows import among, insert_new
 from fhir_equity.store.schema import Stranger, core
 
-Identity = tuple[str, str]
 Namer = Callable[[str, str], str]  # partner and key -> pseudonym
 
 
@@ -33,7 +33,7 @@ class Strangers(Struct):
         hashed = self._hashed(under, one)
         theirs = [(twin, other) for twin, other in self.known.get(under, ()) if twin not in taken]
         same = [twin for twin, other in theirs if other == hashed]
-        alike = [twin for twin, other in theirs if not _contradict(hashed, other)]
+        alike = [twin for twin, other in theirs if not contradict(hashed, other)]
         if same or alike:
             return (same or alike)[0]
         return max((*taken, *(twin for twin, _ in self.known.get(under, ()))), default=-1) + 1
@@ -65,7 +65,3 @@ def strangers_under(connection: Connection, partner: str, keys: Sequence[str], p
         for under, twin, born, name in among(connection, query, table.c.under, [pseudonym(partner, k) for k in keys]):
             known.setdefault(under, []).append((twin, (born, name)))
     return Strangers(partner, pseudonym, known)
-
-
-def _contradict(one: Identity, other: Identity) -> bool:
-    return all(a != b and a and b for a, b in zip(one, other, strict=True))

@@ -22,19 +22,8 @@ from fhir_equity.store.schema import TrailEntry, TrailHead, core
 ABOUT = frozenset(
     (
         *("run", "partner", "hie", "recipient", "plan", "transmission", "purpose", "format", "sha256", "as_of"),
-        *(
-            "decision",
-            "pattern",
-            "case",
-            "quarantine",
-            "policy",
-            "before",
-            "hold",
-            "certificate",
-            "merge",
-            "split",
-            "reason",
-        ),
+        *("decision", "pattern", "case", "quarantine", "policy", "before", "hold", "certificate"),
+        *("merge", "split", "reason"),
     )
 )
 BEGUN, DONE, FAILED = "begun", "done", "failed"

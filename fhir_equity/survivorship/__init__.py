@@ -4,6 +4,7 @@ The policy is data (mappings/policies/survivorship.toml). `rules` are the rules 
 asked, `outcome` asks them, `weighed` is an answer with everything that decides its place.
 """
 
+from fhir_equity.survivorship.outcome import DECIDED as DECIDED
 from fhir_equity.survivorship.outcome import resolve as resolve
 from fhir_equity.survivorship.policy import Policy as Policy
 from fhir_equity.survivorship.policy import policy_from as policy_from

@@ -10,6 +10,8 @@ from fhir_equity.survivorship.rules import Answers, Rules, never_filled
 from fhir_equity.survivorship.weighed import Elsewhere, Meant, Weighed
 from fhir_equity.vocabulary import Detail
 
+DECIDED = "decided"  # the rule of a resolution that somebody made
+
 _NOBODY: Elsewhere = {}
 
 
@@ -83,7 +85,7 @@ def _decided(matter: str, weighed: list[Weighed], chosen: Weighed) -> Resolution
         meanings=chosen.meanings,
         winner=chosen.event,
         beaten=_others(weighed, chosen),
-        rule="decided" if stands else "decided_before",
+        rule=DECIDED if stands else "decided_before",
         provisional=not stands,
         refused=_refused_after(weighed, chosen),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from fhir_equity.adapters.fhir import objects_in
 from fhir_equity.errors import TableError
 from fhir_equity.model import Method
 from fhir_equity.vocabulary import Codes
@@ -59,8 +60,7 @@ class Inbound:
         """Whether a resource is marked as from a Part 2 programme."""
         meta = resource.get("meta")
         labels = meta.get("security") if isinstance(meta, dict) else None
-        found = [each for each in labels if isinstance(each, dict)] if isinstance(labels, list) else []
-        return any(f"{each.get('system', '')}|{each.get('code', '')}" in self._labels for each in found)
+        return any(f"{each.get('system', '')}|{each.get('code', '')}" in self._labels for each in objects_in(labels))
 
     def _rule(self, entry: dict[str, Any]) -> Rule:
         name = str(entry.get("id", ""))

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from msgspec import Struct, structs
 
+from fhir_equity.adapters.fhir import objects_in
 from fhir_equity.errors import RemoteContentError, RemoteError
 from fhir_equity.sync.client import PATCH, Client, Resource
 from fhir_equity.sync.profile import Profile, with_quirks
@@ -108,8 +109,7 @@ def _operations(thing: Resource) -> tuple[str, ...]:
 
 
 def _listed(thing: Resource, name: str) -> list[Resource]:
-    found = thing.get(name)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    return objects_in(thing.get(name))
 
 
 def _text(thing: Resource, name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from fhir_equity.adapters.fhir import ids_of, validate
+from fhir_equity.adapters.fhir import ids_of, objects_in, validate
 from fhir_equity.errors import RemoteError
 from fhir_equity.store.hie import QUARANTINED, VERIFIED, Known, Planned, Settled
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
@@ -171,7 +171,7 @@ def condition_of(body: Resource) -> str:
 def is_tagged(there: Resource, body: Resource) -> bool:
     """Whether a Provenance has the tag of ours; a server that does not know the search finds anybody's by it."""
     mine = body["meta"]["tag"][0]
-    held = [(each.get("system"), each.get("code")) for each in _objects(_object(there, "meta"), "tag")]
+    held = [(each.get("system"), each.get("code")) for each in objects_in(_object(there, "meta").get("tag"))]
     return (mine["system"], mine["code"]) in held
 
 
@@ -181,16 +181,16 @@ def is_same(there: Resource, wanted: Resource) -> bool:
 
 
 def _told(provenance: Resource) -> tuple[Any, ...]:
-    targets = sorted(_target(each) for each in _objects(provenance, "target"))
+    targets = sorted(_target(each) for each in objects_in(provenance.get("target")))
     agents = [
         (_codes(each), _tail(_object(each, "who")), _object(each, "who").get("display"))
-        for each in _objects(provenance, "agent")
+        for each in objects_in(provenance.get("agent"))
     ]
     return targets, agents, str(provenance.get("occurredDateTime", ""))[: len("YYYY-MM-DD")]
 
 
 def _target(target: Resource) -> tuple[str, list[str]]:
-    return _tail(target), sorted(str(each.get("valueUri", "")) for each in _objects(target, "extension"))
+    return _tail(target), sorted(str(each.get("valueUri", "")) for each in objects_in(target.get("extension")))
 
 
 def _tail(reference: Resource) -> str:
@@ -199,12 +199,7 @@ def _tail(reference: Resource) -> str:
 
 
 def _codes(agent: Resource) -> list[str]:
-    return sorted(str(each.get("code", "")) for each in _objects(_object(agent, "type"), "coding"))
-
-
-def _objects(thing: Resource, name: str) -> list[Resource]:
-    held = thing.get(name)
-    return [each for each in held if isinstance(each, dict)] if isinstance(held, list) else []
+    return sorted(str(each.get("code", "")) for each in objects_in(_object(agent, "type").get("coding")))
 
 
 def _object(thing: Resource, name: str) -> Resource:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from msgspec import Struct
 
 from fhir_equity.model import KNOWN, State
-from fhir_equity.survivorship import event_state
+from fhir_equity.survivorship import DECIDED, event_state
 from fhir_equity.sync.deciding import THEIRS_BETTER
 from fhir_equity.sync.exchange import REGISTRATION, Exchange, Ours, Theirs, fingerprint
 
 SENT_WHEN_THEY_HAVE_NOTHING = (State.ANSWERED, State.DECLINED)
 CHANGES = ("add", "replace")
-DECIDED = "decided"  # the rule of a resolution that somebody made
 
 
 class Last(Struct, frozen=True):

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from msgspec import Struct
 
 from fhir_equity.adapters.edi834.delimiters import Delimiters
-from fhir_equity.adapters.edi834.insured import NAMED, OPEN, Losses, Span, Spans, enrolled, not_kept
+from fhir_equity.adapters.edi834.insured import NAMED, OPEN, Insured, Losses, Span, Spans, enrolled, not_kept
 from fhir_equity.adapters.edi834.member import NM1, NO_ADDRESS, MemberReader, name_of, own_number
 from fhir_equity.adapters.edi834.memory import Memory
 from fhir_equity.model import Address, Answer, Identifier, Member, Received
@@ -103,7 +103,7 @@ class UsualReader:
 
         `offset` is where the text starts in the artefact, in bytes.
         """
-        members, element = self._members, self._element
+        members = self._members
         ins, refs, dates, named, contact, n3, n4, _, born, _, more, lui, hd, days, paid, lines = found.groups()
         memory = members.insurance.verified if members.verifies else members.insurance.insured
         insured, eligible = memory.get(ins) or memory[ins], self._eligible.get(dates) or self._eligible[dates]
@@ -113,28 +113,18 @@ class UsualReader:
         kinds, values = self._refer(refs)
         if kinds.repeated or len(values) != len(kinds.all) or "" in values:
             return None
+        values.append("")  # where a kind is not there
         spans, ineligible, before = eligible
         coverage, covering, others, lost, below, passed = covered
-        before += 2 + len(values) + (contact is not None) + (n3 is not None) + (n4 is not None)
+        before += 1 + len(values) + (contact is not None) + (n3 is not None) + (n4 is not None)
         said = _SILENT if born is None and not lui and not more else self._hear(found, number + before, offset)
         if said is None:
             return None
         birth_date, answers, unheard, heard = said
-        nm1 = named.split(element)
-        if " " in named:
-            nm1 = [cell.strip(" ") for cell in nm1]
-        if len(nm1) < len(NM1):
-            nm1 += NM1
-        values.append("")  # where a kind is not there
-        key, family, subscriber = nm1[9], values[kinds.family], insured.indicator == "Y"
-        rule, identifiers = "NM109", [Identifier("", values[at], name) for at, name in kinds.identifiers]
-        if key:
-            identifiers.append(own_number(nm1))
-        if not members.keys.number_decides(key, family or None, subscriber=subscriber):
-            numbers = dict(zip(kinds.all, values, strict=False))
-            key, rule = members.key_of(insured, numbers, nm1, birth_date)
-            if not key:
-                return None
+        who = self._who(insured, named, birth_date, kinds, values)
+        if who is None:
+            return None
+        nm1, key, rule, identifiers = who
         if contact or more:
             passed = (contact or "") + self._ids(more) + passed
         left = (self._left.get(passed) or self._left[passed]) if passed else ()
@@ -150,7 +140,7 @@ class UsualReader:
             self._address(n3, n4),
             enrolled(
                 insured,
-                family,
+                values[kinds.family],
                 values[kinds.group],
                 coverage,
                 spans if hd is None else covering,
@@ -165,6 +155,24 @@ class UsualReader:
             number,
             offset + found.start(),
         )
+
+    def _who(
+        self, insured: Insured, named: str, birth_date: str, kinds: Kinds, values: list[str]
+    ) -> tuple[list[str], str, str, list[Identifier]] | None:
+        """The elements of NM1, the key with its recipe, and all identifiers; None where there is no key."""
+        nm1, members = named.split(self._element), self._members
+        if " " in named:
+            nm1 = [cell.strip(" ") for cell in nm1]
+        if len(nm1) < len(NM1):
+            nm1 += NM1
+        identifiers = [Identifier("", values[at], name) for at, name in kinds.identifiers]
+        if nm1[9]:
+            identifiers.append(own_number(nm1))
+        subscriber, family = insured.indicator == "Y", values[kinds.family]
+        if members.keys.number_decides(nm1[9], family or None, subscriber=subscriber):
+            return nm1, nm1[9], "NM109", identifiers
+        key, rule = members.key_of(insured, dict(zip(kinds.all, values, strict=False)), nm1, birth_date)
+        return (nm1, key, rule, identifiers) if key else None
 
     def _refer(self, refs: str) -> tuple[Kinds, list[str]]:
         """What the REF are, and the REF02 of each."""
@@ -204,25 +212,25 @@ class UsualReader:
 
     def _cover(self, hd: str, days: str, paid: str, lines: str) -> Covered | None:
         """What the first HD with its DTP and what else is below it says, then all other `lines`; None as for `read`."""
-        dated, (coverage, losses) = self._covered.get(days) or self._covered[days], self._hd.get(hd) or self._hd[hd]
-        if dated is None:
-            return None
-        spans, undated, segments = dated
-        covering = [*spans]
+        coverage, segments, passed = "", 0, ""
+        covering: list[Span] = []
         others: dict[str, list[Span]] = {}
-        lost, segments, passed = [losses, undated], segments + 1 + paid.count(self._joint), self._ids(paid)
-        for hd, days, paid in self._coverages(lines) if lines else ():
-            dated, (code, losses) = self._covered.get(days) or self._covered[days], self._hd.get(hd) or self._hd[hd]
+        lost: list[Losses] = []
+        every = [(hd, days, paid), *self._coverages(lines)] if lines else [(hd, days, paid)]
+        for line, its_days, its_paid in every:
+            dated = self._covered.get(its_days) or self._covered[its_days]
             if dated is None:
                 return None
-            lost += losses, dated[1]
+            code, losses = self._hd.get(line) or self._hd[line]
+            spans, undated, dates = dated
+            lost += losses, undated
             coverage = coverage or code
             if code and code != coverage:
-                others.setdefault(code, []).extend(dated[0])
+                others.setdefault(code, []).extend(spans)
             else:
-                covering += dated[0]
-            segments += 1 + dated[2] + paid.count(self._joint)
-            passed += self._ids(paid)
+                covering += spans
+            segments += 1 + dates + its_paid.count(self._joint)
+            passed += self._ids(its_paid)
         return coverage, covering, others, lost, segments, passed
 
     def _ids(self, text: str) -> str:

@@ -15,6 +15,7 @@ from fhir_equity.adapters.fhir.mentions import mentions
 from fhir_equity.adapters.fhir.merge import merge
 from fhir_equity.adapters.fhir.patient import PatientReader, answers_of, observed_in
 from fhir_equity.adapters.fhir.read import read, read_again
+from fhir_equity.adapters.fhir.shape import objects_in
 from fhir_equity.adapters.fhir.tell import give_ids, ids_of
 from fhir_equity.adapters.fhir.validate import validate
 from fhir_equity.adapters.fhir.write import Writer, patient_from, resources_from
@@ -34,6 +35,7 @@ __all__ = [
     "ids_of",
     "mentions",
     "merge",
+    "objects_in",
     "observed_in",
     "patient_from",
     "resources_from",

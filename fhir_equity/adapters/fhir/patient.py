@@ -13,7 +13,7 @@ from fhir_equity.adapters.fhir.origins import Origins
 from fhir_equity.adapters.fhir.person import address_of, birth_date_of, identifiers_of, key_of, name_of
 from fhir_equity.adapters.fhir.provenance import subject_of, told
 from fhir_equity.adapters.fhir.questionnaire_response import ELEMENT as RESPONSE
-from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, below, compact, loaded, text_at
+from fhir_equity.adapters.fhir.shape import Json, Problem, Problems, below, compact, loaded, objects_in, text_at
 from fhir_equity.adapters.fhir.values import Value, absent, united
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.model import (
@@ -263,8 +263,7 @@ def _answer(received: Received, origin: Origin, place: Locator, path: str) -> An
 
 
 def _labels(security: bytes) -> list[Json]:
-    value = loaded(security) if security else []
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return objects_in(loaded(security)) if security else []
 
 
 def _report(patient: Patient, problems: Problems) -> None:

@@ -61,6 +61,11 @@ def object_at(holder: Json, name: str, path: str, problems: Problems) -> Json:
     return {}
 
 
+def objects_in(value: object) -> list[Json]:
+    """The objects of what should be a list; nothing where it is none, and nobody is told."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
 def objects_at(holder: Json, name: str, path: str, problems: Problems) -> list[tuple[int, Json]]:
     """The objects of a list element with their positions."""
     found: list[tuple[int, Json]] = []

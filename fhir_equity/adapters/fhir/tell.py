@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterator
 
 from fhir_equity.adapters.fhir.languages import concerned, entries_of
 from fhir_equity.adapters.fhir.merge_extensions import is_about
-from fhir_equity.adapters.fhir.shape import Json, Problems
+from fhir_equity.adapters.fhir.shape import Json, Problems, objects_in
 
 
 def give_ids(patient: Json, topics: Collection[str]) -> None:
     """Give every element about these topics an id, in place; one that has one keeps it."""
-    held = (*_objects(patient, "extension"), *_objects(patient, "communication"))
+    held = (*objects_in(patient.get("extension")), *objects_in(patient.get("communication")))
     used = {str(each["id"]) for each in held if "id" in each}
     for topic, element in _elements(patient, topics):
         if "id" not in element:
@@ -33,10 +33,5 @@ def ids_of(patient: Json, topics: Collection[str]) -> list[str]:
 def _elements(patient: Json, topics: Collection[str]) -> Iterator[tuple[str, Json]]:
     entries = entries_of(patient, Problems())
     for topic in topics:
-        yield from ((topic, each) for each in _objects(patient, "extension") if is_about(each, topic))
+        yield from ((topic, each) for each in objects_in(patient.get("extension")) if is_about(each, topic))
         yield from ((topic, entry.source) for entry in concerned(entries, topic))
-
-
-def _objects(patient: Json, name: str) -> list[Json]:
-    held = patient.get(name)
-    return [each for each in held if isinstance(each, dict)] if isinstance(held, list) else []
