@@ -22,11 +22,21 @@ def _arrow() -> Any:
 
 
 class Layout:
-    """The tables of ``lake.toml``: names and types of columns. Raises TableError for a type that there is none of."""
+    """The tables of ``lake.toml``: names and types of columns, in an older `version` without those that came later.
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self.version = int(document["version"])
-        self.tables = {name: columns for name, columns in document.items() if name not in ("version", "types")}
+    Raises TableError for a type that there is none of.
+    """
+
+    def __init__(self, document: Mapping[str, Any], version: int = 0) -> None:
+        self.version = version or int(document["version"])
+        self.tables: dict[str, dict[str, tuple[str, str]]] = {}
+        for table in (name for name in document if name not in ("version", "types")):
+            of = {
+                column: (kind, words)
+                for column, (kind, words, *since) in document[table].items()
+                if not since or since[0] <= self.version
+            }
+            self.tables |= {table: of} if of else {}
         self._types: Mapping[str, Mapping[str, str]] = document["types"]
 
     def schema(self, table: str) -> Any:

@@ -28,9 +28,6 @@ def export(
     if done.withheld:
         say(context, f"Left out as sensitive: {done.withheld:,} topics of members.")
     if done.merged:
-        say(context, f"Merged into others: {done.merged:,} members, who come back as part of that one member.")
-    if done.across:
-        say(
-            context,
-            f"Merged across partners: {done.across:,} members. Unmerge them for a folder that can be read back.",
-        )
+        say(context, f"Merged into others: {done.merged:,} members; the column person says whom they are.")
+    if done.elsewhere:
+        say(context, f"Part of another partner's people, and not in the folder: {done.elsewhere:,} members.")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,11 @@ from fhir_equity.model import (
     Severity,
 )
 from fhir_equity.parquet import Layout, Row, read
-from fhir_equity.pipeline.lake import CHUNK, COVER, ORIGIN, PLACES, SCHEMA, layout_of
+from fhir_equity.pipeline.lake import CHUNK, COVER, ORIGIN, PLACES, Whose, ends, layout_of, schema_of
 from fhir_equity.pipeline.workspace import Workspace
-from fhir_equity.store import Record, RunWriter
+from fhir_equity.store import Brought, Placed, Record, RunWriter
+
+OLDEST = 1  # the layout of which a folder is still read
 
 
 def is_lake(path: str | Path) -> bool:
@@ -41,32 +44,59 @@ def is_lake(path: str | Path) -> bool:
 
 
 def cover_of(folder: Path) -> dict[str, Any]:
-    """What an exported folder says of itself. Raises UnreadableError, and UsageError for another layout."""
+    """What an exported folder says of itself. Raises UnreadableError."""
     try:
         cover = json.loads((folder / COVER).read_text(encoding="utf-8"))
     except ValueError:
         raise UnreadableError(f"{folder.name}/{COVER} is not valid JSON") from None
-    if not isinstance(cover, dict) or cover.get("schema") != SCHEMA:
-        raise UsageError(f"{folder.name} has another layout than {SCHEMA}")
-    return cover
+    return cover if isinstance(cover, dict) else {}
+
+
+def _layout(workspace: Workspace, folder: Path, cover: Mapping[str, Any]) -> Layout:
+    """The tables of a folder. Raises UsageError for a layout that is not read."""
+    newest = layout_of(workspace).version
+    for version in range(OLDEST, newest + 1):
+        if cover.get("schema") == schema_of(version):
+            return layout_of(workspace, version)
+    raise UsageError(f"{folder.name} has another layout than {schema_of(newest)} and those before it")
 
 
 def load(workspace: Workspace, folder: Path) -> Iterator[RunWriter]:
     """Bring an exported folder into the store: a run for each partner and each day on which something was first seen.
 
     Answers keep their origin, the day they were first seen and where they stood; which of them win is decided anew.
-    Yields each run when it is done. Raises UsageError for a folder of another layout and for one with people of two
-    partners, whose answers would be read by the tables of the wrong one; UnreadableError.
+    Who was merged is merged again, by the same word, and can be unmerged. Yields each run when it is done. Raises
+    UsageError for a layout that is not read, and for a folder of layout 1 with people of two partners, whose answers
+    would be read by the tables of the wrong one; UnreadableError.
     """
-    if across := cover_of(folder).get("across", 0):
+    cover = cover_of(folder)
+    layout = _layout(workspace, folder, cover)
+    if across := cover.get("across", 0):
         raise UsageError(
             f"{folder.name} has people who were merged of members of two partners ({across:,}), and not through whom"
-            " their answers came; unmerge them in the store that it was exported from, and export again"
+            " their answers came; export it again with this version of fhir-equity"
         )
-    layout = layout_of(workspace)
-    for place in sorted((folder / "members").glob("partner=*")):
-        partner = workspace.partner(place.name.partition("=")[2])
-        yield from _Load(workspace, folder, layout, partner).runs()
+    places = sorted((folder / "members").glob("partner=*"))
+    loads = [_Load(workspace, folder, layout, workspace.partner(place.name.partition("=")[2])) for place in places]
+    for each in loads:
+        yield from each.runs()
+    if "merges" in layout.tables:
+        _merge(workspace, loads)
+
+
+def _merge(workspace: Workspace, loads: Sequence[_Load]) -> None:
+    """Merge who was merged, when everybody is there."""
+    rows = sorted((row for each in loads for row in each.rows("merges")), key=itemgetter("merge"))
+    wanted = {whose for row in rows for whose in ends(row)}
+    found: dict[Whose, int] = {}
+    for each in loads:
+        found |= each.who(wanted)
+    workspace.store.merges.bring([_brought(row, found) for row in rows], workspace.judge)
+
+
+def _brought(row: Row, found: Mapping[Whose, int]) -> Brought:
+    member, into = (found[whose] for whose in ends(row))
+    return Brought(member, into, *(row[name] for name in ("author", "reason", "at", "undone_at", "undone_by")))
 
 
 class _Load:
@@ -75,9 +105,20 @@ class _Load:
     def __init__(self, workspace: Workspace, folder: Path, layout: Layout, partner: str) -> None:
         self._workspace, self._folder, self._layout, self._partner = workspace, folder, layout, partner
 
+    def who(self, wanted: Collection[Whose]) -> dict[Whose, int]:
+        """The ids of those of these members who are here, and who was withdrawn is so again."""
+        lake, found = self._workspace.store.lake, dict[Whose, int]()
+        rows = (row for row in self.rows("members") if (self._partner, *_whose(row)) in wanted)
+        while some := list(islice(rows, CHUNK)):
+            ids = lake.who(self._partner, [_member(row) for row in some], [_placed(row) for row in some])
+            lake.withdraw(number for number, row in zip(ids, some, strict=True) if row["withdrawn"])
+            found |= {(self._partner, *_whose(row)): number for number, row in zip(ids, some, strict=True)}
+        return found
+
     def runs(self) -> Iterator[RunWriter]:
-        logged = [(row["as_of"], row) for table in ("findings", "losses") for row in self._rows(table)]
-        days = {row["first_seen"] for row in self._rows("answers")} | {day for day, _ in logged}
+        """Bring everything of the partner's, day by day."""
+        logged = [(row["as_of"], row) for table in ("findings", "losses") for row in self.rows(table)]
+        days = {row["first_seen"] for row in self.rows("answers")} | {day for day, _ in logged}
         inputs = self._digest()
         for number, day in enumerate(sorted(days) or [self._workspace.as_of]):
             run = self._workspace.run(self._partner, day, f"{inputs}|{day}")
@@ -93,7 +134,8 @@ class _Load:
     def _place(self, table: str) -> Path:
         return self._folder / table / f"partner={self._partner}" / "part-0.parquet"
 
-    def _rows(self, table: str) -> Iterator[Row]:
+    def rows(self, table: str) -> Iterator[Row]:
+        """The rows of a table that are the partner's."""
         path = self._place(table)
         return read(path, self._layout, table) if path.exists() else iter(())
 
@@ -108,21 +150,21 @@ class _Load:
 
     def _day(self, artefacts: _Artefacts, day: str, *, everybody: bool) -> None:
         """What was first seen on a day, by the artefact it came in; members with nothing to say come with the first."""
-        said = groupby((row for row in self._rows("answers") if row["first_seen"] == day), _whose)
+        said = groupby((row for row in self.rows("answers") if row["first_seen"] == day), _whose)
         answers = next(said, None)
-        for row in self._rows("members"):
+        for row in self.rows("members"):
             found: list[Row] = []
             if answers is not None and answers[0] == _whose(row):
                 found = list(answers[1])
                 answers = next(said, None)
-            member = _member(row)
+            member, placed = _member(row), _placed(row)
             by_artefact: dict[tuple[str, str], list[Row]] = {}
             for each in found:
                 by_artefact.setdefault((each["artefact"], each["format"]), []).append(each)
             if everybody and not by_artefact:
                 by_artefact[COVER, "lake"] = []
             for artefact, rows in by_artefact.items():
-                artefacts.record(artefact, _record(member, rows))
+                artefacts.record(artefact, _record(member, rows, placed))
 
 
 class _Artefacts:
@@ -170,6 +212,11 @@ def _whose(row: Row) -> tuple[str, int]:
     return row["key"], row["twin"]
 
 
+def _placed(row: Row) -> Placed | None:
+    """Who they were in the store that was exported; layout 1 does not say it."""
+    return Placed(row["twin"], tuple((each["born"], each["name"]) for each in row["seen"])) if "seen" in row else None
+
+
 def _member(row: Row) -> Member:
     return Member(
         partner=row["partner"],
@@ -183,7 +230,7 @@ def _member(row: Row) -> Member:
     )
 
 
-def _record(member: Member, rows: list[Row]) -> Record:
+def _record(member: Member, rows: list[Row], placed: Placed | None) -> Record:
     """A member with what they said on the occasions of these rows, in the order of the store."""
     answers, events = [], []
     for _, some in groupby(rows, lambda row: (row["matter"], row["event"])):
@@ -195,7 +242,7 @@ def _record(member: Member, rows: list[Row]) -> Record:
             Answer(each, origin, row["unit"], row["number"], row["offset"], row["path"])
             for each, row in zip(received, told, strict=True)
         ]
-    return Record(msgspec.structs.replace(member, answers=tuple(answers)), tuple(events))
+    return Record(msgspec.structs.replace(member, answers=tuple(answers)), tuple(events), placed=placed)
 
 
 def _received(row: Row) -> Received:

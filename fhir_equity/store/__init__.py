@@ -27,8 +27,9 @@ from fhir_equity.store.hie import HieMemory
 from fhir_equity.store.history import Found, History, Place, Sent
 from fhir_equity.store.holds import Hold, Holds
 from fhir_equity.store.ingest import RunWriter, Written
+from fhir_equity.store.kept import Placed
 from fhir_equity.store.lake import Lake
-from fhir_equity.store.merges import Joined, Merges, Merging
+from fhir_equity.store.merges import Brought, Joined, Merges, Merging
 from fhir_equity.store.opt_outs import Kept, OptOuts
 from fhir_equity.store.people import People, Person
 from fhir_equity.store.progress import unfinished
@@ -46,6 +47,7 @@ from fhir_equity.store.trail import FAILED, Entry, Head, Signature, Trail, Verif
 
 __all__ = [
     "WAITING",
+    "Brought",
     "Case",
     "CaseCount",
     "Changed",
@@ -71,6 +73,7 @@ __all__ = [
     "Parted",
     "Person",
     "Place",
+    "Placed",
     "Ran",
     "Record",
     "RunWriter",

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from sqlalchemy import Connection, bindparam, select, update
 
 from fhir_equity.model import Event, Finding, Member, Origin, Received
+from fhir_equity.store.kept import Placed
 from fhir_equity.store.resolutions import Stated
 from fhir_equity.store.rows import among, digest, encode, event_digest, insert_all, insert_new, intern
 from fhir_equity.store.schema import ReceivedValue, Saying, SayingPart, StoredAnswer, StoredOrigin, core
@@ -23,11 +24,15 @@ Said = tuple[tuple[str, int, int], ...]  # matter, event and origin id of all th
 
 
 class Record(Struct, frozen=True):
-    """A member as read, their answers as events by matter, and the findings about them."""
+    """A member as read, their answers as events by matter, and the findings about them.
+
+    `placed` says who they are where they come from another store.
+    """
 
     member: Member
     events: tuple[tuple[str, Event], ...]
     findings: tuple[Finding, ...] = ()
+    placed: Placed | None = None
 
 
 class Interned(Struct):

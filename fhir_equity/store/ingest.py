@@ -13,11 +13,12 @@ from typing import Any
 from msgspec import Struct, field
 from sqlalchemy import Connection, Engine, select, update
 
-from fhir_equity.model import Finding, Frame, Loss, Rejected
+from fhir_equity.model import Finding, Frame, Loss, Member, Rejected
 from fhir_equity.store.answers import Changed, Interned, Record, write_answers
 from fhir_equity.store.backend import UnstorableError
 from fhir_equity.store.breaker import Judgement
 from fhir_equity.store.connection import writing
+from fhir_equity.store.kept import Placed
 from fhir_equity.store.members import recall, settle
 from fhir_equity.store.progress import Progress, move_on, take_up, unfinished
 from fhir_equity.store.repeats import Met, Repeats
@@ -188,7 +189,7 @@ class RunWriter:
         """Remember what a chunk says that an earlier try of this run has written."""
         watch, noticed = self._watches.get(chunk.artefact), Noticed()
         with writing(self._engine) as connection:
-            ids = recall(connection, self._partner, [record.member for record in chunk.records])
+            ids = recall(connection, self._partner, chunk.members(), chunk.placed())
             self._interned.learn(connection, chunk.records)
             if watch is not None:
                 said = zip(ids, chunk.records, strict=True)
@@ -211,8 +212,8 @@ class RunWriter:
         with writing(self._engine) as connection:
             if progress is not None:
                 move_on(connection, chunk.artefact, progress, chunk.size())
-            members = [record.member for record in chunk.records]
-            ids, new = settle(connection, self._partner, members, self._pseudonym, self._as_of)
+            who = (chunk.members(), self._pseudonym, self._as_of, chunk.placed())
+            ids, new = settle(connection, self._partner, *who)
             said = list(zip(ids, chunk.records, strict=True))
             answers = write_answers(connection, interned, chunk.artefact, self._as_of, said, new)
             if resolutions is not None:
@@ -276,6 +277,12 @@ class _Chunk(Struct, frozen=True):
         """How many items it has."""
         parts = (self.records, self.rejected, self.findings, self.losses, self.frames)
         return sum(len(part) for part in parts)
+
+    def members(self) -> list[Member]:
+        return [record.member for record in self.records]
+
+    def placed(self) -> list[Placed | None]:
+        return [record.placed for record in self.records]
 
     def counts(self, new: int, answers: Changed, quarantined: int) -> dict[str, int]:
         """What it adds to the tally of its run."""

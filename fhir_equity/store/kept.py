@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,6 +30,13 @@ class Kept(Struct, frozen=True):
     seen: tuple[Identity, ...] = ()
 
 
+class Placed(Struct, frozen=True):
+    """Who a member was in the store that they come from: their number under the key, and what `Kept` has `seen`."""
+
+    twin: int
+    seen: tuple[Identity, ...]
+
+
 def contradict(one: Identity, other: Identity) -> bool:
     """Whether nothing that both say is the same."""
     return all(a != b and a and b for a, b in zip(one, other, strict=True))
@@ -44,8 +52,11 @@ def identity(member: Member) -> Identity:
     return member.birth_date if len(member.birth_date) == FULL_DATE else "", "" if name == "|" else name
 
 
-def taken_over(kept: Kept, member: Member, *, late: bool) -> Kept:
-    """What a record says laid over what is kept; what it leaves out clears nothing, and the later of two holds."""
+def taken_over(kept: Kept, member: Member, seen: Sequence[Identity], *, late: bool) -> Kept:
+    """What a record says laid over what is kept; what it leaves out clears nothing, and the later of two holds.
+
+    `seen` are its identities.
+    """
     sent = Kept(member.name, member.address, member.enrollment)
     old, new = (sent, kept) if late else (kept, sent)
     return Kept(
@@ -53,7 +64,7 @@ def taken_over(kept: Kept, member: Member, *, late: bool) -> Kept:
         old.address if _says_nothing_new(old.address, new.address) else new.address,
         _enrolled(old.enrollment, new.enrollment),
         tuple(dict.fromkeys((*kept.identifiers, *member.identifiers))),
-        tuple(dict.fromkeys((*kept.seen, identity(member)))),
+        tuple(dict.fromkeys((*kept.seen, *seen))),
     )
 
 

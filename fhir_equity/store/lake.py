@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Engine, func, select
 
-from fhir_equity.store.connection import reading
-from fhir_equity.store.people import People, Person
-from fhir_equity.store.rows import by_key
+from fhir_equity.model import Event, Member
+from fhir_equity.store.connection import reading, writing
+from fhir_equity.store.kept import Placed, kept_of
+from fhir_equity.store.members import recall
+from fhir_equity.store.people import People, Person, member_of
+from fhir_equity.store.rows import by_key, insert_new
 from fhir_equity.store.schema import (
     Artefact,
     Beaten,
+    Merge,
     Merged,
     Run,
     StoredAnswer,
@@ -22,9 +26,12 @@ from fhir_equity.store.schema import (
     StoredLoss,
     StoredMember,
     StoredResolution,
+    WithdrawnMember,
     core,
 )
 from fhir_equity.store.withdrawn import answer_stands, run_stands
+
+WHOSE = ("partner", "key", "twin")
 
 
 class Told(Struct, frozen=True):
@@ -51,11 +58,27 @@ class Settled(Struct, frozen=True):
     refused: bool
 
 
+class Part(Struct, frozen=True):
+    """A member as their partner knows them, and what was said under their key; `withdrawn` with their every run.
+
+    `placed` is what tells them from others under that key.
+    """
+
+    pseudonym: str
+    member: Member
+    placed: Placed
+    events: tuple[tuple[str, Event], ...]
+    withdrawn: bool
+
+
 class Whole(Struct, frozen=True):
-    """A person as the store holds them: `told` and the events' identities are by answer id."""
+    """A person as the store holds them: `told` and the events' identities are by answer id.
+
+    `parts` are the members who are this person, first the one by whom they are called.
+    """
 
     person: Person
-    twin: int
+    parts: tuple[Part, ...]
     told: dict[int, Told]
     settled: tuple[Settled, ...]
 
@@ -69,12 +92,12 @@ class Lake:
 
     def people(self) -> Iterator[Whole]:
         """Everybody, in the order of their ids."""
-        queries = (_positions(), _positions(merged=True), _settled(), _beaten())
+        queries = (_positions(), _positions(merged=True), _settled(), _beaten(), _parts())
         with reading(self._engine) as connection, ExitStack() as opened:
             streamed = [query.execution_options(yield_per=5000) for query in queries]
             results = [opened.enter_context(connection.execute(query)) for query in streamed]
-            told, told_elsewhere, settled, beaten = map(by_key, results)
-            twins = dict(connection.execute(_twins()).all())
+            told, told_elsewhere, settled, beaten = map(by_key, results[:-1])
+            parts = by_key(results[-1], "person")
             for person in self._people:
                 at = {row.id: Told(*row[2:]) for row in (*told(person.id), *told_elsewhere(person.id))}
                 lost: dict[str, list[int]] = {}
@@ -93,16 +116,42 @@ class Lake:
                     )
                     for row in settled(person.id)
                 )
-                yield Whole(person, twins.get(person.id, 0), at, found)
+                yield Whole(person, self._apart(person, parts(person.id)), at, found)
 
-    def merged(self) -> list[tuple[str, str, int]]:
-        """How many members are part of another person, by the partner of that person and their own."""
-        parts, members, people = core(Merged), core(StoredMember), core(StoredMember).alias()
-        query = select(people.c.partner, members.c.partner, func.count()).select_from(parts)
-        query = query.join(members, members.c.id == parts.c.member_id).join(people, people.c.id == parts.c.into_id)
+    def _apart(self, person: Person, rows: Sequence[Any]) -> tuple[Part, ...]:
+        """The members who are a person; few are more than one."""
+        said = {person.id: person.events} if len(rows) == 1 else self._people.events([row.id for row in rows])
+        first = sorted(rows, key=lambda row: (row.id != person.id, row.id))
+        return tuple(
+            Part(
+                pseudonym=row.pseudonym,
+                member=member_of(row._mapping),
+                placed=Placed(row.twin, kept_of(row.details).seen),
+                events=said.get(row.id, ()),
+                withdrawn=row.withdrawn is not None,
+            )
+            for row in first
+        )
+
+    def mergings(self) -> list[Mapping[str, Any]]:
+        """Every merge, oldest first, with partner, key and number of both members, of the second as `into_key`, ..."""
+        table, one, other = core(Merge), core(StoredMember).alias(), core(StoredMember).alias()
+        said = [table.c[name] for name in ("author", "reason", "at", "undone_at", "undone_by")]
+        whose = [one.c[name] for name in WHOSE] + [other.c[name].label(f"into_{name}") for name in WHOSE]
+        joined = table.join(one, one.c.id == table.c.member_id).join(other, other.c.id == table.c.into_id)
+        query = select(table.c.id.label("merge"), *whose, *said).select_from(joined).order_by(table.c.id)
         with reading(self._engine) as connection:
-            rows = connection.execute(query.group_by(people.c.partner, members.c.partner)).all()
-        return [(whose, own, many) for whose, own, many in rows]
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def who(self, partner: str, members: Sequence[Member], placed: Sequence[Placed | None]) -> list[int]:
+        """The ids of members who were brought from another store, in order. Raises StoreError for one who was not."""
+        with reading(self._engine) as connection:
+            return recall(connection, partner, members, placed)
+
+    def withdraw(self, members: Iterable[int]) -> None:
+        """Mark members as known only from what was retracted elsewhere."""
+        with writing(self._engine) as connection:
+            insert_new(connection, WithdrawnMember, [{"member_id": member} for member in members])
 
     def findings(self) -> Iterator[dict[str, Any]]:
         """Every finding of a run that stands, with partner and artefact."""
@@ -146,6 +195,11 @@ def _beaten() -> Any:
     return select(table).order_by(table.c.member_id, table.c.matter, table.c.place)
 
 
-def _twins() -> Any:
-    table = core(StoredMember)
-    return select(table.c.id, table.c.twin).where(table.c.twin > 0)
+def _parts() -> Any:
+    """Every member by the person whom they are."""
+    members, merged, withdrawn = core(StoredMember), core(Merged), core(WithdrawnMember)
+    person = func.coalesce(merged.c.into_id, members.c.id)
+    query = select(person.label("person"), members, withdrawn.c.member_id.label("withdrawn"))
+    query = query.outerjoin(merged, merged.c.member_id == members.c.id)
+    query = query.outerjoin(withdrawn, withdrawn.c.member_id == members.c.id)
+    return query.order_by(person, members.c.id)

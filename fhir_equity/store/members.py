@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from fhir_equity.errors import StoreError
 from fhir_equity.model import Member
 from fhir_equity.store.changed import touch
-from fhir_equity.store.kept import Identity, Kept, contradict, identity, kept_of, taken_over
+from fhir_equity.store.kept import Identity, Kept, Placed, contradict, identity, kept_of, taken_over
 from fhir_equity.store.rows import among, encode, insert_all, insert_new
 from fhir_equity.store.schema import MemberIdentifier, Run, Sighting, StoredMember, core
 from fhir_equity.store.strangers import Namer, Strangers, strangers_under
@@ -29,9 +29,14 @@ class _Row(Struct):
 
 
 def settle(
-    connection: Connection, partner: str, members: Sequence[Member], pseudonym: Callable[[str, str], str], as_of: str
+    connection: Connection,
+    partner: str,
+    members: Sequence[Member],
+    pseudonym: Callable[[str, str], str],
+    as_of: str,
+    placed: Sequence[Placed | None] = (),
 ) -> tuple[list[int], set[int]]:
-    """The ids of members in order, and those of new people.
+    """The ids of members in order, and those of new people. Who is `placed` is who they were elsewhere.
 
     Records under one key are two people only when birth date and name both differ. What a record
     leaves out clears nothing, and one that comes late, after what was sent later than `as_of` (an ISO
@@ -40,7 +45,9 @@ def settle(
     known = _known(connection, partner, sorted({member.key for member in members}))
     _mark_late(connection, partner, as_of, [row for twins in known.values() for row in twins])
     strangers = strangers_under(connection, partner, sorted({member.key for member in members}), pseudonym)
-    rows = [_settled(known.setdefault(member.key, []), strangers, member) for member in members]
+    rows = [
+        _settled(known.setdefault(member.key, []), strangers, member, where) for member, where in _with(members, placed)
+    ]
     people = list({id(row): row for row in rows}.values())
     new = [row for row in people if not row.id]
     changed = [row for row in people if row.id and row.changed]
@@ -50,18 +57,22 @@ def settle(
     return [row.id for row in rows], {row.id for row in new}
 
 
-def recall(connection: Connection, partner: str, members: Sequence[Member]) -> list[int]:
+def recall(
+    connection: Connection, partner: str, members: Sequence[Member], placed: Sequence[Placed | None] = ()
+) -> list[int]:
     """The ids of members, in order, who were settled before. Raises StoreError for one who was not."""
-    found = find(connection, partner, members)
+    found = find(connection, partner, members, placed)
     if not all(found):
         raise StoreError("the store lacks people of a run that it says it has read; ingest with another --as-of")
     return found
 
 
-def find(connection: Connection, partner: str, members: Sequence[Member]) -> list[int]:
+def find(
+    connection: Connection, partner: str, members: Sequence[Member], placed: Sequence[Placed | None] = ()
+) -> list[int]:
     """The ids of members, in order; 0 for those who are not known."""
     known = _known(connection, partner, sorted({member.key for member in members}))
-    rows = [_find(known.get(member.key, ()), identity(member)) for member in members]
+    rows = [_who(known.get(member.key, ()), member, where) for member, where in _with(members, placed)]
     return [0 if row is None else row.id for row in rows]
 
 
@@ -170,28 +181,54 @@ def _mark_late(connection: Connection, partner: str, as_of: str, rows: Sequence[
             row.later = row.id in seen
 
 
-def _settled(twins: list[_Row], strangers: Strangers, member: Member) -> _Row:
-    said = _columns(Kept(member.name, member.address, member.enrollment, member.identifiers, (identity(member),)))
+def _with(members: Sequence[Member], placed: Sequence[Placed | None]) -> Iterable[tuple[Member, Placed | None]]:
+    return zip(members, placed or [None] * len(members), strict=True)
+
+
+def _settled(twins: list[_Row], strangers: Strangers, member: Member, placed: Placed | None) -> _Row:
+    seen = (identity(member),) if placed is None else placed.seen
+    said = _columns(Kept(member.name, member.address, member.enrollment, member.identifiers, seen))
     said["birth_date"] = member.birth_date
+    said |= {} if placed is None else {"twin": placed.twin}
     for row in twins:
         if all(row.values[name] == value for name, value in said.items()):
             return row
-    found = _find(twins, identity(member))
+    found = _who(twins, member, placed)
     if found is not None:
-        _take_over(found, member)
+        _take_over(found, member, seen)
         return found
-    twin = strangers.twin(member.key, identity(member), [row.values["twin"] for row in twins])
+    taken = [row.values["twin"] for row in twins]
+    twin = strangers.twin(member.key, identity(member), taken)
+    if placed is not None and not strangers.known and placed.twin not in taken:
+        twin = placed.twin
     partner = strangers.partner
     values = {
         "partner": partner,
         "key": member.key,
-        "twin": twin,
         "key_rule": member.key_rule,
         "pseudonym": _pseudonym(partner, member.key, twin, strangers.pseudonym),
         **said,
+        "twin": twin,
     }
     twins.append(_Row(values))
     return twins[-1]
+
+
+def _who(twins: Sequence[_Row], member: Member, placed: Placed | None) -> _Row | None:
+    """Who a member is; one who is `placed` is new where their number is free, else whoever is like them, it first."""
+    if placed is None:
+        return _find(twins, identity(member))
+    there = {row.values["twin"]: row for row in twins}
+    if placed.twin not in there:
+        return None
+    alike = (row for row in (there[placed.twin], *twins) if _alike(row, placed))
+    return next(alike, None) or next((row for one in placed.seen if (row := _find(twins, one)) is not None), None)
+
+
+def _alike(row: _Row, placed: Placed) -> bool:
+    """Whether they have an identity in common, or neither has any."""
+    seen = kept_of(row.values["details"]).seen
+    return seen == placed.seen or not {*seen}.isdisjoint(placed.seen)
 
 
 def _find(twins: Iterable[_Row], one: Identity) -> _Row | None:
@@ -211,9 +248,9 @@ def _shares(one: Identity, other: Identity) -> bool:
     return any(a == b and a for a, b in zip(one, other, strict=True))
 
 
-def _take_over(row: _Row, member: Member) -> None:
+def _take_over(row: _Row, member: Member, seen: Sequence[Identity]) -> None:
     """Take over what a record says; what it leaves out clears nothing, and the later of two holds."""
-    values = _columns(taken_over(kept_of(row.values["details"]), member, late=row.later))
+    values = _columns(taken_over(kept_of(row.values["details"]), member, seen, late=row.later))
     born = (member.birth_date, row.values["birth_date"])
     was, said = born if row.later else born[::-1]
     values["birth_date"] = was if was.startswith(said) else said  # a year alone says less than a date

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import Connection, Engine, delete, func, select, update
 
 from fhir_equity.errors import UsageError
@@ -53,6 +54,18 @@ class Joined(Struct, frozen=True):
     linked_twice: tuple[str, ...] = ()
 
 
+class Brought(Struct, frozen=True):
+    """A merge of another store, between members of this one (by id); `undone_at` is empty while it holds there."""
+
+    member: int
+    into: int
+    author: str
+    reason: str
+    at: str
+    undone_at: str
+    undone_by: str
+
+
 class Merges:
     """The merges of a store. Every method raises StoreError, StoreLockedError, StoreUnavailableError."""
 
@@ -72,23 +85,41 @@ class Merges:
         Raises UsageError where they are one already, or a change of theirs at an HIE was interrupted.
         """
         with writing(self._engine) as connection:
-            partner = _mergeable(connection, into, member)
-            came = parts_of(connection, {member})
-            self._settle_plans(connection, {into, member})
-            what = {"member_id": member, "into_id": into, "author": author, "reason": reason, "at": now()}
-            number = insert_one(connection, Merge, **what, undone_at="", undone_by="")
-            there = core(Merged)
-            connection.execute(update(there).where(there.c.into_id == member).values(into_id=into))
-            insert_new(connection, Merged, [{"member_id": member, "into_id": into}])
-            for hie in connection.execute(_hies(member)).scalars().all():
-                Standing(self._engine, hie).leave(connection, [member])
-                forget_cases(connection, [member], source_of(hie))
-            stated = stated_by(connection, {into}) | {member: []}
-            Resolutions(judges(partner)).write(connection, stated, ())
-            twice = _linked_twice(connection, number, into)
-            done = self._joined(connection, number, came, twice)
-            self._record(connection, "merge", done, {"reason": reason})
-            return done
+            return self._merge(connection, Brought(member, into, author, reason, now(), "", ""), judges)
+
+    def bring(self, merges: Iterable[Brought], judges: Judges) -> None:
+        """Make merges of another store in this one, oldest first, in one transaction, but for those that were made.
+
+        Who is part of somebody here by now is merged as that person. Raises UsageError as `merge` does.
+        """
+        with writing(self._engine) as connection:
+            made = _made(connection)
+            for each in (each for each in merges if (each.member, each.into, each.at) not in made):
+                people = person_of(connection, {each.into, each.member})
+                if each.undone_at:
+                    _insert(connection, each)
+                elif people[each.into] != people[each.member]:
+                    here = {"into": people[each.into], "member": people[each.member]}
+                    self._merge(connection, structs.replace(each, **here), judges)
+
+    def _merge(self, connection: Connection, each: Brought, judges: Judges) -> Joined:
+        into, member = each.into, each.member
+        partner = _mergeable(connection, into, member)
+        came = parts_of(connection, {member})
+        self._settle_plans(connection, {into, member})
+        number = _insert(connection, each)
+        there = core(Merged)
+        connection.execute(update(there).where(there.c.into_id == member).values(into_id=into))
+        insert_new(connection, Merged, [{"member_id": member, "into_id": into}])
+        for hie in connection.execute(_hies(member)).scalars().all():
+            Standing(self._engine, hie).leave(connection, [member])
+            forget_cases(connection, [member], source_of(hie))
+        stated = stated_by(connection, {into}) | {member: []}
+        Resolutions(judges(partner)).write(connection, stated, ())
+        twice = _linked_twice(connection, number, into)
+        done = self._joined(connection, number, came, twice)
+        self._record(connection, "merge", done, {"reason": each.reason})
+        return done
 
     def undo(self, merge: int, judges: Judges, author: str) -> Joined:
         """Read a member apart again, with whoever was merged into them, and resolve both people again.
@@ -142,6 +173,17 @@ def _mergings() -> Any:
     query = select(table.c.id, one.c.partner, one.c.pseudonym, other.c.pseudonym, *(table.c[name] for name in names))
     joined = table.join(one, one.c.id == table.c.member_id).join(other, other.c.id == table.c.into_id)
     return query.select_from(joined).order_by(table.c.id)
+
+
+def _insert(connection: Connection, each: Brought) -> int:
+    said = structs.asdict(each)
+    return insert_one(connection, Merge, member_id=said.pop("member"), into_id=said.pop("into"), **said)
+
+
+def _made(connection: Connection) -> set[tuple[int, int, str]]:
+    """Every merge there is, also where it was undone, by its members and when it was made."""
+    table = core(Merge)
+    return {tuple(row) for row in connection.execute(select(table.c.member_id, table.c.into_id, table.c.at))}
 
 
 def _mergeable(connection: Connection, into: int, member: int) -> str:

@@ -73,7 +73,9 @@ class People:
                 if others:
                     told = sorted((*told, *said_elsewhere(person)), key=attrgetter("id"))
                 if partners is None or row["partner"] in partners:
-                    yield Person(person, row["pseudonym"], _member(row, others), _events(told, values, origins, marks))
+                    yield Person(
+                        person, row["pseudonym"], member_of(row, others), _events(told, values, origins, marks)
+                    )
 
     def known(self, partner: str, key: str) -> Person | None:
         """The person under a key of a partner; None where there is nobody, or more than one."""
@@ -104,7 +106,7 @@ class People:
             for row in rows:
                 number = row["id"]
                 events = _events(told.get(number, ()), values, origins, marks.get(number, {}))
-                yield Person(number, row["pseudonym"], _member(row, others.get(number, ())), events)
+                yield Person(number, row["pseudonym"], member_of(row, others.get(number, ())), events)
 
     def _only(self, found: Select[Any], *, withdrawn: bool = False) -> Person | None:
         with reading(self._engine) as connection:
@@ -117,7 +119,7 @@ class People:
             values = _values(connection, sorted({row.received_id for row in told}))
             marks = marks_of(connection, [number]).get(number, {})
             events = _events(told, values, _origins(connection, told), marks)
-        return Person(number, rows[0]["pseudonym"], _member(rows[0], others), events)
+        return Person(number, rows[0]["pseudonym"], member_of(rows[0], others), events)
 
     def events(self, members: Sequence[int]) -> dict[int, tuple[tuple[str, Event], ...]]:
         """What was said under the keys of some members, in order of their ids; who said nothing is left out."""
@@ -248,7 +250,8 @@ def _event(said: Sequence[Any], values: dict[int, Received], origin: Origin, mar
     )
 
 
-def _member(row: Any, others: Iterable[Any] = ()) -> Member:
+def member_of(row: Any, others: Iterable[Any] = ()) -> Member:
+    """A member of their row, with what the `others` have who are the same person."""
     kept, born = kept_of(row["details"]), row["birth_date"]
     for other in others:
         kept = joined(kept, kept_of(other.details))

@@ -15,6 +15,7 @@ from fhir_equity.pipeline.ingest import ingest
 from fhir_equity.pipeline.lake import COVER, export
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import PrivacySettings, Settings, StoreSettings
+from fhir_equity.store import Store
 from tests.benchmarks.generate_834 import file_of
 from tests.conftest import ROOT, select_rows
 
@@ -43,23 +44,30 @@ def filled(url: str, tmp_path: Path) -> None:
 def held(url: str, tmp_path: Path) -> list[Any]:
     """Everything that decisions are made from, without the numbers of the store."""
     with opened(url, tmp_path, "2026-04-01") as workspace:
-        found = []
-        for whole in workspace.store.lake.people():
-            person = whole.person
-            events, number = [], {}
-            for matter, event in person.events:
-                number[event.identity[0]] = (matter, event.origin, event.received)
-                places = [whole.told[each] for each in event.identity]
-                events.append((matter, event.received, event.origin, event.first_seen, places))
-            settled = [
-                (*(each.matter, each.state, each.rule, each.policy, each.provisional, each.refused),
-                 number.get(each.winner or 0), [number[lost] for lost in each.beaten])
-                for each in whole.settled
-            ]  # fmt: skip
-            found.append((person.pseudonym, whole.twin, person.member, sorted(events, key=str), settled))
-        lake = workspace.store.lake
-        logged = [sorted(map(str, rows)) for rows in (lake.findings(), lake.losses())]
-    return [sorted(found, key=str), logged]
+        return held_in(workspace.store)
+
+
+def held_in(store: Store) -> list[Any]:
+    found = []
+    for whole in store.lake.people():
+        person = whole.person
+        number = {e.identity[0]: (matter, e.origin, e.received) for matter, e in person.events}
+        parts = []
+        for part in whole.parts:
+            events = [
+                (matter, e.received, e.origin, e.first_seen, [whole.told[each] for each in e.identity])
+                for matter, e in part.events
+            ]
+            parts.append((part.pseudonym, part.member, part.placed, part.withdrawn, sorted(events, key=str)))
+        settled = [
+            (*(each.matter, each.state, each.rule, each.policy, each.provisional, each.refused),
+             number.get(each.winner or 0), [number[lost] for lost in each.beaten])
+            for each in whole.settled
+        ]  # fmt: skip
+        said = sorted(((matter, e.received, e.origin, e.first_seen) for matter, e in person.events), key=str)
+        found.append((person.pseudonym, person.member, parts, said, settled))
+    logged = [sorted(map(str, rows)) for rows in (store.lake.findings(), store.lake.losses())]
+    return [sorted(found, key=str), logged, store.lake.mergings()]
 
 
 def test_an_export_makes_an_equal_store(new_url: Callable[[], str], tmp_path: Path) -> None:
@@ -72,7 +80,7 @@ def test_an_export_makes_an_equal_store(new_url: Callable[[], str], tmp_path: Pa
     assert held(second, tmp_path) == held(first, tmp_path)
     assert done.rows["members"] == loaded.members == loaded.new_members
     assert done.rows["answers"] == loaded.new_answers
-    assert all(done.rows.values())
+    assert {name for name, count in done.rows.items() if not count} == {"merges"}
     assert select_rows(second, "SELECT count(*) FROM run WHERE finished = ''") == [(0,)]
     with opened(second, tmp_path, "2026-05-01") as workspace:
         again = ingest(workspace, [tmp_path / "lake"])
@@ -107,14 +115,14 @@ def test_columns_are_typed_and_said(tmp_path: Path) -> None:
     with opened(url, tmp_path, "2026-04-01") as workspace:
         export(workspace, tmp_path / "lake")
     cover = json.loads((tmp_path / "lake" / COVER).read_bytes())
-    assert cover["schema"] == "fhir-equity/lake/1"
+    assert cover["schema"] == "fhir-equity/lake/2"
     schema = parquet.read_schema(tmp_path / "lake" / "answers" / "partner=acme" / "part-0.parquet")
     assert schema.names == list(cover["tables"]["answers"])
     assert schema.field("event").type == pa.int64()
     assert [each.name for each in schema.field("concepts").type.value_type] == [
         *("system", "code", "display", "relationship", "rule")
     ]
-    assert schema.metadata[b"fhir-equity"] == b"lake/1/answers"
+    assert schema.metadata[b"fhir-equity"] == b"lake/2/answers"
     rows = parquet.read_table(tmp_path / "lake" / "answers" / "partner=acme" / "part-0.parquet").to_pylist()
     assert {row["first_seen"] for row in rows} == {"2026-02-01", "2026-03-01"}
     assert "2118-8" in {each["code"] for row in rows for each in row["concepts"]}
@@ -127,10 +135,13 @@ def test_what_is_no_export_of_ours_is_refused(tmp_path: Path) -> None:
         (folder / COVER).write_text("{")
         with pytest.raises(UnreadableError, match=r"^lake/lake.json is not valid JSON$"):
             ingest(workspace, [folder])
-        (folder / COVER).write_text('{"schema": "fhir-equity/lake/2"}')
-        with pytest.raises(UsageError, match=r"^lake has another layout than fhir-equity/lake/1$"):
+        (folder / COVER).write_text('{"schema": "fhir-equity/lake/3"}')
+        with pytest.raises(UsageError, match=r"^lake has another layout than fhir-equity/lake/2 and those before it$"):
             ingest(workspace, [folder])
-        (folder / COVER).write_text('{"schema": "fhir-equity/lake/1", "rows": {"members": 1}}')
+        (folder / COVER).write_text('{"schema": "fhir-equity/lake/1", "rows": {"members": 1}, "across": 1}')
+        with pytest.raises(UsageError, match=r"merged of members of two partners \(1\), .* export it again"):
+            ingest(workspace, [folder])
+        (folder / COVER).write_text('{"schema": "fhir-equity/lake/2", "rows": {"members": 1}}')
         (folder / "members" / "partner=x").mkdir(parents=True)
         (folder / "members" / "partner=x" / "part-0.parquet").write_bytes(b"PAR1")
         with pytest.raises(UnreadableError, match=r"^part-0.parquet is no Parquet file that can be read"):

@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
-from fhir_equity.errors import UsageError
 from fhir_equity.model import Answer, Coding, Member, Name, Origin, Received
 from fhir_equity.pipeline.audit import audit
 from fhir_equity.pipeline.explain import explain
 from fhir_equity.pipeline.hold import hold_add
-from fhir_equity.pipeline.ingest import ingest
 from fhir_equity.pipeline.lake import export
 from fhir_equity.pipeline.merge import merge, merges, unmerge
 from fhir_equity.pipeline.record import record_of
@@ -97,30 +95,10 @@ def test_each_answer_is_read_by_its_partner_and_undone_every_row_is_as_before(
     assert document["population"] == 2
     assert [g.kind for g in workspace.store.cases.groups()] == ["source_against_source"]
     done = export(workspace, tmp_path / "lake")
-    assert (done.merged, done.across, done.rows["members"]) == (0, 1, 2)
+    assert (done.merged, done.rows["members"], done.rows["merges"]) == (1, 3, 1)
     unmerge(workspace, 1)
     assert all_but(workspace) == before
     assert [m.partner for m in merges(workspace)] == ["south"]
-
-
-def test_a_folder_that_does_not_say_whose_the_answers_are_is_not_read_back(
-    workspace: Workspace, new_url: Callable[[], str], tmp_path: Path
-) -> None:
-    merge(workspace, "n1", "s1", reason="r")
-    merge(workspace, "n2", "n1", reason="r")
-    done = [export(workspace, tmp_path / f"lake-{name}", partner=name) for name in ("", "north", "south")]
-    assert [(each.merged, each.across) for each in done] == [(1, 1), (1, 1), (0, 1)]
-    settings = workspace.settings.model_copy(update={"store": StoreSettings(url=new_url())})
-    with Workspace(settings, "2026-03-02") as other:
-        for name in ("", "north", "south"):
-            with pytest.raises(UsageError, match=r"merged of members of two partners \(1\), and not through whom"):
-                ingest(other, [tmp_path / f"lake-{name}"])
-        assert not list(other.store.lake.people())
-        unmerge(workspace, 2)
-        unmerge(workspace, 1)
-        assert export(workspace, tmp_path / "apart").across == 0
-        ingest(other, [tmp_path / "apart"])
-        assert [won(other, name)[1] for name in ("n1", "s1")] == [[WHITE], [BLACK]]
 
 
 def test_whoever_stays_it_is_the_same_answer_and_later_files_of_either_go_on(workspace: Workspace) -> None:

@@ -1,0 +1,131 @@
+"""People who were merged, across partners too, or split come back from an exported folder as what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from fhir_equity.pipeline.explain import explain
+from fhir_equity.pipeline.ingest import ingest
+from fhir_equity.pipeline.lake import export
+from fhir_equity.pipeline.merge import merge, merges, unmerge
+from fhir_equity.pipeline.resolve import resolve
+from fhir_equity.pipeline.retract import retract
+from fhir_equity.pipeline.split import split
+from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.settings import StoreSettings
+from fhir_equity.store import Which
+from tests.conftest import ROOT
+from tests.pipeline.test_lake import held_in
+from tests.pipeline.test_merge_across import ASIAN, BLACK, WHITE, say, won
+from tests.pipeline.test_merge_across import workspace as workspace
+from tests.pipeline.test_split import people
+from tests.pipeline.test_split import say as say_twins
+
+Bring = Callable[..., AbstractContextManager[Workspace]]
+
+
+@pytest.fixture
+def brought(workspace: Workspace, new_url: Callable[[], str], tmp_path: Path) -> Bring:
+    """Another store, with what the first one exports."""
+    return partial(_brought, workspace, new_url, tmp_path)
+
+
+@contextmanager
+def _brought(workspace: Workspace, new_url: Callable[[], str], tmp_path: Path) -> Iterator[Workspace]:
+    export(workspace, tmp_path / "lake", include_sensitive=True)
+    settings = workspace.settings.model_copy(update={"store": StoreSettings(url=new_url())})
+    with Workspace(settings, "2026-03-02") as other:
+        ingest(other, [tmp_path / "lake"])
+        assert held_in(other.store) == held_in(workspace.store)
+        ingest(other, [tmp_path / "lake"])
+        assert held_in(other.store)[::2] == held_in(workspace.store)[::2]  # but for findings, which were met again
+        assert resolve(other, dry_run=True).changed == 0
+        assert other.store.trail.verify().problems == []
+        yield other
+
+
+def test_who_was_merged_across_partners_comes_back_and_apart(workspace: Workspace, brought: Bring) -> None:
+    merge(workspace, "n2", "s1", reason="a mistake")
+    unmerge(workspace, 1)
+    merge(workspace, "n1", "s1", reason="moved")
+    merge(workspace, "n2", "n1", reason="a new card")
+    with brought() as other:
+        assert merges(other) == merges(workspace)
+        for name in ("n1", "s1", "n2"):
+            assert won(other, name) == won(workspace, name) == ("newest", [BLACK, ASIAN, WHITE])
+        for each in (other, workspace):
+            say(each, "south", "2026-03-01", ("s1", ASIAN))  # a later file of either partner goes on
+        assert won(other, "n1") == won(workspace, "n1")
+        for number in (3, 2):
+            undone = [unmerge(each, number) for each in (other, workspace)]
+            assert undone[0].answers == undone[1].answers
+            assert [won(other, name) for name in ("n1", "s1", "n2")] == [won(workspace, n) for n in ("n1", "s1", "n2")]
+        assert [explain(other, name)["member"]["partner"] for name in ("n1", "s1")] == ["north", "south"]
+
+
+def test_an_unmerge_where_they_were_loaded_stays_when_the_folder_comes_again(
+    workspace: Workspace, brought: Bring, tmp_path: Path
+) -> None:
+    merge(workspace, "n1", "s1", reason="r")
+    with brought() as other:
+        unmerge(other, 1)
+        ingest(other, [tmp_path / "lake"])
+        assert won(other, "n1") == ("only_answer", [WHITE])
+        merge(other, "n2", "s1", reason="r")  # and who is another one by now is merged as that person
+        ingest(other, [tmp_path / "lake"])
+        assert won(other, "n2")[1] == [BLACK, ASIAN]
+        assert resolve(other, dry_run=True).changed == 0
+
+
+def test_what_two_keys_of_one_person_said_alike_comes_back_under_each(workspace: Workspace, brought: Bring) -> None:
+    say(workspace, "north", "2026-02-01", ("n3", ASIAN), ("n4", ASIAN))
+    merge(workspace, "n4", "n3", reason="r")
+    with brought() as other:
+        assert won(other, "n3") == ("only_answer", [ASIAN])
+        unmerge(other, 1)
+        assert [won(other, name) for name in ("n3", "n4")] == [("only_answer", [ASIAN])] * 2
+
+
+def test_who_was_retracted_is_still_nobody_when_unmerged(workspace: Workspace, brought: Bring) -> None:
+    late = say(workspace, "south", "2026-02-02", ("s2", ASIAN))
+    merge(workspace, "s2", "n1", reason="called by the one who goes")
+    retract(workspace, late, reason="r")
+    with brought() as other:
+        assert won(other, "s2") == ("only_answer", [WHITE])
+        unmerge(other, 1)
+        unmerge(workspace, 1)
+        assert held_in(other.store) == held_in(workspace.store)
+
+
+def test_the_people_of_one_partner_are_whole(workspace: Workspace, tmp_path: Path) -> None:
+    merge(workspace, "n1", "s1", reason="r")
+    north = export(workspace, tmp_path / "north", partner="north")
+    assert (north.merged, north.elsewhere, north.rows["members"], north.rows["merges"]) == (1, 0, 3, 1)
+    south = export(workspace, tmp_path / "south", partner="south")
+    assert (south.merged, south.elsewhere, south.rows["members"], south.rows["merges"]) == (0, 1, 0, 0)
+
+
+@pytest.mark.parametrize("who", [{"given": "Ben"}, {"given": "Ada", "born": "2010-01-02"}, {}])
+def test_who_was_split_comes_back_as_two(who: dict[str, str], workspace: Workspace, brought: Bring) -> None:
+    for day, given, code in (("2026-01-01", "Ada", WHITE), ("2026-02-01", "Ben", BLACK)):
+        say_twins(workspace, day, (given, "race", code), (given, "language_spoken", "en"))
+    split(workspace, "k", Which(file="2026-02-01.csv"), reason="r", partner="plan", **who)
+    with brought() as other:
+        said = [sorted(people(each).values()) for each in (other, workspace)]
+        assert said[0] == said[1]
+        for each in (other, workspace):  # and a later record goes to the same one of them
+            say_twins(each, "2026-03-01", ("Ben", "race", ASIAN))
+        assert sorted(people(other).values()) == sorted(people(workspace).values())
+
+
+def test_a_folder_of_layout_1_is_still_read(workspace: Workspace) -> None:
+    """It was written when people who were merged were in it as one member."""
+    done = ingest(workspace, [ROOT / "tests" / "pipeline" / "lakes" / "layout_1"])
+    assert (done.new_members, done.new_answers) == (2, 3)
+    assert won(workspace, "o1") == ("newest", [BLACK, WHITE])
+    assert won(workspace, "o3") == ("only_answer", [ASIAN])
