@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -58,25 +58,18 @@ class Disclosing:
         """The same, each only when what it tells is written down."""
         while page := list(islice(made, PAGE)):
             leaves = [each.leaves for each in page if each.leaves is not None]
-            self._store.disclosures.intend(self._disclosures(leaves))
+            told = [(each.member, [*self._told(each)]) for each in leaves]
+            self._store.disclosures.intend_of(told, self._pseudonyms)
             self._members += len(leaves)
             self._topics.update(matter for each in leaves for matter, _ in each.matters)
             yield from page
 
-    def _disclosures(self, leaves: Sequence[Leaves]) -> Iterator[Disclosure]:
-        for partner in sorted({each.member.partner for each in leaves}):
-            theirs = [each for each in leaves if each.member.partner == partner]
-            members = [each.member for each in theirs]
-            called = self._store.disclosures.called(partner, members, self._pseudonyms)
-            for each, whose in zip(theirs, called, strict=True):
-                yield from self._told(each, whose)
-
-    def _told(self, leaves: Leaves, pseudonym: str) -> Iterator[Disclosure]:
+    def _told(self, leaves: Leaves) -> Iterator[Disclosure]:
         from fhir_equity.store import Disclosure
 
         for rule in {id_: self._release.rule(id_) for _, id_ in leaves.matters}.values():
             yield Disclosure(
-                pseudonym=pseudonym,
+                pseudonym="",
                 partner=leaves.member.partner,
                 recipient=self._recipient,
                 transmission=self._transmission,

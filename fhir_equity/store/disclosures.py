@@ -6,7 +6,7 @@ which is a disclosure until somebody knows better. Topics only, never what they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.members import called
 from fhir_equity.store.rows import insert_all, now, slices
 from fhir_equity.store.schema import StoredDisclosure, core
+from fhir_equity.store.strangers import Namer
 
 INTENDED, SENT, VERIFIED, FAILED, RECALLED = STATES = ("intended", "sent", "verified", "failed", "recalled")
 
@@ -57,16 +58,19 @@ class Disclosures:
         under this transmission, member and rule keeps its date and its state, and takes what is new of the
         topics; but a ``failed`` one is tried again, with the topics of now.
         """
-        found = list(disclosures)  # whoever is asked for them may write, too
         if connection is not None:
-            return _intend(connection, found)
+            return _intend(connection, list(disclosures))
         with writing(self._engine) as own:
-            return _intend(own, found)
+            return _intend(own, list(disclosures))
 
-    def called(self, partner: str, members: Sequence[Member], pseudonym: Callable[[str, str], str]) -> list[str]:
-        """The pseudonyms under which members, in order, are in the account: two people of one key have two."""
+    def intend_of(self, told: Sequence[tuple[Member, Sequence[Disclosure]]], pseudonym: Namer) -> int:
+        """As `intend`, of members as a file has them, whatever pseudonyms the disclosures say.
+
+        Two people of one key have two accounts. Who is not in the store is named in this same transaction, so that
+        nobody is remembered of whom nothing is written down, and the other way round.
+        """
         with writing(self._engine) as connection:
-            return called(connection, partner, members, pseudonym)
+            return _intend(connection, list(_named(connection, told, pseudonym)))
 
     def settle(
         self,
@@ -108,6 +112,17 @@ class Disclosures:
         with reading(self._engine) as connection:
             rows = connection.execute(select(table).where(table.c[column] == value).order_by(table.c.id))
             return [_disclosure(dict(row)) for row in rows.mappings()]
+
+
+def _named(
+    connection: Connection, told: Sequence[tuple[Member, Sequence[Disclosure]]], pseudonym: Namer
+) -> Iterator[Disclosure]:
+    """The same under the pseudonyms of these members."""
+    for partner in sorted({member.partner for member, _ in told}):
+        theirs = [each for each in told if each[0].partner == partner]
+        names = called(connection, partner, [member for member, _ in theirs], pseudonym)
+        for whose, (_, disclosures) in zip(names, theirs, strict=True):
+            yield from (msgspec.structs.replace(each, pseudonym=whose) for each in disclosures)
 
 
 def _intend(connection: Connection, disclosures: Sequence[Disclosure]) -> int:

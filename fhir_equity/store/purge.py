@@ -255,11 +255,12 @@ def _journal(connection: Connection, before: str, kept: Held, gone: Gone) -> Non
 def _disclosures(connection: Connection, before: str, kept: Held, gone: Gone) -> None:
     table = core(StoredDisclosure)
     rows = connection.execute(select(table.c.id, table.c.pseudonym).where(table.c.intended_at < before))
-    goes = {row.id: row.pseudonym for row in rows if row.pseudonym not in kept.pseudonyms}
-    gone.counts["disclosures"] += _delete(connection, table, table.c.id, list(goes))
-    whose, strangers = set(goes.values()), core(Stranger)
-    whose -= {one for (one,) in among(connection, select(table.c.pseudonym), table.c.pseudonym, sorted(whose))}
-    gone.counts["strangers"] += _delete(connection, strangers, strangers.c.pseudonym, sorted(whose))
+    goes = [row.id for row in rows if row.pseudonym not in kept.pseudonyms]
+    gone.counts["disclosures"] += _delete(connection, table, table.c.id, goes)
+    strangers = core(Stranger)
+    told = select(table.c.pseudonym).where(table.c.pseudonym == strangers.c.pseudonym).exists()
+    nobody = set(connection.execute(select(strangers.c.pseudonym).where(~told)).scalars()) - kept.pseudonyms
+    gone.counts["strangers"] += _delete(connection, strangers, strangers.c.pseudonym, sorted(nobody))
 
 
 def _orphans(connection: Connection, gone: Gone) -> None:

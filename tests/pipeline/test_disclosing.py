@@ -24,7 +24,9 @@ from fhir_equity.pipeline.purge import purge
 from fhir_equity.pipeline.trail import disclosures
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import MappingSettings, PrivacySettings, Settings, StoreSettings
+from fhir_equity.store import disclosures as account_of
 from fhir_equity.store.connection import writing
+from fhir_equity.store.members import called
 from fhir_equity.store.schema import StoredDisclosure, core
 from tests.conftest import select_rows
 
@@ -194,8 +196,8 @@ def test_a_purge_takes_a_stranger_with_the_last_disclosure_about_them(workspace:
     with writing(workspace.store.engine) as connection:  # so long ago was the first
         connection.execute(update(core(StoredDisclosure)).values(intended_at="2015-01-01T00:00:00+00:00"))
     convert(workspace, tmp_path / "ben.csv", tmp_path / "out.csv", wish=WISH)
-    untold = [Member("plan", "m2")]  # as while a conversion is under way
-    workspace.store.disclosures.called("plan", untold, workspace.pseudonyms)
+    with writing(workspace.store.engine) as connection:  # as what was killed once left them
+        called(connection, "plan", [Member("plan", "m2")], workspace.pseudonyms)
     workspace.store.holds.add("officer", "r", pseudonym=cy)
 
     def strangers() -> list[str]:
@@ -204,13 +206,25 @@ def test_a_purge_takes_a_stranger_with_the_last_disclosure_about_them(workspace:
     m2 = workspace.pseudonyms("plan", "m2")
     assert sorted(strangers()) == sorted([ada, ben, cy, m2])
     done = purge(workspace, "2019-01-01", tmp_path / "first.json")
-    assert (done.gone.counts["disclosures"], done.gone.counts["strangers"]) == (4, 1)
-    assert sorted(strangers()) == sorted([ben, cy, m2])
+    assert (done.gone.counts["disclosures"], done.gone.counts["strangers"]) == (4, 2)
+    assert sorted(strangers()) == sorted([ben, cy])
     workspace.store.holds.release(1, "officer")
     assert purge(workspace, "2019-01-01", tmp_path / "second.json").gone.counts["strangers"] == 1
-    assert sorted(strangers()) == sorted([ben, m2])
+    assert strangers() == [ben]
     convert(workspace, tmp_path / "ben.csv", tmp_path / "out.csv", wish=WISH)
     assert len(workspace.store.disclosures.of(ben)) == 4  # whose account is theirs still
+
+
+def test_nobody_is_named_of_whom_nothing_is_written_down(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(account_of, "_intend", killed)
+    with pytest.raises(KeyboardInterrupt):
+        convert(workspace, tmp_path / "in.csv", tmp_path / "out.csv", wish=WISH)
+    assert select_rows(workspace.settings.store.url, "SELECT pseudonym FROM stranger") == []
 
 
 def test_what_stays_in_the_house_is_no_disclosure(workspace: Workspace, tmp_path: Path) -> None:
