@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Engine, Select, func, select
 
 from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.handed_in import Choice, Opening, choices_of, hand_in, source_of
-from fhir_equity.store.hie_journal import Journal, planned
+from fhir_equity.store.hie_held import planned
+from fhir_equity.store.hie_journal import Journal
 from fhir_equity.store.hie_members import by_resource, keepers
 from fhir_equity.store.hie_runs import Runs
 from fhir_equity.store.hie_standing import Outcome, Standing, Through
@@ -17,6 +18,7 @@ from fhir_equity.store.merged import person_of
 from fhir_equity.store.planned import PLANNED as PLANNED
 from fhir_equity.store.planned import QUARANTINED as QUARANTINED
 from fhir_equity.store.planned import SENT as SENT
+from fhir_equity.store.planned import UNSEEN as UNSEEN
 from fhir_equity.store.planned import VERIFIED as VERIFIED
 from fhir_equity.store.planned import Known as Known
 from fhir_equity.store.planned import Planned as Planned

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,17 +14,16 @@ from fhir_equity.store import disclosures
 from fhir_equity.store.changed import touch
 from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.disclosures import Disclosure, Disclosures
+from fhir_equity.store.hie_held import as_kept, held, planned
 from fhir_equity.store.hie_members import keepers
 from fhir_equity.store.merged import parts_of, person_of
-from fhir_equity.store.planned import PLANNED, QUARANTINED, SENT, VERIFIED, Planned, Settled, There, digest_of
+from fhir_equity.store.planned import PLANNED, SENT, VERIFIED, Planned, Settled, There, digest_of
 from fhir_equity.store.rows import among, now, slices, upsert
 from fhir_equity.store.schema import JournalEntry, Link, Observed, StoredPlan, core
 from fhir_equity.store.schema import Written as WrittenRow
 
 # What became of what was disclosed; after anything else it may have arrived.
 _BECAME = {VERIFIED: disclosures.VERIFIED, "moved": disclosures.FAILED, "refused": disclosures.FAILED}
-
-_said = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class Journal:
@@ -130,7 +129,7 @@ class Journal:
         with reading(self._engine) as connection:
             said = connection.execute(select(plans.c.digest).where(plans.c.name == name)).scalar()
             rows = select(journal).where(journal.c.plan == name).order_by(journal.c.id)
-            return not said or said == digest_of(_as_kept(connection, rows))
+            return not said or said == digest_of(as_kept(connection, rows))
 
     def sent(self) -> list[Planned]:
         """The changes of any plan that were interrupted after the request may have left."""
@@ -207,24 +206,9 @@ class Journal:
         upsert(connection, Observed, ("hie", "member_id", "matter", "number"), observed)
 
     def held(self) -> dict[int, list[Planned]]:
-        """member id -> what the HIE was last seen to hold from us, as changes that would withdraw it, by matter.
-
-        Of what is in a Patient `resource_id` says which; of Observations it is empty.
-        """
-        journal = core(JournalEntry)
-        done = and_(journal.c.hie == self._hie, journal.c.status.in_((VERIFIED, QUARANTINED)))
-        last: dict[tuple[int, str, str], Planned | None] = {}
+        """member id -> what the HIE may hold from us, as changes that would withdraw it; see `held`."""
         with reading(self._engine) as connection:
-            for each in planned(connection, select(journal).where(done).order_by(journal.c.id)):
-                resource = "" if each.action in ("observe", "tell") else each.resource_id
-                for matter, said in each.said.items():
-                    change = Planned(0, each.member_id, (matter,), "withdraw", resource, "", {matter: said})
-                    last[each.member_id, resource, matter] = None if each.action == "withdraw" else change
-        found: dict[int, list[Planned]] = {}
-        for (member, *_), held in last.items():
-            if held is not None:
-                found.setdefault(member, []).append(held)
-        return found
+            return held(connection, self._hie)
 
     def withdrawn(self, change: Planned, status: str, pseudonym: str) -> None:
         """Record what became of withdrawing something, in the account of disclosures too."""
@@ -262,25 +246,3 @@ def refuse_interrupted(connection: Connection, members: Collection[int]) -> None
     sent = select(journal.c.hie).where(journal.c.member_id.in_(parts_of(connection, members)), journal.c.status == SENT)
     if hie := connection.execute(sent.limit(1)).scalar():
         raise UsageError(f"a change of theirs at {hie} was interrupted; run: fhir-equity sync apply --hie {hie}")
-
-
-def planned(connection: Connection, query: Any) -> Iterator[Planned]:
-    """The changes that a query of the journal finds, each with the person whom its member is."""
-    changes = list(_as_kept(connection, query))
-    people = person_of(connection, {change.member_id for change in changes})
-    for change in changes:
-        yield structs.replace(change, member_id=people[change.member_id])
-
-
-def _as_kept(connection: Connection, query: Any) -> Iterator[Planned]:
-    for row in connection.execute(query).mappings():
-        yield Planned(
-            id=row["id"],
-            member_id=row["member_id"],
-            matters=tuple(row["matters"].split()),
-            action=row["action"],
-            resource_id=row["resource_id"],
-            etag=row["etag"],
-            said=_said(row["said"]),
-            status=row["status"],
-        )

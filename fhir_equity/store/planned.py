@@ -13,7 +13,9 @@ from fhir_equity.store.rows import digest
 PLANNED = "planned"
 SENT = "sent"  # a request has left, or was about to, and its outcome was not recorded yet
 VERIFIED = "verified"  # read back, and as sent
+UNVERIFIED = "unverified"  # sent, and what was looked at afterwards did not tell that it arrived
 QUARANTINED = "quarantined"  # read back, not as sent, and mending it did not help
+UNSEEN = "?"  # stands for the id of a Patient of our making whom nobody saw
 There = tuple[str, str]  # resource id, etag
 
 

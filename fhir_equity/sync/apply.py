@@ -203,7 +203,7 @@ class _Applying:
         ours = self._ours.get(change.member_id)
         if change.id not in self._journal.sending([change]):
             return "stale"  # somebody has decided otherwise since
-        status = withdraw(self._exchange, change, self._known[change.member_id])
+        status = withdraw(self._exchange, change, self._known[change.member_id], ours)
         self._journal.withdrawn(change, status, ours.person.pseudonym if ours else "")
         return status
 

@@ -17,8 +17,10 @@ def settled(
     """What became of the interrupted writes about one member, who is `there` now; `known` learns what is written."""
     said = exchange.theirs(there.resource).said if there else {}
     for sent in known.sent:
-        if sent.action in ("withdraw", TELL):  # recall looks at it again; who told is told again, and made once
+        if sent.action == "withdraw":  # recall looks at it again
             yield Settled(sent, "superseded")
+        elif sent.action == TELL:  # who told is told again, and made once; what may not stay, recall looks for
+            yield Settled(sent, "unverified")
         elif sent.action == "observe":
             yield _observed(exchange, known, ours, sent)
         else:

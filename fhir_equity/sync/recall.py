@@ -11,11 +11,12 @@ from fhir_equity.adapters.fhir import merge
 from fhir_equity.errors import RemoteError
 from fhir_equity.model import Outgoing, State
 from fhir_equity.store import Person
-from fhir_equity.store.hie import VERIFIED, Known, Planned
+from fhir_equity.store.hie import UNSEEN, VERIFIED, Known, Planned
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
 from fhir_equity.sync.deciding import refused as refused_of
-from fhir_equity.sync.exchange import REGISTRATION, Exchange, Resource
+from fhir_equity.sync.exchange import REGISTRATION, Exchange, Ours, Resource, id_of
 from fhir_equity.sync.observations import find, is_active, withdrawn
+from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.telling import is_mark, matter_of
 from fhir_equity.sync.telling import withdraw as forget
 from fhir_equity.sync.write_patient import refused
@@ -83,39 +84,69 @@ def _reasons(
 def _elsewhere(change: Planned, known: Known, nobody: set[str]) -> str:
     if known.link is None and nobody:  # somebody decided that the Patient whom they were linked to is somebody else
         return "wrong_match" if change.resource_id in {"", *nobody} else ""
-    moved = known.link is not None and change.resource_id not in ("", known.link[0])
+    moved = known.link is not None and change.resource_id not in ("", UNSEEN, known.link[0])
     return "wrong_match" if moved else ""
 
 
-def withdraw(exchange: Exchange, change: Planned, known: Known) -> str:
-    """Withdraw one thing and look whether it is gone: ``verified``, or why not. Raises RemoteError."""
+def withdraw(exchange: Exchange, change: Planned, known: Known, ours: Ours | None) -> str:
+    """Withdraw one thing and look whether it is gone: ``verified``, or why not. Raises RemoteError.
+
+    What nobody saw arrive is looked for by the identifiers of `ours`.
+    """
     (matter,) = change.matters
     if is_mark(matter):
-        return forget(exchange, matter, known)
-    return _patient(exchange, change, matter) if change.resource_id else _observations(exchange, matter, known)
+        return forget(exchange, matter, known, ours)
+    if change.resource_id == UNSEEN:
+        return _made(exchange, change, known, ours)
+    if change.resource_id:
+        return _patient(exchange, change, known, change.resource_id)
+    return _observations(exchange, change, known, ours)
 
 
-def _patient(exchange: Exchange, change: Planned, matter: str) -> str:
-    now = exchange.client.read("Patient", change.resource_id)
+def _made(exchange: Exchange, change: Planned, known: Known, ours: Ours | None) -> str:
+    """Withdraw from the Patients with our identifiers: one of them may be whom we made, and nobody saw it."""
+    there = Patients(exchange.client).known_as(exchange.tokens(ours.patient)) if ours is not None else []
+    (said,) = change.said.items()
+    keys = [id_of(each) for each in there if said in exchange.theirs(each).said.items()]
+    became = [_patient(exchange, change, known, key) for key in keys if key]
+    return next((status for status in became if status != VERIFIED), VERIFIED)
+
+
+def _patient(exchange: Exchange, change: Planned, known: Known, key: str) -> str:
+    (matter,) = change.matters
+    now = exchange.client.read("Patient", key)
     if now is None or matter not in exchange.theirs(now.resource).said:
         return VERIFIED
-    if exchange.theirs(now.resource).said[matter] != change.said[matter] or not now.etag:
+    words = {change.said[matter]}
+    if known.link is not None and known.link[0] == key:  # of two words, the later may not have arrived
+        words.add(known.written.get(matter, change.said[matter]))
+    if exchange.theirs(now.resource).said[matter] not in words or not now.etag:
         return "moved"  # somebody else's word by now, and not ours to take away
     nothing = Outgoing(exchange.theirs(now.resource).member, ())
     body, _ = merge(now.resource, nothing, exchange.contexts(exchange.partner), exchange.topics_of([matter]))
     if problem := _put(exchange, body, now):
         return problem
-    back = exchange.client.read("Patient", change.resource_id)
+    back = exchange.client.read("Patient", key)
     gone = back is None or matter not in exchange.theirs(back.resource).said
     return VERIFIED if gone else "unverified"
 
 
-def _observations(exchange: Exchange, matter: str, known: Known) -> str:
-    for each in find(exchange, known, matter, ()).values():
+def _observations(exchange: Exchange, change: Planned, known: Known, ours: Ours | None) -> str:
+    (matter,) = change.matters
+    sent = _identified(exchange, change, ours) if ours is not None else []
+    for each in find(exchange, known, matter, sent).values():
         if is_active(each.resource) and (problem := _put(exchange, withdrawn(each.resource), each)):
             return problem
-    left = find(exchange, known, matter, ()).values()
+    left = find(exchange, known, matter, sent).values()
     return "unverified" if any(is_active(each.resource) for each in left) else VERIFIED
+
+
+def _identified(exchange: Exchange, change: Planned, ours: Ours) -> list[Resource]:
+    """As many Observations as there may be of what was said, as far as they are known without it."""
+    member, words = ours.person.member, change.said[change.matters[0]].splitlines()
+    known_as = exchange.writer(member.partner).observed_as
+    topics = exchange.topics_of(change.matters)
+    return [{"identifier": [known_as(member, topic, n)]} for topic in topics for n in range(1, len(words) + 1)]
 
 
 def _put(exchange: Exchange, body: Resource, now: Versioned) -> str:

@@ -6,6 +6,7 @@ It is about our Observations, or by their ids about the elements of a Patient th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -122,7 +123,7 @@ def send(exchange: Exchange, change: Planned, ready: Ready) -> tuple[str, Settle
     try:
         if there is None:
             there = client.create(ready.body, if_none_exist=condition_of(ready.body))
-            if there.status != MADE and not is_tagged(there.resource, ready.body):
+            if there.status != MADE and not is_tagged(there.resource, tag_of(ready.body)):
                 return QUARANTINED, Settled(change, QUARANTINED)  # a server that finds others by our tag
         if not is_same(there.resource, ready.body):
             there = client.update({**ready.body, "id": id_of(there.resource)}, there.etag)
@@ -140,10 +141,22 @@ def send(exchange: Exchange, change: Planned, ready: Ready) -> tuple[str, Settle
     return status, Settled(change, status, held, None, {(mark, 1): (id_of(back.resource), back.etag)})
 
 
-def withdraw(exchange: Exchange, mark: str, known: Known) -> str:
-    """Delete one of ours and look whether it is gone; a Provenance cannot say that it says nothing."""
-    key = known.observed.get((mark, 1), ("", ""))[0]
-    there = exchange.client.read("Provenance", key) if key else None
+def withdraw(exchange: Exchange, mark: str, known: Known, ours: Ours | None) -> str:
+    """Delete ours and look whether it is gone; a Provenance cannot say that it says nothing.
+
+    What is not remembered, because its answer got lost, is found by its tag.
+    """
+    keys = {known.observed.get((mark, 1), ("", ""))[0]} - {""}
+    if ours is not None:
+        member = ours.person.member
+        tag = exchange.writer(member.partner).told_as(member, matter_of(mark))
+        keys |= {id_of(each) for each in _tagged(exchange, tag)}
+    became = [_deleted(exchange, key) for key in sorted(keys)]
+    return next((status for status in became if status != VERIFIED), VERIFIED)
+
+
+def _deleted(exchange: Exchange, key: str) -> str:
+    there = exchange.client.read("Provenance", key)
     if there is None:
         return VERIFIED
     try:
@@ -155,24 +168,33 @@ def withdraw(exchange: Exchange, mark: str, known: Known) -> str:
 
 
 def _found(exchange: Exchange, body: Resource) -> Versioned | None:
-    tag = body["meta"]["tag"][0]
+    first = next(_tagged(exchange, tag_of(body)), None)
+    return exchange.client.read("Provenance", id_of(first)) if first is not None else None
+
+
+def _tagged(exchange: Exchange, tag: Resource) -> Iterator[Resource]:
+    """The Provenances with a tag of ours."""
     for each in exchange.client.search("Provenance", {"_tag": token(tag["system"], tag["code"])}):
-        if each.get("resourceType") == "Provenance" and id_of(each) and is_tagged(each, body):
-            return exchange.client.read("Provenance", id_of(each))
-    return None
+        if each.get("resourceType") == "Provenance" and id_of(each) and is_tagged(each, tag):
+            yield each
+
+
+def tag_of(body: Resource) -> Resource:
+    """The tag by which a Provenance of ours is known."""
+    found: Resource = body["meta"]["tag"][0]
+    return found
 
 
 def condition_of(body: Resource) -> str:
     """What If-None-Exist says so that a Provenance is made once, however often it is sent."""
-    tag = body["meta"]["tag"][0]
+    tag = tag_of(body)
     return query({"_tag": token(tag["system"], tag["code"])})
 
 
-def is_tagged(there: Resource, body: Resource) -> bool:
+def is_tagged(there: Resource, tag: Resource) -> bool:
     """Whether a Provenance has the tag of ours; a server that does not know the search finds anybody's by it."""
-    mine = body["meta"]["tag"][0]
     held = [(each.get("system"), each.get("code")) for each in objects_in(_object(there, "meta").get("tag"))]
-    return (mine["system"], mine["code"]) in held
+    return (tag["system"], tag["code"]) in held
 
 
 def is_same(there: Resource, wanted: Resource) -> bool:

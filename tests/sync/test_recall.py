@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from starlette.responses import Response
 
+from fhir_equity.errors import RemoteError
 from fhir_equity.pipeline.sync import Recalled, sync_recall
 from fhir_equity.store.connection import writing
 from fhir_equity.store.hie_journal import supersede
-from tests.sync.scene import HIE, Scene, Sent, ada, languages_of, opened, race_of, theirs
+from tests.sync.scene import BYSTANDER, HIE, Scene, Sent, ada, languages_of, opened, race_of, theirs
 
 RACE, SPOKEN, ORIENTATION = "race_ethnicity", "language_spoken", "sexual_orientation"
 
@@ -117,3 +120,83 @@ def test_what_was_decided_otherwise_while_a_recall_runs_is_not_withdrawn(scene: 
     scene.wire.before = otherwise
     assert recall(scene).applied.statuses == {"verified": 1, "stale": 1}
     assert sorted(len(race_of(each)) for each in scene.everybody()) == [0, 1]
+
+
+UNSEEN = ("/Patient", "/Observation", "/Provenance")
+
+
+def unseen(scene: Scene, *kinds: str) -> None:
+    """What is written of these kinds arrives; no answer does, and nobody can look."""
+    scene.plan()
+    done: list[Sent] = []
+
+    def lost(request: Sent) -> Response | None:
+        if request.method in ("POST", "PUT") and request.path.startswith(kinds) and "_search" not in request.path:
+            done.append(request)
+            return Response(status_code=503)
+        return None
+
+    scene.wire.after = lost
+    scene.wire.before = lambda request: Response(status_code=503) if done and looks(request) else None
+    with pytest.raises(RemoteError):
+        scene.apply()
+    scene.wire.before = scene.wire.after = lambda _: None
+
+
+def looks(request: Sent) -> bool:
+    return request.method == "GET" or "_search" in request.path
+
+
+def told(scene: Scene) -> list[str]:
+    """What the Provenances are about."""
+    answer = httpx.get(f"{scene.url}/Provenance?_count=1000", headers={BYSTANDER: "1"}, trust_env=False).json()
+    held = [entry["resource"] for entry in answer.get("entry", [])]
+    return [each["target"][0]["reference"].partition("/")[0] for each in held]
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Scene]:
+    """An HIE that knows nobody, and gets Provenance."""
+    with opened(tmp_path, provenance=True, transactions=False) as made:
+        made.rules({"topics": [RACE, SPOKEN, ORIENTATION]})
+        made.survey(ada(sexual_orientation="Bisexual"))
+        yield made
+
+
+@pytest.mark.parametrize("planned", [False, True])
+@pytest.mark.parametrize("kind", UNSEEN)
+def test_what_nobody_saw_arrive_is_found_and_withdrawn(fresh: Scene, kind: str, planned: bool) -> None:
+    unseen(fresh, kind)
+    assert (fresh.everybody(), fresh.observations(), told(fresh))[UNSEEN.index(kind)]
+    fresh.opt_out()
+    if planned:
+        fresh.plan()
+    assert set(recall(fresh).applied.statuses) == {"verified"}
+    assert [(race_of(each), languages_of(each)) for each in fresh.everybody()] == [([], [])]
+    assert {each["status"] for each in fresh.observations()} <= {"entered-in-error"}
+    assert told(fresh) == []
+    assert recall(fresh).found == {}
+
+
+def test_what_nobody_saw_arrive_is_withdrawn_in_part(fresh: Scene) -> None:
+    unseen(fresh, "/Patient")
+    fresh.opt_out(matter=RACE)
+    fresh.plan()
+    fresh.apply()
+    assert set(recall(fresh).applied.statuses) == {"verified"}
+    assert [(race_of(each), languages_of(each)) for each in fresh.everybody()] == [([], ["es"])]
+    assert recall(fresh).found == {}
+    assert fresh.plan(everybody=True).changes == []
+
+
+def test_of_two_words_the_later_may_not_have_arrived(scene: Scene) -> None:
+    scene.survey(ada(race_ethnicity="Asian", language_spoken="", survey_date="2026-05-20"))
+    scene.plan()
+    scene.wire.before = lambda request: Response(status_code=503) if request.method == "PUT" else None
+    assert scene.apply().statuses == {"unverified": 1}
+    scene.wire.before = lambda _: None
+    assert race_of(scene.everybody()[0]) == ["2106-3"]
+    scene.opt_out(matter=RACE)
+    assert recall(scene).applied.statuses == {"verified": 1}
+    assert race_of(scene.everybody()[0]) == []
+    assert recall(scene).found == {}

@@ -86,7 +86,7 @@ class Writer:
 
         The identifier of each is keyed and stays the same whatever it says; see `resources`.
         """
-        name = self._name(self._body(outgoing.member, self._answers(()), []), outgoing.member)
+        name = self._known_as(outgoing.member)
         seen: Counter[str] = Counter()
         found = []
         for expressed, observation in self._answers(outgoing.expressed).observations:
@@ -108,13 +108,19 @@ class Writer:
         self, member: Member, origin: Origin, matter: str, targets: list[dict[str, Any]], subject: str
     ) -> dict[str, Any]:
         """Who told a matter, for a server to give it an id; known by a keyed tag, the same whatever it tells."""
-        name = self._name(self._body(member, self._answers(()), []), member)
-        own = self._context.uuid("Provenance", name, matter)
-        found = self._provenances.about(origin, targets, own, subject, sensitivity_of(matter, self._context))
-        meta = {**found.get("meta", {}), "tag": [{"system": URIS, "code": f"urn:uuid:{own}"}]}
+        found = self._provenances.about(origin, targets, "", subject, sensitivity_of(matter, self._context))
+        meta = {**found.get("meta", {}), "tag": [self.told_as(member, matter)]}
         return {"resourceType": "Provenance", "meta": meta} | {
             k: v for k, v in found.items() if k not in ("id", "meta")
         }
+
+    def told_as(self, member: Member, matter: str) -> dict[str, str]:
+        """The tag by which the Provenance of a matter is known, whether or not one was ever written."""
+        return {"system": URIS, "code": f"urn:uuid:{self._context.uuid('Provenance', self._known_as(member), matter)}"}
+
+    def observed_as(self, member: Member, topic: str, number: int) -> dict[str, str]:
+        """The identifier by which the `number`-th Observation on a topic is known, whether or not one was written."""
+        return {"system": URIS, "value": f"urn:uuid:{self.observation_name(self._known_as(member), topic, number)}"}
 
     def observation_name(self, name: str, topic: str, number: int) -> str:
         """The keyed id of the `number`-th Observation on a topic about the Patient of that name."""
@@ -126,6 +132,10 @@ class Writer:
             return patient
         inside = [each for each in outgoing.expressed if not is_observed(each.topic, self._context)]
         return secured(patient, restricted_of(inside, self._context))
+
+    def _known_as(self, member: Member) -> str:
+        """The id of a member's Patient; see `resources`."""
+        return self._name(self._body(member, self._answers(()), []), member)
 
     def _name(self, body: Json, member: Member) -> str:
         identifiers = body.get("identifier")

@@ -1,0 +1,70 @@
+"""What the journal of an HIE says: its changes as they are kept, and what the HIE may hold from us after them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import structs
+from sqlalchemy import Connection, and_, or_, select
+
+from fhir_equity.store.merged import person_of
+from fhir_equity.store.planned import QUARANTINED, SENT, UNSEEN, UNVERIFIED, VERIFIED, Planned
+from fhir_equity.store.schema import JournalEntry, core
+
+_MAY_BE_THERE = (VERIFIED, QUARANTINED, SENT, UNVERIFIED)
+
+_said = msgspec.json.Decoder(dict[str, str]).decode
+
+
+def held(connection: Connection, hie: str) -> dict[int, list[Planned]]:
+    """member id -> what the HIE may hold from us, as changes that would withdraw it, by matter.
+
+    That is what was seen there last, and what was sent and not seen. Of what is in a Patient `resource_id` says which,
+    `UNSEEN` one whom nobody saw made; of Observations and Provenance it is empty.
+    """
+    journal = core(JournalEntry)
+    gone = and_(journal.c.action == "withdraw", journal.c.status == VERIFIED)
+    there = and_(journal.c.action != "withdraw", journal.c.status.in_(_MAY_BE_THERE))
+    query = select(journal).where(journal.c.hie == hie, or_(gone, there)).order_by(journal.c.id)
+    last: dict[tuple[int, str, str], Planned | None] = {}
+    for each in planned(connection, query):
+        place = _place(each)
+        for matter, said in each.said.items():
+            change = Planned(0, each.member_id, (matter,), "withdraw", place, "", {matter: said})
+            last[each.member_id, place, matter] = None if each.action == "withdraw" else change
+    found: dict[int, list[Planned]] = {}
+    for (member, *_), held_still in last.items():
+        if held_still is not None:
+            found.setdefault(member, []).append(held_still)
+    return found
+
+
+def _place(change: Planned) -> str:
+    if change.action in ("observe", "tell"):
+        return ""
+    return change.resource_id or (UNSEEN if change.action == "create" else "")
+
+
+def planned(connection: Connection, query: Any) -> Iterator[Planned]:
+    """The changes that a query of the journal finds, each with the person whom its member is."""
+    changes = list(as_kept(connection, query))
+    people = person_of(connection, {change.member_id for change in changes})
+    for change in changes:
+        yield structs.replace(change, member_id=people[change.member_id])
+
+
+def as_kept(connection: Connection, query: Any) -> Iterator[Planned]:
+    """The same, each with the member with whom it is kept."""
+    for row in connection.execute(query).mappings():
+        yield Planned(
+            id=row["id"],
+            member_id=row["member_id"],
+            matters=tuple(row["matters"].split()),
+            action=row["action"],
+            resource_id=row["resource_id"],
+            etag=row["etag"],
+            said=_said(row["said"]),
+            status=row["status"],
+        )
