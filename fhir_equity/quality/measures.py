@@ -99,6 +99,7 @@ class Measuring:
             and (not asked.several or len(categories) > 1)
             and (not asked.detailed or said.detailed)
             and (not asked.undated or not said.collected_on)
+            and (not asked.wordless or not said.written)
             and (asked.within_days is None or self._recent(said.collected_on, asked.within_days))
         )
 

@@ -52,8 +52,8 @@ class Criterion(_Strict):
     """What must be true of a person's answer to one question (`topic`).
 
     Empty `methods` are all, empty `categories` any. `several`: more than one category; `detailed`:
-    more than a minimum category; `undated`: no date of collection; `within_days`: collected no longer
-    ago than that, by a date that is known.
+    more than a minimum category; `undated`: no date of collection; `wordless`: nothing in the person's own
+    words; `within_days`: collected no longer ago than that, by a date that is known.
     """
 
     topic: str
@@ -64,6 +64,7 @@ class Criterion(_Strict):
     several: bool = False
     detailed: bool = False
     undated: bool = False
+    wordless: bool = False
     within_days: int | None = Field(default=None, ge=0)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from fhir_equity.model import Meaning, Method, Resolution, State
 from fhir_equity.quality.tally import RACE
@@ -26,7 +26,8 @@ class Said(Struct, frozen=True, cache_hash=True):
     """One person's answer to one question.
 
     `bridged`: derived from another question than the one that the standard asks; `cannot_be_bridged`:
-    answered, but the answer says nothing to this question. `collected_on` is an ISO date or empty.
+    answered, but the answer says nothing to this question; `written`: in words of their own that no code
+    says as they do. `collected_on` is an ISO date or empty.
     """
 
     state: State = State.UNKNOWN
@@ -36,6 +37,7 @@ class Said(Struct, frozen=True, cache_hash=True):
     detailed: bool = False
     bridged: bool = False
     cannot_be_bridged: bool = False
+    written: bool = False
 
 
 NOTHING = Said()
@@ -67,7 +69,8 @@ class Reading:
         if known is None:
             if len(self._known) >= MOST:
                 self._known.clear()
-            known = self._known[question, id(resolution)] = resolution, self._read(question, resolution)
+            said = structs.replace(self._read(question, resolution), written=_written(question, resolution))
+            known = self._known[question, id(resolution)] = resolution, said
         return known[1]
 
     def _read(self, question: str, resolution: Resolution) -> Said:
@@ -147,6 +150,12 @@ def _said(
     method = origin.method if origin else Method.UNSTATED.value
     collected_on = origin.collected_on if origin else ""
     return Said(state, categories, method, collected_on, detailed, bridged, cannot_be_bridged)
+
+
+def _written(question: str, resolution: Resolution) -> bool:
+    """Whether there are words to this question; those to the other of two that were asked apart are not."""
+    asked = (question, resolution.matter)
+    return any(m.text for m in resolution.meanings if question == resolution.matter or m.topic in asked)
 
 
 def _cdcrec(meanings: Iterable[Meaning]) -> list[str]:

@@ -21,12 +21,17 @@ WHITE, ASIAN, CHINESE, MENA = "2106-3", "2028-9", "2034-7", "2118-8"
 
 
 def person(
-    *codes: str, state: str = "answered", method: str = "self", collected_on: str = "", topic: str = "race_ethnicity"
+    *codes: str,
+    state: str = "answered",
+    method: str = "self",
+    collected_on: str = "",
+    topic: str = "race_ethnicity",
+    text: str = "",
 ) -> dict[str, Resolution]:
     system = "cdcrec" if topic == "race_ethnicity" else "bcp47"
     concepts = tuple(Concept(Coding(system, code), Relationship.EQUIVALENT, "") for code in codes)
     event = Event((), Origin(method=method, collected_on=collected_on))
-    return {topic: Resolution(topic, State(state), (Meaning(topic, State(state), concepts),), event)}
+    return {topic: Resolution(topic, State(state), (Meaning(topic, State(state), concepts, text),), event)}
 
 
 def counted(measure: dict[str, Any], decided: dict[str, Resolution], age: str = "") -> str:
@@ -66,6 +71,12 @@ def counted(measure: dict[str, Any], decided: dict[str, Resolution], age: str = 
         ({"detailed": True}, person(MENA), "d"),
         ({"undated": True}, person(WHITE), "n"),
         ({"undated": True}, person(WHITE, collected_on="2026-01-01"), "d"),
+        ({"wordless": True}, person(WHITE), "n"),
+        ({"wordless": True}, person(WHITE, text="Quiltfolk"), "d"),
+        ({"wordless": True}, person(text="Quiltfolk"), "d"),
+        ({"wordless": True}, person(state="declined"), "d"),
+        ({"wordless": True, "states": ["declined"]}, person(state="declined"), "n"),
+        ({}, person(text="Quiltfolk"), "n"),
         ({"within_days": 365}, person(WHITE, collected_on="2025-06-15"), "n"),
         ({"within_days": 365}, person(WHITE, collected_on="2025-06-14"), "d"),
         ({"within_days": 365}, person(WHITE), "d"),

@@ -82,6 +82,29 @@ def test_words_without_a_code_are_an_answer_without_a_category() -> None:
     assert told(read("race_ethnicity", resolutions, "omb2024")) == ("answered", (), "")
 
 
+@pytest.mark.parametrize(
+    ("topic", "text", "more", "written"),
+    [
+        ("race", "Quiltfolk", (), {"race", "race_ethnicity"}),
+        ("ethnicity", "Quiltfolk", (), {"ethnicity", "race_ethnicity"}),
+        ("race_ethnicity", "Quiltfolk", (), {"race", "ethnicity", "race_ethnicity"}),
+        ("race_ethnicity", "Quiltfolk", (HISPANIC,), {"race", "ethnicity", "race_ethnicity"}),
+        ("race", "White", (WHITE,), set()),
+        ("race", "White", (), set()),
+        ("race", "Prefer not to answer", (), set()),
+        ("race", "", (WHITE,), set()),
+    ],
+)
+def test_whose_own_words_answer_which_question(
+    topic: str, text: str, more: tuple[str, ...], written: set[str]
+) -> None:
+    codings = tuple(Coding("cdcrec", code) for code in more)
+    resolutions = decided(topic, more=(Received(topic, "x", codings, text),))
+    questions = ("race", "ethnicity", "race_ethnicity")
+    assert {question for question in questions if read(question, resolutions, "tmsis").written} == written
+    assert not read("language_spoken", resolutions).written
+
+
 def test_two_questions_are_answered_apart() -> None:
     declined = Received("race", "x", (), "Prefer not to answer")
     resolutions = decided("ethnicity", HISPANIC, more=(declined,))
