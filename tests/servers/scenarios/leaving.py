@@ -36,11 +36,11 @@ def sent_by_rule(place: Place) -> str:
     tried(place, rounds=2)
     place.server.faults()
     settled(place)
-    assert sorted(_observed(place, key)) == [("76690-7", "final"), ("76691-5", "final")]
+    assert sorted(observed(place, key)) == [("76690-7", "final"), ("76691-5", "final")]
     return YES
 
 
-def _observed(place: Place, key: str) -> list[tuple[str, str]]:
+def observed(place: Place, key: str) -> list[tuple[str, str]]:
     """(code, status) of the Observations of a Patient."""
     found = place.server.ask("GET", f"Observation?subject=Patient/{key}&_count=50").json()
     held = [entry["resource"] for entry in found.get("entry", [])]
@@ -60,7 +60,7 @@ def recalled(place: Place) -> str:
     assert set(done.applied.statuses) == {"verified"}
     there = place.get(key)
     assert (race_of(there), languages_of(there), len(there["telecom"])) == ([], [], 1)
-    assert _observed(place, key) == [("76690-7", "entered-in-error")]
+    assert observed(place, key) == [("76690-7", "entered-in-error")]
     assert place.plan().changes == []
     return YES
 

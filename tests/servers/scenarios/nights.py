@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+from typing import Any
 
 from tests.servers.hies import Json
 from tests.servers.place import Place
@@ -78,7 +79,7 @@ def survive(place: Place, kills: int, seed: int) -> int:
         night.survey(*[night.row(n) for n in range(1, 5)])
         night.known(1, "Asian")
         night.plan()
-        while _killed(night, chance.randint(0, 12), chance.choice(("kill", "killed-after"))):
+        while killed_at(night, skip=chance.randint(0, 12), kinds=[chance.choice(("kill", "killed-after"))]):
             kills -= 1
             if chance.random() < 0.5:
                 night.plan()
@@ -88,11 +89,11 @@ def survive(place: Place, kills: int, seed: int) -> int:
     return rounds
 
 
-def _killed(place: Place, skip: int, kind: str) -> bool:
+def killed_at(place: Place, **rule: Any) -> bool:
     """Apply in a process of its own that is killed at a request; whether it was, or came to its end before."""
     child = os.fork()
     if not child:
-        place.server.faults({"kinds": [kind], "skip": skip, "times": 1, "pid": os.getpid()})
+        place.server.faults(rule | {"times": 1, "pid": os.getpid()})
         place.apply()
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
