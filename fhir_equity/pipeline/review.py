@@ -153,5 +153,6 @@ def _decision(workspace: Workspace, decision: Decision, *, show_values: bool) ->
     document = {name: getattr(decision, name) for name in names}
     if not show_values:
         return document
-    rows = [f"{row.source_code} -> {row.target_code}" for row in workspace.store.decisions.rows(decision.id)]
+    found = workspace.store.decisions.rows(decision.id)
+    rows = [f"{row.source_code} -> {row.target_code}" if row.source_code else "purged" for row in found]
     return document | {"side": decision.side + 1, "reason": decision.reason, "rows": rows}

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-import re
 import stat
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from fhir_equity.contention import as_received
-from fhir_equity.errors import TableError, UsageError
+from fhir_equity.errors import UsageError
 from fhir_equity.model import Received, Relationship, State
-from fhir_equity.pipeline.codes import HEADER, Places, without_row
+from fhir_equity.pipeline.codes import Places, without_row
+from fhir_equity.pipeline.decided_lines import NOTE, is_left, lines_of, note_of, restored, with_row, without
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.privacy import private_file
 from fhir_equity.store import Group, Otherwise, TableRow
@@ -107,7 +105,7 @@ class Sheets:
         except BaseException:
             for path, content in self._before.items():
                 now = path.read_bytes() if path.exists() else b""
-                _replace(path, _restored(now, content, self._after[path], path))
+                _replace(path, restored(now, content, self._after[path], path))
             self._workspace.tables_changed()
             raise
 
@@ -116,7 +114,7 @@ class Sheets:
         before = self._known(rows)
         for row in rows:
             path, content = self._read(row)
-            self._change(path, _with(content, row, decision, reason, path))
+            self._change(path, with_row(content, row, decision, reason, path))
         return self._otherwise(before)
 
     def lift(self, decision: int, reason: str, rows: Sequence[TableRow]) -> Otherwise:
@@ -124,7 +122,7 @@ class Sheets:
         before, gone = self._known(rows), list[TableRow]()
         for row in rows:
             path, content = self._read(row)
-            left = _without(content, row, decision, reason, path)
+            left = without(content, row, decision, reason, path)
             gone += [row] if left == content else []
             self._change(path, left)
         otherwise = self._otherwise(before)
@@ -135,7 +133,8 @@ class Sheets:
         """Whether one of these rows is what a value lacks to mean anything."""
         codes = {fold(row.source_code) for row in rows if row.partner == partner}
         return bool(codes) and any(
-            fold(code) in codes for *_, code in without_row(self._workspace.vocabulary(partner), received)
+            fold(code) in codes or "" in codes  # whose value was purged: it may be any
+            for *_, code in without_row(self._workspace.vocabulary(partner), received)
         )
 
     def sweep(self, partner: str, codes: Collection[str]) -> None:
@@ -144,11 +143,11 @@ class Sheets:
         if overlay is None:
             return
         with self._workspace.store.decisions.alone():
-            held = {_note(each.id) for each in self._workspace.store.decisions.all() if not each.undone_at}
+            held = {note_of(each.id) for each in self._workspace.store.decisions.all() if not each.undone_at}
             for path in sorted((overlay / "partners" / partner / "crosswalks").glob("*.csv")):
-                header, lines = _lines(path.read_bytes(), path)
+                header, lines = lines_of(path.read_bytes(), path)
                 kept = [
-                    line for line, cells in lines if not _is_left(dict(zip(header, cells, strict=False)), codes, held)
+                    line for line, cells in lines if not is_left(dict(zip(header, cells, strict=False)), codes, held)
                 ]
                 if len(kept) < len(lines):
                     self._change(path, b"".join(kept))
@@ -198,10 +197,10 @@ def left_over(workspace: Workspace) -> int:
 def _left_over(workspace: Workspace, overlay: Path) -> int:
     noted = list[tuple[int, str, str, str]]()
     for path in sorted(overlay.glob("partners/*/crosswalks/*.csv")):
-        header, lines = _lines(path.read_bytes(), path)
+        header, lines = lines_of(path.read_bytes(), path)
         for _, cells in lines:
             said = dict(zip(header, cells, strict=False))
-            if of := _NOTE.match(said.get("note", "")):
+            if of := NOTE.match(said.get("note", "")):
                 noted.append((int(of[1]), path.parts[-3], "/".join(path.parts[-2:]), said["source_code"]))
     if not noted:
         return 0
@@ -209,87 +208,6 @@ def _left_over(workspace: Workspace, overlay: Path) -> int:
     hold = [each.id for each in decisions.all() if each.id in numbers and not each.undone_at]
     held = {(number, row.partner, row.place, row.source_code) for number in hold for row in decisions.rows(number)}
     return sum(each not in held and (*each[:3], "") not in held for each in noted)  # or its value was purged
-
-
-def _with(content: bytes, row: TableRow, decision: int, reason: str, path: Path) -> bytes:
-    """A table with one more row, without what a decision of this number left that did not come to its end."""
-    if not content:
-        return _FIRST + _line(HEADER, _cells(row, decision, reason))
-    header, lines = _lines(content, path)
-    line = _line(header, _cells(row, decision, reason))
-    kept = b"".join(each for each, cells in lines if each == line or not _is_of(cells, header, row, decision))
-    return kept if line in kept else kept + (b"" if kept.endswith(b"\n") else b"\n") + line
-
-
-def _without(content: bytes, row: TableRow, decision: int, reason: str, path: Path) -> bytes:
-    """A table without the row that a decision wrote; empty where nothing else was in it."""
-    if not content:
-        return content
-    header, lines = _lines(content, path)
-    line = _line(header, _cells(row, decision, reason))
-    left = [(each, cells) for each, cells in lines if each != line]
-    if len(left) == len(lines) and any(_is_of(cells, header, row, decision) for _, cells in left):
-        raise UsageError(f"somebody has changed the row of decision {decision} in {row.place}; take it out there")
-    kept = b"".join(each for each, _ in left)
-    return b"" if kept == _FIRST else kept
-
-
-def _restored(now: bytes, before: bytes | None, after: bytes, path: Path) -> bytes | None:
-    """A table as it was before it was changed, with what somebody else has changed since; None for no file."""
-    if now == after:
-        return before
-    was, made, there = (
-        [line for line, _ in _lines(part, path)[1]] for part in (before or _FIRST, after or _FIRST, now)
-    )
-    kept = [line for line in there if line in was or line not in made]
-    return b"".join([*kept, *(line for line in was if line not in made and line not in kept)])
-
-
-def _is_of(cells: Sequence[str], header: Sequence[str], row: TableRow, decision: int) -> bool:
-    said = dict(zip(header, cells, strict=False))
-    return said.get("note", "").startswith(_note(decision)) and row.source_code in ("", said["source_code"])
-
-
-def _is_left(said: dict[str, str], codes: Collection[str], held: Collection[str]) -> bool:
-    of = _NOTE.match(said.get("note", ""))
-    return of is not None and of[0] not in held and said["source_code"] in codes
-
-
-_NOTE = re.compile(r"review decision (\d+): ")
-
-
-def _note(decision: int) -> str:
-    return f"review decision {decision}: "
-
-
-def _cells(row: TableRow, decision: int, reason: str) -> dict[str, str]:
-    note = _note(decision) + " ".join(reason.split())
-    return {name: getattr(row, name, "") for name in HEADER} | {"note": note}
-
-
-def _line(header: Sequence[str], cells: dict[str, str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow([cells.get(name, "") for name in header])
-    return text.getvalue().encode()
-
-
-_FIRST = _line(HEADER, dict(zip(HEADER, HEADER, strict=True)))
-
-
-def _lines(content: bytes, path: Path) -> tuple[list[str], list[tuple[bytes, list[str]]]]:
-    """The columns of a table, and its rows as they stand and as cells, the first one too."""
-    lines, found, start = content.splitlines(keepends=True), [], 0
-    try:
-        reader = csv.reader((line.decode("utf-8-sig") for line in lines), strict=True)
-        for cells in reader:
-            found.append((b"".join(lines[start : reader.line_num]), cells))
-            start = reader.line_num
-    except (csv.Error, UnicodeDecodeError):  # of which the message may quote the file
-        raise TableError(f"{path.name} cannot be read as CSV in UTF-8") from None
-    header = [name.strip() for name in found[0][1]] if found else []
-    if missing := set(HEADER[:-1]) - set(header):
-        raise TableError(f"{path.name} misses the columns {', '.join(sorted(missing))}")
-    return header, found
 
 
 def _replace(path: Path, content: bytes | None) -> None:

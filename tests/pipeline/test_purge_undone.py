@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from fhir_equity.errors import UsageError
 from fhir_equity.model import Finding, Frame, Locator, Loss, Member, Name, Rejected, Relationship, Severity
 from fhir_equity.pipeline.explain import explain
 from fhir_equity.pipeline.hold import hold_add, hold_release
@@ -11,7 +14,7 @@ from fhir_equity.pipeline.merge import merge, unmerge
 from fhir_equity.pipeline.record import record_of
 from fhir_equity.pipeline.resolve import resolve
 from fhir_equity.pipeline.retract import retract
-from fhir_equity.pipeline.review import review_decide, review_undo
+from fhir_equity.pipeline.review import review_decide, review_list, review_undo
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.store import Selection
 from tests.conftest import select_rows
@@ -118,6 +121,35 @@ def test_a_decision_stays_without_what_it_chose_from(workspace: Workspace, url: 
     load(workspace, "2026-01-01", ("c", "self", "race", WHITE))
     load(workspace, "2026-02-01", ("c", "self", "race", BLACK))
     assert [case.pattern for case in workspace.store.cases.cases() if case.member == 3] == [3]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_row_whose_value_was_purged_is_taken_out_by_its_note(
+    workspace: Workspace, url: str, tmp_path: Path, *, killed: bool
+) -> None:
+    sheet = tmp_path / "overlay" / "partners" / "plan" / "crosswalks"
+    load(workspace, "2015-01-01", ("a", "self", "race", "Z8"), ("b", "self", "race", "Z9"))
+    for case in workspace.store.cases.cases():
+        review_decide(workspace, str(case.pattern), BLACK, "the form")
+    take(workspace, tmp_path)
+    assert keys(workspace) == []
+    load(workspace, "2026-01-01", ("c", "self", "race", "Z9"))
+    assert [row[3] for row in kept(url)] == ["answered"]
+    listed = review_list(workspace, every=True, show_values=True)["decisions"]
+    assert [each["rows"] for each in listed] == [["purged"], ["purged"]]
+    (path,) = sheet.iterdir()
+    lines = path.read_bytes().splitlines(keepends=True)
+    if killed:  # after the row was taken out, and before anybody was resolved again
+        path.write_bytes(b"".join(lines[:2]))
+        workspace.tables_changed()
+    assert review_undo(workspace, 2).undone_by == "officer"
+    assert path.read_bytes() == b"".join(lines[:2])
+    assert [row[3] for row in kept(url)] == ["invalid"]
+    assert [group.kind for group in workspace.store.cases.groups()] == ["unmapped"]
+    assert resolve(workspace, dry_run=True).changed == 0
+    path.write_bytes(lines[0] + lines[1].replace(b"equivalent", b"wider"))
+    with pytest.raises(UsageError, match="has changed the row of decision 1"):
+        review_undo(workspace, 1)
 
 
 def read(workspace: Workspace, as_of: str, inputs: str) -> int:
