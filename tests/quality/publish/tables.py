@@ -15,6 +15,7 @@ from fhir_equity.quality.publish.attack import bounds
 from fhir_equity.quality.publish.cells import Cells, Key
 from fhir_equity.quality.publish.protect import protect
 
+TABLE: Key = ("table",)
 Spans = dict[Key, tuple[int, int]]
 
 
@@ -26,7 +27,7 @@ class Few(Cells):
 
 
 def random_table(seed: int, cells: Cells, rows: int, columns: int, top: int, floor: int) -> Cells:
-    """A table with totals; some have a detail row below a category, some people who are in no row."""
+    """A table with totals, withheld as a whole where need be; some have a detail row, some people who are in no row."""
     random = Random(seed)
     share = random.choice((0.1, 0.4, 0.8))
     value = {
@@ -34,12 +35,12 @@ def random_table(seed: int, cells: Cells, rows: int, columns: int, top: int, flo
         for row in range(rows)
         for column in range(columns)
     }
-    keys = {at: cells.add(("cell", *map(str, at)), count, floor) for at, count in value.items()}
+    keys = {at: cells.add(("cell", *map(str, at)), count, floor, block=TABLE) for at, count in value.items()}
     down = [sum(value[row, column] for row in range(rows)) for column in range(columns)]
     across = [sum(value[row, column] for column in range(columns)) for row in range(rows)]
-    row_keys = [cells.add(("row", str(row)), count, floor) for row, count in enumerate(across)]
-    column_keys = [cells.add(("column", str(column)), count, floor) for column, count in enumerate(down)]
-    whole = cells.add(("all",), sum(across) + random.choice((0, 0, 1, floor)), floor)
+    row_keys = [cells.add(("row", str(row)), count, floor, block=TABLE) for row, count in enumerate(across)]
+    column_keys = [cells.add(("column", str(column)), count, floor, block=TABLE) for column, count in enumerate(down)]
+    whole = cells.add(("all",), sum(across) + random.choice((0, 0, 1, floor)), floor, block=TABLE)
     for row, key in enumerate(row_keys):
         cells.adds_up(key, [keys[row, column] for column in range(columns)])
     for column, key in enumerate(column_keys):
@@ -47,7 +48,7 @@ def random_table(seed: int, cells: Cells, rows: int, columns: int, top: int, flo
     cells.adds_up(whole, row_keys)
     cells.adds_up(whole, column_keys)
     if random.random() < 0.5:
-        detail = cells.add(("detail",), random.randint(0, value[0, 0]), floor)
+        detail = cells.add(("detail",), random.randint(0, value[0, 0]), floor, block=TABLE)
         cells.within(detail, keys[0, 0])
     return cells
 

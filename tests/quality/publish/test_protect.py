@@ -156,6 +156,12 @@ def test_random_tables_against_trying_out(start: int) -> None:
     assert "found out" not in outcomes
 
 
+@pytest.mark.parametrize("seed", [60, 203, 900])
+def test_where_hiding_every_cell_is_not_enough_the_table_is_withheld(seed: int) -> None:
+    """Who knows which cells are small adds them up; of a table that is withheld nobody knows which are."""
+    assert judged_by_trying_out(seed) == "held"
+
+
 @pytest.mark.parametrize("start", range(0, 160, 40))
 def test_random_tables_of_a_usual_size(start: int) -> None:
     assert {judged_at_size(seed) for seed in range(start, start + 40)} == {"held"}
