@@ -48,15 +48,19 @@ class Profiles:
         self._said: list[Pairs | Events] = []  # of records of an input values with origins, else events
         self._shared: dict[Any, Any] = {}  # equal parts of profiles are one object
         self._one: dict[tuple[Received, Origin], tuple[tuple[str, Origin], Event]] = {}
+        self._flat: dict[tuple[Received | Origin, ...], int] = {}  # the same as `_saids`, quicker to look up
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_matter_of": None, "_one": {}}  # it belongs to the workspace
+        return {**self.__dict__, "_matter_of": None, "_one": {}, "_flat": {}}  # the first belongs to the workspace
 
     def said(self, answers: tuple[Answer, ...]) -> int:
         """The number of what these answers say."""
-        said = tuple([(answer.received, answer.origin) for answer in answers])
-        found = self._saids.get(said)
-        return self._new(said) if found is None else found
+        values, origins = [answer.received for answer in answers], [answer.origin for answer in answers]
+        flat = (*values, *origins)
+        found = self._flat.get(flat)
+        if found is None:
+            found = self._flat[flat] = self._number_of(tuple(zip(values, origins, strict=True)))
+        return found
 
     def pairs(self, said: int) -> Pairs:
         """What has this number."""
