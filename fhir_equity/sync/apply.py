@@ -213,13 +213,13 @@ class _Applying:
         if isinstance(ready, str):
             return ready
         if isinstance(ready, Versioned):  # an interrupted write of ours arrived
-            return Staged(change, lambda: self._read_back(change, ours, id_of(ready.resource)))
+            return Staged(change, lambda: self._read_back(change, ours, id_of(ready.resource), None, ready.etag))
 
         def landed(written: Versioned | str) -> Ended:
             if isinstance(written, str):
                 return _unwritten(change, written)
             sent = ready.body if ready.etag else None
-            return self._read_back(change, ours, id_of(written.resource), sent, written.etag)
+            return self._read_back(change, ours, id_of(written.resource), sent, written.ours)
 
         def together(written: Versioned | str) -> Ended:
             if isinstance(written, Versioned):  # and so read back already
@@ -230,18 +230,16 @@ class _Applying:
         send = partial(write_patient.send, exchange, change, ready)
         return Staged(change, lambda: landed(send()), disclosures(self._exchange, change, ours), joined)
 
-    def _read_back(
-        self, change: Planned, ours: Ours, key: str, sent: Resource | None = None, version: str = ""
-    ) -> Ended:
+    def _read_back(self, change: Planned, ours: Ours, key: str, sent: Resource | None, version: str) -> Ended:
         """Fetch what the server has and compare the canonical form of our topics; mend a difference once.
 
         What is there word for word as it was `sent` was found to say what was planned before it left. What is not
-        the `version` that we wrote any more is somebody else's word by now: the next plan sees whose is better.
+        known to be the `version` that we wrote may be somebody else's word by now: the next plan sees whose is better.
         """
         back = self._fetched(key)
         whole = back is not None and sent is not None and is_as_sent(back.resource, sent)
         held = change.said if whole else self._held(change, back)
-        if back is not None and held != change.said and version and not is_same_version(back.etag, version):
+        if back is not None and held != change.said and not is_same_version(back.etag, version):
             return Ended("unverified")
         if back is not None and held != change.said:
             back = self._mended(change, ours, back)

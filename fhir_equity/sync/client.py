@@ -16,7 +16,7 @@ import orjson
 
 from fhir_equity.errors import RemoteContentError, RemoteError, UsageError
 from fhir_equity.settings import HieSettings
-from fhir_equity.sync.replies import Replies, Resource, Versioned
+from fhir_equity.sync.replies import Replies, Resource, Versioned, is_same_version, version_made
 from fhir_equity.sync.search import Page, Params, matched, matches, moment_of, next_page, promised, query
 from fhir_equity.sync.transport import MEDIA_TYPE, Reply, Request, Transport, UnavailableError
 from fhir_equity.sync.wire import Incoming, Wire
@@ -163,7 +163,7 @@ class Client:
         found = re.search(rf"(?:^|/){resource_type}/([A-Za-z0-9\-.]{{1,64}})(?:/|$)", reply.headers.get("location", ""))
         if found is None:
             raise RemoteContentError(f"{self._host} does not say what it created")
-        return self._read_back(resource_type, found[1], reply.status)
+        return self._read_back(resource_type, found[1], reply)
 
     def update(self, resource: Resource, etag: str) -> Versioned:
         """Replace the version `etag` of a resource; may be repeated, because the version decides.
@@ -179,7 +179,7 @@ class Client:
         reply = self._written(self._write("PUT", address, resource, {"If-Match": etag}, repeatable=True))
         if self._replies.is_full(reply):
             return self._replies.versioned(reply, resource_type, key)
-        return self._read_back(resource_type, key, reply.status)
+        return self._read_back(resource_type, key, reply)
 
     def patch(self, resource_type: str, key: str, operations: list[Resource], etag: str) -> Versioned:
         """Apply a JSON Patch (https://hl7.org/fhir/R4/http.html#patch) to the version `etag` of a resource.
@@ -193,7 +193,7 @@ class Client:
         reply = self._written(request)
         if self._replies.is_full(reply):
             return self._replies.versioned(reply, resource_type, key)
-        return self._read_back(resource_type, key, reply.status)
+        return self._read_back(resource_type, key, reply)
 
     def delete(self, resource_type: str, key: str, etag: str = "") -> None:
         """Delete a resource, of the version `etag` where it is given; one that is gone is as good.
@@ -283,8 +283,9 @@ class Client:
             raise OutcomeUnknownError(f"{self._host} answered {reply.status}; the write may have been carried out")
         return self._replies.accepted(reply)
 
-    def _read_back(self, resource_type: str, key: str, status: int) -> Versioned:
+    def _read_back(self, resource_type: str, key: str, reply: Reply) -> Versioned:
         found = self.read(resource_type, key)
         if found is None:
             raise OutcomeUnknownError(f"{self._host} accepted a write and does not have what was written")
-        return Versioned(found.resource, found.etag, status)
+        later = not is_same_version(version_made(reply.headers), found.etag)
+        return Versioned(found.resource, found.etag, reply.status, later)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ Resource = dict[str, Any]
 # What of an OperationOutcome is shown: where an element is said to be wrong, without any value, and the codes of
 # https://hl7.org/fhir/R4/valueset-issue-type.html.
 _PLACE = re.compile(r"[A-Z][A-Za-z]{1,40}(?:\.[a-z][A-Za-z]{0,40}(?:\[\d{1,4}\])?){0,12}")
+_VERSION = re.compile(r"/_history/([A-Za-z0-9\-.]{1,64})$")
 _ISSUES = frozenset(
     (
         *("invalid", "structure", "required", "value", "invariant", "security", "login", "unknown", "expired"),
@@ -27,11 +29,21 @@ _ISSUES = frozenset(
 
 
 class Versioned(Struct, frozen=True):
-    """A resource as the server has it, the tag of its version, and the status it came with."""
+    """A resource as the server has it, the tag of its version, and the status it came with.
+
+    `later` is one that was read after a write of ours and may be of somebody else by then: it is not known to be the
+    version that we made.
+    """
 
     resource: Resource
     etag: str
     status: int
+    later: bool = False
+
+    @property
+    def ours(self) -> str:
+        """The tag of the version that our write made; empty where that is not known."""
+        return "" if self.later else self.etag
 
     def __repr__(self) -> str:
         return f"Versioned({self.resource.get('resourceType')}, status={self.status})"
@@ -52,6 +64,15 @@ def found_version(resource: Resource) -> Versioned | None:
 def is_same_version(one: str, other: str) -> bool:
     """Whether two tags name the same version; some servers leave out that theirs are weak."""
     return one.removeprefix("W/") == other.removeprefix("W/")
+
+
+def version_made(headers: Mapping[str, str]) -> str:
+    """The tag of the version that a write made, as its answer names it; empty where it does not.
+
+    By ETag, else by the Location with a version (https://hl7.org/fhir/R4/http.html#create).
+    """
+    place = _VERSION.search(headers.get("location") or headers.get("content-location") or "")
+    return headers.get("etag") or (f'W/"{place[1]}"' if place else "")
 
 
 class Replies:

@@ -18,7 +18,7 @@ from fhir_equity.sync import write_patient
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
 from fhir_equity.sync.exchange import Exchange, Resource, id_of, is_as_sent
 from fhir_equity.sync.patients import Patients
-from fhir_equity.sync.replies import is_same_version
+from fhir_equity.sync.replies import is_same_version, version_made
 from fhir_equity.sync.transport import UnavailableError
 
 MADE, UPDATED = 201, 200
@@ -88,10 +88,10 @@ class Transactions:
         return found
 
     def _as_written(self, part: Part, reply: Reply, now: Versioned | None) -> Versioned | str:
-        """The Patient as it is now, but for one that somebody else has changed since: the next plan looks at that."""
+        """The Patient as it is now, but for one that somebody else may have changed: the next plan looks at that."""
         if now is None:
             return "unverified"
-        still = not reply.etag or is_same_version(now.etag, reply.etag)
+        still = is_same_version(now.etag, reply.etag)
         return now if still or write_patient.says(self._exchange, now, part.change) else "unverified"
 
 
@@ -108,4 +108,5 @@ def _reply(entry: object) -> Reply:
     if not isinstance(response, dict):
         return Reply()
     status, place = str(response.get("status", ""))[:3], _PLACE.search(str(response.get("location", "")))
-    return Reply(int(status) if status.isdecimal() else 0, place[1] if place else "", str(response.get("etag") or ""))
+    named = {name: str(response.get(name) or "") for name in ("etag", "location")}
+    return Reply(int(status) if status.isdecimal() else 0, place[1] if place else "", version_made(named))

@@ -95,9 +95,7 @@ def test_words_without_a_code_are_an_answer_without_a_category() -> None:
         ("race", "", (WHITE,), set()),
     ],
 )
-def test_whose_own_words_answer_which_question(
-    topic: str, text: str, more: tuple[str, ...], written: set[str]
-) -> None:
+def test_whose_own_words_answer_which_question(topic: str, text: str, more: tuple[str, ...], written: set[str]) -> None:
     codings = tuple(Coding("cdcrec", code) for code in more)
     resolutions = decided(topic, more=(Received(topic, "x", codings, text),))
     questions = ("race", "ethnicity", "race_ethnicity")

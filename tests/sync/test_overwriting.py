@@ -1,0 +1,104 @@
+"""What somebody writes between our write and our look at it is theirs, whatever a server tells of what it wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.responses import Response
+
+from fhir_equity.sync.client import Client, Resource
+from tests.sync.scene import HIE, Scene, Sent, ada, omb, opened, race_of, theirs
+
+BLACK = "2054-5"
+PROVEN = {"if_match": True, "patch": True, "rollback": True, "entries": 50}
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """Two who are there, and both say otherwise."""
+    with opened(tmp_path) as made:
+        made.survey(ada(language_spoken=""), ada(member_id="M2", first_name="Bea", language_spoken=""))
+        made.put(theirs("Asian", id="p1"))
+        made.put(theirs("Asian", number="M2", id="p2", name=[{"family": "Ashgrove", "given": ["Bea"]}]))
+        yield made
+
+
+def terse(scene: Scene, method: str, **headers: str) -> None:
+    """A server that answers these requests without a body."""
+    scene.wire.after = lambda request: Response(status_code=200, headers=headers) if request.method == method else None
+
+
+def later(scene: Scene, method: str) -> None:
+    """Somebody else writes once, after the first such request of ours and before we ask again."""
+
+    def other(_: Sent) -> None:
+        if any(each.method == method and "_search" not in each.path for each in scene.wire.sent[:-1]):
+            scene.wire.before = lambda _: None
+            assert scene.change("p1", extension=[omb("race", "Black or African American")])
+
+    scene.wire.before = other
+
+
+def settles(scene: Scene) -> None:
+    """Theirs is there still, and the next plan knows what became of ours."""
+    assert race_of(scene.get("p1")) == [BLACK]
+    scene.plan()
+    with scene.workspace() as workspace:
+        assert workspace.store.hie(HIE).journal.pending()["sent"] == 0
+
+
+@pytest.mark.parametrize("headers", [{}, {"etag": 'W/"2"'}, {"location": "Patient/p1/_history/2"}])
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_an_answer_without_a_body(scene: Scene, method: str, headers: dict[str, str]) -> None:
+    if method == "PATCH":
+        proven(scene, transactions=False)
+    scene.plan()
+    terse(scene, method, **headers)
+    later(scene, method)
+    assert scene.apply().statuses["unverified"] in (1, 2)  # the sandbox does not keep a patch of the other whole
+    settles(scene)
+
+
+def test_a_transaction_that_names_no_versions(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    proven(scene)
+    scene.plan()
+    real = Client.transaction
+
+    def nameless(client: Client, bundle: Resource) -> Resource:
+        answer: dict[str, Any] = real(client, bundle)
+        for entry in answer["entry"]:
+            entry["response"] = {"status": entry["response"]["status"]}
+        assert scene.change("p1", extension=[omb("race", "Black or African American")])
+        return answer
+
+    monkeypatch.setattr(Client, "transaction", nameless)
+    assert scene.apply().statuses == {"unverified": 1, "verified": 1}
+    settles(scene)
+
+
+@pytest.mark.parametrize("headers", [{"etag": 'W/"2"'}, {"location": "Patient/p1/_history/2"}])
+def test_what_such_a_server_dropped_is_mended(scene: Scene, headers: dict[str, str]) -> None:
+    scene.plan()
+    terse(scene, "PUT", **headers)
+
+    def drop(request: Sent) -> bytes | None:
+        if request.method == "PUT":
+            scene.wire.before = lambda _: None
+            return request.body.replace(b"2106-3", BLACK.encode())
+        return None
+
+    scene.wire.before = drop
+    done = scene.apply()
+    assert (done.statuses, done.repaired) == ({"verified": 2}, 1)
+    assert race_of(scene.get("p1")) == ["2106-3"]
+
+
+def proven(scene: Scene, **settings: Any) -> None:
+    """A probe saw that much works there."""
+    scene.set(**settings)
+    with scene.workspace() as workspace:
+        workspace.store.endpoint(HIE).probed(json.dumps(PROVEN))
