@@ -56,7 +56,7 @@ class Profiles:
     def said(self, answers: tuple[Answer, ...]) -> int:
         """The number of what these answers say."""
         values, origins = [answer.received for answer in answers], [answer.origin for answer in answers]
-        flat = (*values, *origins)
+        flat: tuple[Received | Origin, ...] = (*values, *origins)
         found = self._flat.get(flat)
         if found is None:
             found = self._flat[flat] = self._number_of(tuple(zip(values, origins, strict=True)))
