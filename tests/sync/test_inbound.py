@@ -67,6 +67,7 @@ def test_the_default_takes_no_sensitive_topic() -> None:
     }
     assert {"race", "ethnicity", "language_spoken", "tribal_affiliation"} <= taken
     assert not [name for name in taken if CODES.topic(name).sensitive]
+    assert "aian_certified" not in taken
 
 
 def test_labels_of_part_2() -> None:

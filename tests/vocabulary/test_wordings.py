@@ -183,3 +183,27 @@ def test_interpreter_need_has_two_answers(understand: Understand) -> None:
     assert codes(understand("interpreter_needed", "snomed|373066001")) == ["true"]
     assert codes(understand("interpreter_needed", "boolean|false")) == ["false"]
     assert codes(understand("interpreter_needed", "wording|Sí")) == ["true"]
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        *[(f"wording|{word}", "1") for word in ("Yes", "Y", "TRUE", "1", "Sí", "Certified AI/AN", "certified")],
+        *[(f"wording|{word}", "0") for word in ("No", "n", "False", "0", "Not certified")],
+        *[(f"tmsis-aian|{code}", code) for code in ("0", "1", "2")],
+        ("wording|2", "2"),
+        ("wording|Certified American Indian or Alaska Native", "1"),
+        ("wording|Not a certified American Indian or Alaska Native", "0"),
+    ],
+)
+def test_who_is_certified(understand: Understand, said: str, code: str) -> None:
+    assert codes(understand("aian_certified", said)) == [code]
+
+
+def test_who_is_certified_is_not_what_somebody_calls_themselves(understand: Understand) -> None:
+    assert understand("aian_certified", "wording|Unknown").state is State.UNKNOWN
+    assert understand("aian_certified", "wording|Declined").state is State.DECLINED
+    assert understand("aian_certified", "tmsis-aian|9").state is State.INVALID
+    said = understand("aian_certified", "wording|Navajo")
+    assert (said.state, codes(said), said.text) == (State.ANSWERED, [], "Navajo")
+    assert codes(understand("race", "wording|Certified American Indian or Alaska Native")) == []

@@ -216,7 +216,7 @@ def test_the_examples_in_the_guide_work_as_they_stand(tmp_path: Path) -> None:
     place.parent.mkdir(parents=True)
     place.write_text("\n".join(example), encoding="utf-8")
     guide = Tables("acme", tmp_path).document("guides/edi834.toml")
-    assert [row["topic"] for row in guide["reporting"]] == ["gender_identity", "recorded_sex"]
+    assert [row["topic"] for row in guide["reporting"]] == ["gender_identity", "recorded_sex", "aian_certified"]
     said = ("LX*1", "N1*75*GENDER IDENTITY", "REF*ZZ*D", "LX*2", "N1*75*SEX CODE", "REF*17*M")
     (member,) = members(file((*COVERED, *said)), Context(partner="acme", guide=guide))
     understood = [Vocabulary(Tables()).meaning(a.received) for a in member.answers if a.received.element == "x12.2750"]

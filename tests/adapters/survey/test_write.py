@@ -34,6 +34,7 @@ Writer = Callable[[list[Outgoing]], tuple[bytes, list[Loss]]]
 HEADER = (
     "member_id,given_name,middle_name,family_name,name_prefix,name_suffix,birth_date,subscriber_id,relationship,"
     "address_1,address_2,city,state,postal_code,county,country,race_ethnicity,race,ethnicity,tribal_affiliation,"
+    "aian_certified,"
     "language_spoken,language_written,language_reading,language_native,interpreter_needed,limited_english,"
     "sexual_orientation,gender_identity,pronouns,birth_sex,recorded_sex,sex,collected_on,answered_by"
 )
