@@ -96,6 +96,7 @@ class Measuring:
             and (not asked.methods or said.method in asked.methods)
             and (not asked.categories or not categories.isdisjoint(asked.categories))
             and (not asked.except_categories or bool(categories - {*asked.except_categories}))
+            and categories.isdisjoint(asked.without_categories)
             and (not asked.several or len(categories) > 1)
             and (not asked.detailed or said.detailed)
             and (not asked.undated or not said.collected_on)

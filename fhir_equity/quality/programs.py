@@ -51,9 +51,10 @@ class Population(_Strict):
 class Criterion(_Strict):
     """What must be true of a person's answer to one question (`topic`).
 
-    Empty `methods` are all, empty `categories` any. `several`: more than one category; `detailed`:
-    more than a minimum category; `undated`: no date of collection; `wordless`: nothing in the person's own
-    words; `within_days`: collected no longer ago than that, by a date that is known.
+    Empty `methods` are all, empty `categories` any; `without_categories`: none of these. `several`: more
+    than one category; `detailed`: more than a minimum category; `undated`: no date of collection;
+    `wordless`: nothing in the person's own words; `within_days`: collected no longer ago than that, by a
+    date that is known.
     """
 
     topic: str
@@ -61,6 +62,7 @@ class Criterion(_Strict):
     methods: tuple[Method, ...] = ()
     categories: tuple[str, ...] = ()
     except_categories: tuple[str, ...] = ()
+    without_categories: tuple[str, ...] = ()
     several: bool = False
     detailed: bool = False
     undated: bool = False
@@ -74,7 +76,8 @@ class Measure(Criterion):
     `among` narrows the denominator, `excluded` takes states out of it, ages (in whole years, both
     inclusive) as well. `at_least` and `at_most` are shares, asked for from `since` to `until`;
     `compliance_at_least` and `compliance_at_most` are a second pair that decides nothing. Only what
-    `decides` makes the program met or not. `kind` ``dissimilarity`` is half the sum of differences
+    `decides` makes the program met or not; where `nobody` says what it means that no one is in the
+    denominator, such a row says that and decides nothing. `kind` ``dissimilarity`` is half the sum of differences
     from a reference distribution, ``frequency`` counts values, ``not_computed`` says why in its note.
     """
 
@@ -92,6 +95,7 @@ class Measure(Criterion):
     compliance_at_least: Share = Field(default=None, ge=0, le=1)
     compliance_at_most: Share = Field(default=None, ge=0, le=1)
     decides: bool = True
+    nobody: str = ""
     since: date | None = None
     until: date | None = None
 

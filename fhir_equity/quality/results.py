@@ -96,13 +96,15 @@ def _row(
     asks = measure.asks(as_of) and program.in_effect(as_of)
     denominator = counts.get(("denominator", name), 0)
     values = {key[0]: count for key, count in _under(counts, "value", name).items()}
+    nobody = "" if denominator else measure.nobody
     row: dict[str, Any] = {
         "measure": name,
         "title": measure.title,
         "topic": measure.topic,
         "line": "" if line == ALL else line,
         "kind": measure.kind,
-        "decides": measure.decides and asks and not _together(program, line, counts),
+        "decides": measure.decides and asks and not nobody and not _together(program, line, counts),
+        "nobody": nobody,
         "numerator": counts.get(("numerator", name), 0),
         "denominator": denominator,
         "stale": None if measure.within_days is None else counts.get(("stale", name), 0),
@@ -174,7 +176,7 @@ def _more(numerator: int, denominator: int, measure: Measure) -> int | None:
 
     Only of measures of whether an answer is there: nobody is asked to give a certain one.
     """
-    certain = measure.categories or measure.except_categories or measure.several
+    certain = measure.categories or measure.except_categories or measure.without_categories or measure.several
     if measure.kind != "share" or measure.at_least is None or certain:
         return None
     return max(0, ceil(_exact(measure.at_least) * denominator) - numerator)

@@ -92,6 +92,8 @@ def _first_lines(entries: list[Program]) -> Iterator[Program]:
 def _verdict(row: Program) -> str:
     if row.get("kind") == "not_computed":
         return "not computed"
+    if row.get("nobody"):
+        return str(row["nobody"])
     if row.get("met") is None:
         return "no threshold" if row.get("threshold") is None else "cannot be told"
     return "met" if row["met"] else "not met"

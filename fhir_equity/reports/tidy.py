@@ -56,7 +56,7 @@ _RATE = ("measure", "topic", "line", "numerator", "denominator", "rate", "thresh
 # What a row asks for, and whom it counts: with these the verdicts can be checked, too.
 _RULE = (
     *("title", "kind", "rule", "at_least", "at_most", "compliance_at_least", "compliance_at_most", "compliant"),
-    *("decides", "more", "stale", "note"),
+    *("decides", "more", "stale", "nobody", "note"),
 )
 _EXCLUDED = ("measure", "topic", "line", "why", "count", "denominator")
 _VALUE = ("measure", "topic", "line", "value", "count", "whole", "reference")

@@ -66,6 +66,24 @@ def test_a_range() -> None:
     assert row(5, 100, **limits, categories=["White"])["more"] is None  # nobody is asked to be White
 
 
+def test_of_nobody_nothing_is_decided_where_the_program_says_what_that_means() -> None:
+    measure = {"at_most": 0.1, "nobody": "no one has it"}
+    told = [row(n, of, **measure) for n, of in ((0, 0), (0, 1), (1, 1))]
+    assert [(each["nobody"], each["decides"], each["met"]) for each in told] == [
+        ("no one has it", False, None),
+        ("", True, True),
+        ("", True, False),
+    ]
+    assert [row(0, 0, at_most=0.1)[name] for name in ("nobody", "decides", "met")] == ["", True, None]
+    assert row(0, 3, at_least=0.5, without_categories=["White"])["more"] is None
+    other = {"title": "t", "topic": "ethnicity", "source": "s", "sure": "verified", "at_most": 0.5}
+    program = program_from(HEAD | {"measure": {"m": MEASURE | measure, "o": other}}, "p")
+    counts: dict[tuple[str, ...], int] = {("p", ALL, "denominator", "o"): 4, ("p", ALL, "numerator", "o"): 2}
+    assert result(program, Tally(counts), AS_OF)["met"] is True
+    assert result(program, Tally({**counts, ("p", ALL, "numerator", "o"): 3}), AS_OF)["met"] is False
+    assert result(program, Tally({("p", ALL, "denominator", "m"): 1, **counts}), AS_OF)["met"] is True
+
+
 def test_nothing_is_asked_for_before_its_day() -> None:
     found = row(1, 10, at_least=0.8, since="2026-06-16")
     assert (found["met"], found["threshold"], found["decides"], found["more"]) == (None, None, False, None)

@@ -75,6 +75,7 @@ def test_a_range_and_an_index() -> None:
     assert shown(given) == (("Race", "met", "at least 0.01%, at most 80%", "0.0512"),)
     assert shown(given | {"rate": None, "met": None})[0][1:] == ("cannot be told", "at least 0.01%, at most 80%", DASH)
     assert shown(given | {"kind": "not_computed", "met": None})[0][1] == "not computed"
+    assert shown(given | {"nobody": "no one has it", "met": None})[0][1] == "no one has it"
 
 
 def test_a_program_that_cannot_be_judged() -> None:
