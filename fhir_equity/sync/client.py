@@ -146,16 +146,19 @@ class Client:
             seen.add(url)
             request = Request("GET", url)
 
-    def create(self, resource: Resource, if_none_exist: str = "") -> Versioned:
+    def create(self, resource: Resource, if_none_exist: str = "", *, proven: bool = True) -> Versioned:
         """Create a resource, or find the one that `if_none_exist` describes (a query string).
 
-        Status 201 means created, 200 found. Without `if_none_exist` a create whose answer got lost
-        is not repeated. Raises Conflict when several match, OutcomeUnknownError, RemoteError, and
-        RemoteContentError for an answer that is not FHIR, which leaves the outcome unknown as well.
+        Status 201 means created, 200 found. Without `if_none_exist`, or where it is not `proven` that the server looks
+        at it, a create whose answer got lost is not repeated. Raises Conflict when several match,
+        OutcomeUnknownError, RemoteError, and RemoteContentError for an answer that is not FHIR, which leaves the
+        outcome unknown as well.
         """
         resource_type = str(resource.get("resourceType", ""))
         headers = {"If-None-Exist": quote(if_none_exist, safe="%=&|:/?,.~$;@!*'()+")} if if_none_exist else {}
-        request = self._write("POST", self._address(resource_type), resource, headers, repeatable=bool(if_none_exist))
+        request = self._write(
+            "POST", self._address(resource_type), resource, headers, repeatable=bool(if_none_exist) and proven
+        )
         reply = self._written(request)
         if self._replies.is_full(reply):
             return self._replies.versioned(reply, resource_type)

@@ -19,7 +19,7 @@ from fhir_equity.settings import HieSettings
 from fhir_equity.store import Choice, Person, Store
 from fhir_equity.store.hie import HieMemory
 from fhir_equity.survivorship import Policy, event_state
-from fhir_equity.sync.client import Client
+from fhir_equity.sync.client import Client, Versioned
 from fhir_equity.sync.inbound import Inbound
 from fhir_equity.sync.profile import Profile
 from fhir_equity.sync.search import token
@@ -113,6 +113,13 @@ class Exchange(Struct, frozen=True):
     def memory(self) -> HieMemory:
         """What the store remembers about this HIE."""
         return self.store.hie(self.name)
+
+    def create(self, resource: Resource, condition: str) -> Versioned:
+        """Create a resource where none meets the condition; sent again only where a probe saw that it makes one then.
+
+        Raises as `Client.create` does.
+        """
+        return self.client.create(resource, condition, proven=self.profile.conditional_create is True)
 
     def check_sending(self) -> None:
         """Raise UsageError where the settings do not let anything be sent or anybody be found."""

@@ -122,7 +122,7 @@ def send(exchange: Exchange, change: Planned, ready: Ready) -> tuple[str, Settle
     client, there = exchange.client, ready.there
     try:
         if there is None:
-            there = client.create(ready.body, if_none_exist=condition_of(ready.body))
+            there = exchange.create(ready.body, condition_of(ready.body))
             if there.status != MADE and not is_tagged(there.resource, tag_of(ready.body)):
                 return QUARANTINED, Settled(change, QUARANTINED)  # a server that finds others by our tag
         if not is_same(there.resource, ready.body):

@@ -89,7 +89,7 @@ def send(exchange: Exchange, ready: Ready) -> str:
 def _one(exchange: Exchange, wanted: Resource | None, there: Versioned | None) -> str:
     try:
         if there is None and wanted is not None:
-            exchange.client.create(wanted, if_none_exist=condition_of(wanted))
+            exchange.create(wanted, condition_of(wanted))
         elif there is not None and wanted is not None and not is_same(exchange, there.resource, wanted):
             exchange.client.update(updated(there.resource, wanted), there.etag)
         elif there is not None and wanted is None and is_said(there.resource):

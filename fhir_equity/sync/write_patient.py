@@ -69,7 +69,7 @@ def _new(exchange: Exchange, change: Planned, ours: Ours, patients: Patients) ->
 def _create(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | str:
     patient, anew = ready.body, Patients(exchange.client)
     try:
-        made = exchange.client.create(patient, if_none_exist=ready.condition)
+        made = exchange.create(patient, ready.condition)
     except Conflict:
         return "moved"
     except OutcomeUnknownError:

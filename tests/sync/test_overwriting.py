@@ -14,7 +14,6 @@ from fhir_equity.sync.client import Client, Resource
 from tests.sync.scene import HIE, Scene, Sent, ada, omb, opened, race_of, theirs
 
 BLACK = "2054-5"
-PROVEN = {"if_match": True, "patch": True, "rollback": True, "entries": 50}
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ def settles(scene: Scene) -> None:
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_an_answer_without_a_body(scene: Scene, method: str, headers: dict[str, str]) -> None:
     if method == "PATCH":
-        proven(scene, transactions=False)
+        proven(scene, if_match=True, patch=True)
     scene.plan()
     terse(scene, method, **headers)
     later(scene, method)
@@ -64,7 +63,7 @@ def test_an_answer_without_a_body(scene: Scene, method: str, headers: dict[str, 
 
 
 def test_a_transaction_that_names_no_versions(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    proven(scene)
+    proven(scene, if_match=True, rollback=True, entries=50)
     scene.plan()
     real = Client.transaction
 
@@ -97,8 +96,25 @@ def test_what_such_a_server_dropped_is_mended(scene: Scene, headers: dict[str, s
     assert race_of(scene.get("p1")) == ["2106-3"]
 
 
-def proven(scene: Scene, **settings: Any) -> None:
-    """A probe saw that much works there."""
-    scene.set(**settings)
+def proven(scene: Scene, **found: Any) -> None:
+    """A probe saw that much there."""
     with scene.workspace() as workspace:
-        workspace.store.endpoint(HIE).probed(json.dumps(PROVEN))
+        workspace.store.endpoint(HIE).probed(json.dumps(found))
+
+
+@pytest.mark.parametrize("probed", [{"conditional_create": False}, {}])
+def test_a_server_that_does_not_look_at_conditions_has_nobody_twice(tmp_path: Path, probed: dict[str, bool]) -> None:
+    with opened(tmp_path, provenance=True) as scene:
+        scene.rules({"topics": ["race_ethnicity", "sexual_orientation"]})
+        scene.survey(ada(sexual_orientation="Bisexual"))
+        scene.wire.ignored = b"if-none-exist"
+        proven(scene, **probed)
+        scene.plan()
+        scene.wire.after = lambda request: Response(status_code=503) if makes(request) else None
+        assert scene.apply().statuses == {"verified": 4}
+        assert (len(scene.everybody()), len(scene.observations())) == (1, 1)
+        assert len([each for each in scene.writes() if makes(each)]) == 4
+
+
+def makes(request: Sent) -> bool:
+    return request.method == "POST" and "_search" not in request.path
