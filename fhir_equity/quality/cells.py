@@ -66,7 +66,8 @@ class Cells:
             program = self._programs[more[0]]
             named = {name: measure.topic for name, measure in program.measure.items()}
             named |= {name: table.topic for name, table in program.table.items()}
-            topics = {named[word] for word in more if word in named}
+            asked = {name: measure.among.topic for name, measure in program.measure.items() if measure.among}
+            topics = {each[word] for each in (named, asked) for word in more if word in each}
         known = {name: topic.matter for name, topic in self._codes.topics.items()}
         return {known.get(topic, topic) for topic in topics if topic in known or topic in self._matters}
 

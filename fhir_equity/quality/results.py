@@ -101,6 +101,7 @@ def _row(
         "measure": name,
         "title": measure.title,
         "topic": measure.topic,
+        "among": "" if measure.among is None else measure.among.topic,
         "line": "" if line == ALL else line,
         "kind": measure.kind,
         "decides": measure.decides and asks and not nobody and not _together(program, line, counts),

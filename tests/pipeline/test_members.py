@@ -111,6 +111,22 @@ def test_a_sample_is_drawn_by_its_seed(opened: Callable[..., Workspace], tmp_pat
     assert members(workspace, ["population"], sample=99).drawn == 60
 
 
+def test_whom_a_measure_is_among_makes_its_cells_sensitive_too(
+    opened: Callable[..., Workspace], asked: Callable[..., Path], tmp_path: Path
+) -> None:
+    own = tmp_path / "own.toml"
+    about = 'title = "t"\nsource = "s"\nsure = "assumption"\n'
+    measures = '[measure.{}]\ntopic = "race"\n' + about
+    among = 'among = {{ topic = "{}" }}\n'
+    words = [about, 'edition = "1"\n', measures.format("a"), among.format("sexual_orientation")]
+    own.write_text("".join([*words, measures.format("b"), among.format("ethnicity")]), encoding="utf-8")
+    workspace = opened(asked("M1,Ada,Alder,1980-01-31,,Asian,,,,,,"))
+    for part in ("denominator", "numerator"):
+        with pytest.raises(UsageError, match="--include-sensitive"):
+            members(workspace, [f"program/own/*/{part}/a"], programs=[str(own)])
+        assert members(workspace, [f"program/own/*/{part}/b"], programs=[str(own)]).people in (0, 1)
+
+
 @pytest.mark.parametrize(
     ("cells", "message"),
     [

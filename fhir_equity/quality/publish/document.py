@@ -11,7 +11,7 @@ from fhir_equity.quality.publish.body import ANSWERED, Body
 from fhir_equity.quality.publish.cells import FLOOR, Key
 from fhir_equity.quality.publish.counts import Counts, Path
 from fhir_equity.quality.publish.earlier import Publication, compare, remembered
-from fhir_equity.quality.publish.programs import take_programs
+from fhir_equity.quality.publish.programs import all_alike, take_programs, topics_of
 from fhir_equity.quality.publish.protect import WIDTH, Protection, protect
 from fhir_equity.quality.publish.strata import take_strata
 
@@ -95,7 +95,8 @@ def publish(
     document = _without(document, rule, left_out)
     body = Body(counts, (), (), document, [*document["topics"]])
     matters = [*body.states]
-    programs = {name: _told(program, rule, matters) for name, program in document.get("programs", {}).items()}
+    given = document.get("programs", {}).items()
+    programs = {name: _told(name, program, rule, matters, left_out) for name, program in given}
     take_programs(counts, programs, body, rule.matters)
     take_strata(counts, document["strata"])
     data = _data(document)
@@ -142,16 +143,22 @@ def _all_alike(body: Mapping[str, Any], topic: Mapping[str, Any]) -> bool:
     return bool(answered) and (answered in topic.get("values", {}).values() or answered == body["population"])
 
 
-def _told(program: Mapping[str, Any], rule: Rule, matters: list[str]) -> dict[str, Any]:
+def _told(name: str, program: Mapping[str, Any], rule: Rule, matters: list[str], left_out: list[str]) -> dict[str, Any]:
     """A program without the rows and tables of what may not be told."""
-    kept = {
-        part: [entry for entry in program[part] if _may(entry["topic"], rule, matters)] for part in ("rows", "tables")
-    }
+    kept: dict[str, list[Any]] = {"rows": [], "tables": []}
+    for part, entries in kept.items():
+        for entry in program[part]:
+            if _may(entry, rule, matters):
+                entries.append(entry)
+            else:
+                left_out.append(f"program {name}, {entry.get('measure') or entry.get('table')}: all alike")
     return {**program, **kept}
 
 
-def _may(topic: str, rule: Rule, matters: list[str]) -> bool:
-    return topic not in rule.sensitive or rule.matters.get(topic, topic) in matters
+def _may(entry: Mapping[str, Any], rule: Rule, matters: list[str]) -> bool:
+    sensitive = rule.sensitive.intersection(topics_of(entry))
+    told = all(rule.matters.get(topic, topic) in matters for topic in sensitive)
+    return not sensitive or (told and not all_alike(entry))
 
 
 class _Public:

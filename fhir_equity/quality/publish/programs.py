@@ -28,6 +28,20 @@ def take_programs(counts: Counts, programs: Mapping[str, Any], body: Body, matte
         nest(counts.cells, [*tables, [body.population], states] if of_all else tables, others.get(topic, ()))
 
 
+def topics_of(entry: Mapping[str, Any]) -> list[str]:
+    """The topics that a row or a table of a program tells of: its own, and whom a rate is among."""
+    return sorted({entry["topic"], entry.get("among") or entry["topic"]})
+
+
+def all_alike(entry: Mapping[str, Any]) -> bool:
+    """Whether a row or a table says one thing of everybody in it, which each of them could be told by."""
+    if "rows" in entry:
+        whole, parts = entry["population"], [sum(row["counts"].values()) for row in entry["rows"]]
+    else:
+        whole, parts = entry["denominator"], [entry.get("numerator"), *entry.get("values", {}).values()]
+    return bool(whole) and whole in parts
+
+
 class _Program:
     def __init__(self, counts: Counts, name: str, program: Mapping[str, Any], body: Body) -> None:
         self._counts, self._cells = counts, counts.cells
@@ -59,7 +73,8 @@ class _Program:
             self._cells.adds_up(everybody, [self._people, *left_out])
 
     def _row(self, number: int, row: Mapping[str, Any]) -> None:
-        floor = self._counts.floor(row["topic"])
+        topics = topics_of(row)
+        floor = max(map(self._counts.floor, topics))
         key: Key = (*self._key, "rows", row["topic"], row["line"], row["measure"])
         path: Path = (*self._path, "rows", number)
         whole = self._counts.take((*key, "denominator"), (*path, "denominator"), row["denominator"], floor)
@@ -67,12 +82,14 @@ class _Program:
         if row.get("numerator") is not None:
             part = self._counts.take((*key, "numerator"), (*path, "numerator"), row["numerator"], floor)
             found.append([part])
-            self.others.setdefault(row["topic"], []).append(self._cells.within(part, whole))
+            others = self._cells.within(part, whole)
+            for topic in topics:
+                self.others.setdefault(topic, []).append(others)
         found.append(self._counts.take_all((*key, "excluded"), (*path, "excluded"), row.get("excluded", {}), floor))
         values = self._counts.take_all((*key, "values"), (*path, "values"), row.get("values", {}), floor)
         if values:
             self._cells.adds_up(whole, values)
-        self.tables.append((row["topic"], row["line"], [*found, values]))
+        self.tables += [(topic, row["line"], [*found, values]) for topic in topics]
 
     def _table(self, number: int, table: Mapping[str, Any]) -> None:
         floor = self._counts.floor(table["topic"])

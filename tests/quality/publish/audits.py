@@ -44,10 +44,13 @@ def program(rows: list[dict[str, Any]], tables: list[dict[str, Any]], population
     return {"title": "A program", "met": True, "population": counted, "rows": rows, "tables": tables}
 
 
-def row(measure: str, numerator: int, denominator: int, topic: str = "race_ethnicity") -> dict[str, Any]:
+def row(
+    measure: str, numerator: int, denominator: int, topic: str = "race_ethnicity", among: str = ""
+) -> dict[str, Any]:
     return {
         "measure": measure,
         "topic": topic,
+        "among": among,
         "line": "",
         "kind": "share",
         "decides": True,
