@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fhir_equity.model import Event, Meaning, Member, Received, Severity
+from fhir_equity.model import Event, Member, Severity
 from fhir_equity.pipeline.reading import Failures, Input, inputs, items
 from fhir_equity.pipeline.references import references
 from fhir_equity.pipeline.together import share
@@ -150,7 +150,7 @@ class Count:
 
     def frozen(self) -> bytes:
         """Everything that was counted, to be counted again."""
-        return freeze(self._census, self._meaning, self._inspection.least_household)
+        return freeze(self._census, self._workspace.meaning_of, self._inspection.least_household)
 
     def thawed(self, content: bytes, partner: str) -> None:
         """Count what was frozen of a partner (or of all) under the same programs and strata."""
@@ -215,13 +215,10 @@ class Count:
 
     def _findings(self, compared: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Those of records and values, then those of the rules, which say what to do."""
-        for (code, severity), count in self._counted.findings(self._meaning).items():
+        for (code, severity), count in self._counted.findings(self._workspace.meaning_of).items():
             yield {"code": code, "severity": severity, "count": count}
         households = self._counted.alike(self._inspection.least_household)
-        yield from self._inspection.findings(households, self._meaning, compared)
-
-    def _meaning(self, partner: str) -> Callable[[Received], Meaning]:
-        return self._workspace.vocabulary(partner).meaning
+        yield from self._inspection.findings(households, self._workspace.meaning_of, compared)
 
     def _tallies(self) -> tuple[Tally, dict[Stratum, Tally]]:
         whole: Tally = Counter()
@@ -233,17 +230,16 @@ class Count:
             events: list[Event] = [event for profile in profiles for event in profile.events]
             partner = places[0][0]
             resolutions = self._workspace.resolutions(partner, events)
-            meaning = self._meaning(partner)
-            counting.add(whole, resolutions, meaning, count)
-            words = [place[1 + self._strata.size :] for place in places]
             resolve = partial(self._workspace.resolutions, partner)
-            person = Person(partner, events, resolutions, resolve)
-            self._inspection.add(words, person, meaning, count)
+            person = Person(partner, events, resolutions, resolve, self._workspace.meaning_of)
+            counting.add(whole, resolutions, person.read, count)
+            words = [place[1 + self._strata.size :] for place in places]
+            self._inspection.add(words, person, count)
             of_strata = [place[1 : 1 + self._strata.size] for place in places]
             if self._benchmark is not None:
                 self._benchmark.add(self._strata.known("county", of_strata), resolutions.get(RACE), count)
             for stratum, counted in self._strata.places(of_strata, events, resolutions, resolve):
-                counting.add(strata.setdefault(stratum, Counter()), counted, meaning, count)
+                counting.add(strata.setdefault(stratum, Counter()), counted, person.read, count)
         return whole, strata
 
 

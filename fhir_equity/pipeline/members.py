@@ -65,7 +65,7 @@ def members(
     behind = [
         (stored, person.resolutions)
         for stored, person in _people(workspace, partner)
-        if meets(naming.of(stored.member, person, workspace.vocabulary(person.partner).meaning), cells)
+        if meets(naming.of(stored.member, person), cells)
     ]
     drawn = sorted(behind, key=lambda each: _lot(seed, each[0].pseudonym))[:sample] if sample else behind
     rows = [row for each in drawn for row in _rows(workspace, *each, matters, show_values=show_values)]
@@ -81,7 +81,7 @@ def _people(workspace: Workspace, partner: str) -> Iterator[tuple[Stored, Person
     for number, stored in enumerate(workspace.store.people.among([partner] if partner else None), start=1):
         events = tuple(event for _, event in stored.events)
         resolve = partial(workspace.resolutions, stored.member.partner)
-        yield stored, Person(stored.member.partner, events, resolve(events), resolve)
+        yield stored, Person(stored.member.partner, events, resolve(events), resolve, workspace.meaning_of)
         if number % 1000 == 0:
             workspace.progress("store", number)
 

@@ -25,7 +25,7 @@ from fhir_equity.settings import Settings, StoreSettings
 from fhir_equity.survivorship import Elsewhere, Policy, policy_from, resolve
 from fhir_equity.sync.told import Told
 from fhir_equity.tables import Tables, fingerprint
-from fhir_equity.vocabulary import Vocabulary
+from fhir_equity.vocabulary import Meanings, Vocabulary
 
 if TYPE_CHECKING:  # the store loads SQLAlchemy, which files alone do not need
     from fhir_equity.store import Judge, Judgement, RunWriter, Store
@@ -91,6 +91,10 @@ class Workspace:
             own = not partner or len(tables.layers) > len(self.vocabulary().tables.layers)
             self._vocabularies[partner] = Vocabulary(tables) if own else self.vocabulary()
         return self._vocabularies[partner]
+
+    def meaning_of(self, partner: str) -> Meanings:
+        """What values mean by the tables of a partner."""
+        return self.vocabulary(partner).meaning
 
     def tables_changed(self) -> None:
         """Read the tables anew when they are next asked for."""

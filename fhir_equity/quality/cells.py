@@ -15,7 +15,7 @@ from fhir_equity.errors import UsageError
 from fhir_equity.model import Member, State
 from fhir_equity.quality.inspection import Person
 from fhir_equity.quality.measures import Measuring
-from fhir_equity.quality.plausible import Marks, Meant, Plausible
+from fhir_equity.quality.plausible import Marks, Plausible
 from fhir_equity.quality.programs import Program
 from fhir_equity.quality.rulebook import Rulebook
 from fhir_equity.quality.strata import RECORD, SPOKEN, Strata
@@ -71,10 +71,10 @@ class Cells:
         known = {name: topic.matter for name, topic in self._codes.topics.items()}
         return {known.get(topic, topic) for topic in topics if topic in known or topic in self._matters}
 
-    def of(self, member: Member, person: Person, meaning: Meant) -> set[str]:
+    def of(self, member: Member, person: Person) -> set[str]:
         """The names of all cells that a person is counted in."""
         tally: Tally = Counter()
-        self._counting.add(tally, person.resolutions, meaning, 1)
+        self._counting.add(tally, person.resolutions, person.read, 1)
         for matter in self._matters:
             if matter not in person.resolutions:
                 tally[("state", matter, State.UNKNOWN.value)] = 1
@@ -83,16 +83,17 @@ class Cells:
             counted: Tally = Counter()
             measuring.add(counted, [measuring.standing.words(member)], person.resolutions, 1)
             found |= {"/".join(("program", *key)) for key in counted}
-        found |= {f"rule/{name}" for name in self._found(member, person, meaning)}
+        found |= {f"rule/{name}" for name in self._found(member, person)}
         words = [self._strata.words(member)]
         for stratum, _ in self._strata.places(words, person.events, person.resolutions, person.resolve):
             found |= {f"stratum/{name}/{value}" for name, value in stratum}
         return found
 
-    def _found(self, member: Member, person: Person, meaning: Meant) -> Iterator[str]:
+    def _found(self, member: Member, person: Person) -> Iterator[str]:
         said = [(received, event.origin) for event in person.events for received in event.received]
         marks = self._marks.words(member.birth_date, said)
-        yield from Plausible(self._codes, self._rules, meaning).found({*marks}, person.events)
+        for partner, events in person.by_partner().items():
+            yield from Plausible(self._codes, self._rules, person.meaning_of(partner)).found({*marks}, events)
 
 
 def meets(cells: set[str], wanted: Sequence[str]) -> bool:

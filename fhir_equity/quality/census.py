@@ -5,6 +5,8 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Protocol
 
 from fhir_equity.model import Event, Finding, Loss, Meaning, Member, Origin, Received, Rejected
@@ -70,7 +72,7 @@ class Census:
         self._source = 0
         self._follows = False
         self._races = array("q")  # by profile, what it says about race and ethnicity alone; -1 where not yet found out
-        self._said: dict[tuple[str, frozenset[Received]], int] = {}  # the same by what is said
+        self._said: dict[tuple[str, frozenset[tuple[str, Received]]], int] = {}  # the same by what is said
         self.families = Families()
         self.households = Households()
         self.people = People()
@@ -150,12 +152,19 @@ class Census:
 
     def _race(self, partner: str, profile: int) -> int:
         """The number of the profile that says the same about race and ethnicity, and nothing else."""
-        said = [received for event in self.profiles[profile].events for received in event.received]
-        values = frozenset([received for received in said if self._matter_of(received.topic) == RACE])
+        values = frozenset(
+            ("" if event.origin.partner == partner else event.origin.partner, received)  # another's of who was merged
+            for event in self.profiles[profile].events
+            for received in event.received
+            if self._matter_of(received.topic) == RACE
+        )
         found = self._said.get((partner, values))
         if found is None:
-            event = Event(tuple(sorted(values, key=str)), Origin())
-            found = self._said[partner, values] = self.profiles.of_events((event,) if values else (), (partner,))
+            told = [
+                (of, tuple(each for _, each in said)) for of, said in groupby(sorted(values, key=str), itemgetter(0))
+            ]
+            events = tuple(Event(received, Origin(partner=of)) for of, received in told)
+            found = self._said[partner, values] = self.profiles.of_events(events, (partner,))
         self._races.extend([-1] * (len(self.profiles) - len(self._races)))
         self._races[profile] = found
         return found

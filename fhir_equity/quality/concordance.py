@@ -41,7 +41,7 @@ class Concordance:
         others: dict[str, list[Event]] = {}
         for event in events:
             if event.origin.method != Method.SELF:
-                source = f"{partner}/{event.origin.collector}/{event.origin.method}"
+                source = f"{event.origin.partner or partner}/{event.origin.collector}/{event.origin.method}"
                 others.setdefault(source, []).append(event)
         said = self._values(resolve(own))
         for source, told in others.items():

@@ -36,12 +36,27 @@ POPULATION = "population.differs"
 
 
 class Person(Struct, frozen=True):
-    """Somebody of a run: what was said of them, what was decided, and how it is decided among some of it."""
+    """Somebody of a run: what was said of them, what was decided, and how it is decided among some of it.
+
+    `meaning_of` says how the tables of a partner read a value. Who was merged has events that came through others.
+    """
 
     partner: str
     events: Sequence[Event]
     resolutions: Mapping[str, Resolution]
     resolve: Resolve
+    meaning_of: Callable[[str], Meant]
+
+    def read(self, event: Event) -> Meant:
+        """How the values of an event are read: by the partner through whom it came."""
+        return self.meaning_of(event.origin.partner or self.partner)
+
+    def by_partner(self) -> dict[str, list[Event]]:
+        """The events by the partner through whom they came."""
+        found: dict[str, list[Event]] = {}
+        for event in self.events:
+            found.setdefault(event.origin.partner or self.partner, []).append(event)
+        return found
 
 
 class Inspection:
@@ -87,7 +102,7 @@ class Inspection:
             return marks
         return (*marks, *[word for each in self._kept for word in each.words(member)])
 
-    def add(self, words: Sequence[Sequence[str]], person: Person, meaning: Meant, count: int) -> None:
+    def add(self, words: Sequence[Sequence[str]], person: Person, count: int) -> None:
         """Count `count` people whose records have these words, with their events and what was decided."""
         start = Marks.size
         for measuring in self._measuring:
@@ -98,14 +113,16 @@ class Inspection:
             stop = start + earlier.size
             earlier.add([each[start:stop] for each in words], person.events, person.resolve, count)
             start = stop
-        partner = person.partner
-        if partner not in self._plausible:
-            self._plausible[partner] = Plausible(self._codes, self._rules, meaning)
-        for name in self._plausible[partner].found({each[0] for each in words}, person.events):
-            self._cases[name] += count
-        self._sources.add(partner, person.events, meaning, count)
-        self._drift.add(partner, person.events, meaning, count)
-        self._concordance.add(partner, person.events, person.resolve, count)
+        marks, cases = {each[0] for each in words}, set[str]()
+        for partner, events in person.by_partner().items():
+            meaning = person.meaning_of(partner)
+            if partner not in self._plausible:
+                self._plausible[partner] = Plausible(self._codes, self._rules, meaning)
+            cases |= self._plausible[partner].found(marks, events)
+            self._sources.add(partner, events, meaning, count)
+            self._drift.add(partner, events, meaning, count)
+        self._cases.update(dict.fromkeys(cases, count))
+        self._concordance.add(person.partner, person.events, person.resolve, count)
 
     def programs(self) -> dict[str, Any]:
         """The part ``programs`` of the audit document."""
@@ -169,7 +186,7 @@ class Inspection:
         return self._rules[HOUSEHOLD].least
 
     def _of_one_answer(self, households: Iterable[tuple[Profile, int]], meaning_of: Callable[[str], Meant]) -> int:
-        return sum(count for profile, count in households if _answered(profile, meaning_of(profile.stratum[0])))
+        return sum(count for profile, count in households if _answered(profile, meaning_of))
 
     def _where(self, found: Suspicion) -> str:
         words = [found.source, self._codes.topic(found.topic).label, found.month]
@@ -191,5 +208,9 @@ class Kept(Struct, frozen=True):
         return not self.strata.size and self.inspection.fixed(said)
 
 
-def _answered(profile: Profile, meaning: Meant) -> bool:
-    return any(meaning(received).state is State.ANSWERED for event in profile.events for received in event.received)
+def _answered(profile: Profile, meaning_of: Callable[[str], Meant]) -> bool:
+    return any(
+        meaning_of(event.origin.partner or profile.stratum[0])(received).state is State.ANSWERED
+        for event in profile.events
+        for received in event.received
+    )

@@ -16,6 +16,7 @@ from fhir_equity.vocabulary.schema import OTHER_RACE
 RACE = "race_ethnicity"
 Tally = Counter[tuple[str, ...]]
 Meant = Callable[[Received], Meaning]
+Reads = Callable[[Event], Meant]  # how the values of an event are read
 MOST = 50_000  # resolutions remembered before the memory starts afresh
 _STATES = list(State)  # answered first, then by how much the state tells
 
@@ -31,29 +32,29 @@ class Counting:
         # By identity, for equal resolutions are mostly one object; they are held so that no other takes their place.
         self._known: dict[tuple[str, int], tuple[Resolution, list[tuple[str, ...]]]] = {}
 
-    def add(self, tally: Tally, resolutions: Mapping[str, Resolution], meaning: Meant, count: int) -> None:
-        """Count `count` people who all have these resolutions; `meaning` is by the sheet of their partner."""
+    def add(self, tally: Tally, resolutions: Mapping[str, Resolution], read: Reads, count: int) -> None:
+        """Count `count` people who all have these resolutions; `read` says what the values of an event mean."""
         tally[("population",)] += count
         for matter, resolution in resolutions.items():
-            for key in self._keys(matter, resolution, meaning):
+            for key in self._keys(matter, resolution, read):
                 tally[key] += count
 
-    def _keys(self, matter: str, resolution: Resolution, meaning: Meant) -> list[tuple[str, ...]]:
+    def _keys(self, matter: str, resolution: Resolution, read: Reads) -> list[tuple[str, ...]]:
         known = self._known.get((matter, id(resolution)))
         if known is None:
             if len(self._known) >= MOST:
                 self._known.clear()
-            keys = [*self._matter(matter, resolution, meaning)]
+            keys = [*self._matter(matter, resolution, read)]
             if matter == RACE and resolution.state is State.ANSWERED:
                 keys += self._views(resolution)
             known = self._known[(matter, id(resolution))] = resolution, keys
         return known[1]
 
-    def _matter(self, matter: str, resolution: Resolution, meaning: Meant) -> Iterator[tuple[str, ...]]:
+    def _matter(self, matter: str, resolution: Resolution, read: Reads) -> Iterator[tuple[str, ...]]:
         yield ("state", matter, resolution.state.value)
         if resolution.winner is None:
             return
-        for source, state in _sources(resolution, meaning).items():
+        for source, state in _sources(resolution, read).items():
             yield ("source", matter, source, state.value)
         if len({_told(event) for event in (resolution.winner, *resolution.beaten)}) > 1:
             yield ("settled", matter, resolution.rule)
@@ -111,13 +112,14 @@ def _told(event: Event) -> tuple[object, ...]:
     return event.received, origin.collector, origin.method, origin.standard, origin.question, origin.collected_on
 
 
-def _sources(resolution: Resolution, meaning: Meant) -> dict[str, State]:
+def _sources(resolution: Resolution, read: Reads) -> dict[str, State]:
     """What each source by itself says about the matter: a person counts once in each that spoke."""
     said: dict[str, State] = {}
     for event in (resolution.winner, *resolution.beaten):
         if event is None:
             continue
         source = f"{event.origin.collector}/{event.origin.method}"
+        meaning = read(event)
         for received in event.received:
             state = meaning(received).state
             said[source] = min(said.get(source, state), state, key=_STATES.index)

@@ -13,6 +13,7 @@ from fhir_equity.pipeline.audit import audit
 from fhir_equity.pipeline.explain import explain
 from fhir_equity.pipeline.hold import hold_add
 from fhir_equity.pipeline.lake import export
+from fhir_equity.pipeline.members import members
 from fhir_equity.pipeline.merge import merge, merges, unmerge
 from fhir_equity.pipeline.record import record_of
 from fhir_equity.pipeline.resolve import resolve
@@ -38,7 +39,9 @@ def workspace(new_url: Callable[[], str], tmp_path: Path) -> Iterator[Workspace]
     for partner, code in (("north", WHITE), ("south", BLACK)):
         sheet = overlay / "partners" / partner / "crosswalks"
         sheet.mkdir(parents=True)
-        (sheet / "ours.csv").write_text(f"{ROW}race_ethnicity,cdcrec,X4,cdcrec,{code},equivalent,\n", encoding="utf-8")
+        rows = [ROW, f"race_ethnicity,cdcrec,X4,cdcrec,{code},equivalent,\n"]
+        rows += [f"race_ethnicity,cdcrec,X5,cdcrec,{ASIAN},equivalent,\n"] if partner == "south" else []
+        (sheet / "ours.csv").write_text("".join(rows), encoding="utf-8")
     settings = Settings(
         store=StoreSettings(url=new_url()),
         privacy=PrivacySettings(key_file=tmp_path / "equity.key"),
@@ -99,6 +102,22 @@ def test_each_answer_is_read_by_its_partner_and_undone_every_row_is_as_before(
     unmerge(workspace, 1)
     assert all_but(workspace) == before
     assert [m.partner for m in merges(workspace)] == ["south"]
+
+
+def test_what_a_source_is_found_to_say_is_what_it_says_by_its_own_tables(workspace: Workspace) -> None:
+    say(workspace, "south", "2026-02-01", ("s1", "X5"), method="observed")
+    before = audit(workspace, [])
+    cell = "source/race_ethnicity/plan/observed/answered"
+    alone = members(workspace, [cell]).people
+    merge(workspace, "n1", "s1", reason="r")
+    after = audit(workspace, [])
+    assert after.document["scorecard"] == before.document["scorecard"]
+    assert [each["source"] for each in after.document["scorecard"]] == [
+        *("north/plan/unstated", "south/plan/observed", "south/plan/unstated")
+    ]
+    observed = [each for each in after.document["topics"]["race_ethnicity"]["sources"] if "observed" in each["source"]]
+    assert observed == [{"source": "plan/observed", "population": 1, "states": {"answered": 1}}]
+    assert members(workspace, [cell]).people == alone == 1
 
 
 def test_whoever_stays_it_is_the_same_answer_and_later_files_of_either_go_on(workspace: Workspace) -> None:

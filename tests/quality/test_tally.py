@@ -38,7 +38,7 @@ def person(*said: Received, method: str = "self", standard: str = "", collector:
 def tally(people: list[tuple[Person, int]]) -> Tally:
     counting, counted = Counting(workspace().vocabulary(), "2026-01-01"), Tally()
     for each, count in people:
-        counting.add(counted, each, workspace().vocabulary().meaning, count)
+        counting.add(counted, each, lambda _: workspace().vocabulary().meaning, count)
     return counted
 
 
