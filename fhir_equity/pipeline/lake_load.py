@@ -110,7 +110,8 @@ class _Load:
         lake, found = self._workspace.store.lake, dict[Whose, int]()
         rows = (row for row in self.rows("members") if (self._partner, *_whose(row)) in wanted)
         while some := list(islice(rows, CHUNK)):
-            ids = lake.who(self._partner, [_member(row) for row in some], [_placed(row) for row in some])
+            members, placed = [_member(row) for row in some], [_placed(row) for row in some]
+            ids = lake.who(self._partner, members, self._workspace.pseudonyms, placed)
             lake.withdraw(number for number, row in zip(ids, some, strict=True) if row["withdrawn"])
             found |= {(self._partner, *_whose(row)): number for number, row in zip(ids, some, strict=True)}
         return found

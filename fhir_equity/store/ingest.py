@@ -189,7 +189,7 @@ class RunWriter:
         """Remember what a chunk says that an earlier try of this run has written."""
         watch, noticed = self._watches.get(chunk.artefact), Noticed()
         with writing(self._engine) as connection:
-            ids = recall(connection, self._partner, chunk.members(), chunk.placed())
+            ids = recall(connection, self._partner, chunk.members(), self._pseudonym, chunk.placed())
             self._interned.learn(connection, chunk.records)
             if watch is not None:
                 said = zip(ids, chunk.records, strict=True)

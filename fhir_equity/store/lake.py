@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 
 from fhir_equity.model import Event, Member
 from fhir_equity.store.connection import reading, writing
@@ -29,6 +29,7 @@ from fhir_equity.store.schema import (
     WithdrawnMember,
     core,
 )
+from fhir_equity.store.strangers import Namer
 from fhir_equity.store.withdrawn import answer_stands, run_stands
 
 WHOSE = ("partner", "key", "twin")
@@ -92,12 +93,12 @@ class Lake:
 
     def people(self) -> Iterator[Whole]:
         """Everybody, in the order of their ids."""
-        queries = (_positions(), _positions(merged=True), _settled(), _beaten(), _parts())
+        queries = (_positions(), _positions(merged=True), _settled(), _beaten(), _members(), _members(merged=True))
         with reading(self._engine) as connection, ExitStack() as opened:
             streamed = [query.execution_options(yield_per=5000) for query in queries]
             results = [opened.enter_context(connection.execute(query)) for query in streamed]
-            told, told_elsewhere, settled, beaten = map(by_key, results[:-1])
-            parts = by_key(results[-1], "person")
+            told, told_elsewhere, settled, beaten = map(by_key, results[:4])
+            own, others = (by_key(rows, "person") for rows in results[4:])
             for person in self._people:
                 at = {row.id: Told(*row[2:]) for row in (*told(person.id), *told_elsewhere(person.id))}
                 lost: dict[str, list[int]] = {}
@@ -116,12 +117,11 @@ class Lake:
                     )
                     for row in settled(person.id)
                 )
-                yield Whole(person, self._apart(person, parts(person.id)), at, found)
+                yield Whole(person, self._apart(person, [*own(person.id), *others(person.id)]), at, found)
 
     def _apart(self, person: Person, rows: Sequence[Any]) -> tuple[Part, ...]:
         """The members who are a person; few are more than one."""
-        said = {person.id: person.events} if len(rows) == 1 else self._people.events([row.id for row in rows])
-        first = sorted(rows, key=lambda row: (row.id != person.id, row.id))
+        said = {person.id: person.events} if len(rows) == 1 else self._people.events(sorted(row.id for row in rows))
         return tuple(
             Part(
                 pseudonym=row.pseudonym,
@@ -130,7 +130,7 @@ class Lake:
                 events=said.get(row.id, ()),
                 withdrawn=row.withdrawn is not None,
             )
-            for row in first
+            for row in rows
         )
 
     def mergings(self) -> list[Mapping[str, Any]]:
@@ -143,10 +143,12 @@ class Lake:
         with reading(self._engine) as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def who(self, partner: str, members: Sequence[Member], placed: Sequence[Placed | None]) -> list[int]:
+    def who(
+        self, partner: str, members: Sequence[Member], pseudonym: Namer, placed: Sequence[Placed | None]
+    ) -> list[int]:
         """The ids of members who were brought from another store, in order. Raises StoreError for one who was not."""
         with reading(self._engine) as connection:
-            return recall(connection, partner, members, placed)
+            return recall(connection, partner, members, pseudonym, placed)
 
     def withdraw(self, members: Iterable[int]) -> None:
         """Mark members as known only from what was retracted elsewhere."""
@@ -195,11 +197,11 @@ def _beaten() -> Any:
     return select(table).order_by(table.c.member_id, table.c.matter, table.c.place)
 
 
-def _parts() -> Any:
-    """Every member by the person whom they are."""
-    members, merged, withdrawn = core(StoredMember), core(Merged), core(WithdrawnMember)
-    person = func.coalesce(merged.c.into_id, members.c.id)
+def _members(*, merged: bool = False) -> Any:
+    """Every member, or those who were `merged`, by person."""
+    members, parts, withdrawn = core(StoredMember), core(Merged), core(WithdrawnMember)
+    person = parts.c.into_id if merged else members.c.id
     query = select(person.label("person"), members, withdrawn.c.member_id.label("withdrawn"))
-    query = query.outerjoin(merged, merged.c.member_id == members.c.id)
-    query = query.outerjoin(withdrawn, withdrawn.c.member_id == members.c.id)
-    return query.order_by(person, members.c.id)
+    joined = members.join(parts, parts.c.member_id == members.c.id) if merged else members
+    joined = joined.outerjoin(withdrawn, withdrawn.c.member_id == members.c.id)
+    return query.select_from(joined).order_by(person, members.c.id)

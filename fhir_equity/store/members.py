@@ -58,21 +58,25 @@ def settle(
 
 
 def recall(
-    connection: Connection, partner: str, members: Sequence[Member], placed: Sequence[Placed | None] = ()
+    connection: Connection,
+    partner: str,
+    members: Sequence[Member],
+    pseudonym: Namer,
+    placed: Sequence[Placed | None] = (),
 ) -> list[int]:
     """The ids of members, in order, who were settled before. Raises StoreError for one who was not."""
-    found = find(connection, partner, members, placed)
-    if not all(found):
+    keys = sorted({member.key for member in members})
+    known, strangers = _known(connection, partner, keys), strangers_under(connection, partner, keys, pseudonym)
+    rows = [_who(known.get(member.key, []), strangers, member, where) for member, where in _with(members, placed)]
+    if None in rows:
         raise StoreError("the store lacks people of a run that it says it has read; ingest with another --as-of")
-    return found
+    return [row.id for row in rows if row is not None]
 
 
-def find(
-    connection: Connection, partner: str, members: Sequence[Member], placed: Sequence[Placed | None] = ()
-) -> list[int]:
+def find(connection: Connection, partner: str, members: Sequence[Member]) -> list[int]:
     """The ids of members, in order; 0 for those who are not known."""
     known = _known(connection, partner, sorted({member.key for member in members}))
-    rows = [_who(known.get(member.key, ()), member, where) for member, where in _with(members, placed)]
+    rows = [_find(known.get(member.key, ()), identity(member)) for member in members]
     return [0 if row is None else row.id for row in rows]
 
 
@@ -193,13 +197,14 @@ def _settled(twins: list[_Row], strangers: Strangers, member: Member, placed: Pl
     for row in twins:
         if all(row.values[name] == value for name, value in said.items()):
             return row
-    found = _who(twins, member, placed)
+    found = _who(twins, strangers, member, placed)
     if found is not None:
         _take_over(found, member, seen)
         return found
     taken = [row.values["twin"] for row in twins]
-    twin = strangers.twin(member.key, identity(member), taken)
-    if placed is not None and not strangers.known and placed.twin not in taken:
+    if placed is None or placed.twin in taken or strangers.under(member.key):
+        twin = strangers.twin(member.key, identity(member), taken)
+    else:
         twin = placed.twin
     partner = strangers.partner
     values = {
@@ -214,14 +219,19 @@ def _settled(twins: list[_Row], strangers: Strangers, member: Member, placed: Pl
     return twins[-1]
 
 
-def _who(twins: Sequence[_Row], member: Member, placed: Placed | None) -> _Row | None:
-    """Who a member is; one who is `placed` is new where their number is free, else whoever is like them, it first."""
+def _who(twins: Sequence[_Row], strangers: Strangers, member: Member, placed: Placed | None) -> _Row | None:
+    """Who a member is; one who is `placed` is new where their number is free, else whoever is like them, it first.
+
+    Where strangers are under the key, the number is theirs by which they were told of.
+    """
+    one = identity(member)
     if placed is None:
-        return _find(twins, identity(member))
+        return _find(twins, one)
+    number = strangers.twin(member.key, one, ()) if strangers.under(member.key) else placed.twin
     there = {row.values["twin"]: row for row in twins}
-    if placed.twin not in there:
+    if number not in there:
         return None
-    alike = (row for row in (there[placed.twin], *twins) if _alike(row, placed))
+    alike = (row for row in (there[number], *twins) if _alike(row, placed))
     return next(alike, None) or next((row for one in placed.seen if (row := _find(twins, one)) is not None), None)
 
 

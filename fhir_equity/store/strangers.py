@@ -25,27 +25,31 @@ class Strangers(Struct):
     pseudonym: Namer
     known: dict[str, list[tuple[int, Identity]]]  # by the pseudonym of a key
 
+    def under(self, key: str) -> list[tuple[int, Identity]]:
+        """Who is known under a key."""
+        return self.known.get(self.pseudonym(self.partner, key), []) if self.known else []
+
     def twin(self, key: str, one: Identity, taken: Collection[int]) -> int:
         """The number of somebody under a key who is none of those `taken`; a new one is above everybody's."""
         if not self.known:
             return max(taken, default=-1) + 1
         under = self.pseudonym(self.partner, key)
         hashed = self._hashed(under, one)
-        theirs = [(twin, other) for twin, other in self.known.get(under, ()) if twin not in taken]
+        theirs = [(twin, other) for twin, other in self.under(key) if twin not in taken]
         same = [twin for twin, other in theirs if other == hashed]
         alike = [twin for twin, other in theirs if not contradict(hashed, other)]
         if same or alike:
             return (same or alike)[0]
-        return max((*taken, *(twin for twin, _ in self.known.get(under, ()))), default=-1) + 1
+        return max((*taken, *(twin for twin, _ in self.under(key))), default=-1) + 1
 
     def next(self, key: str) -> int:
         """A number that nobody of them has."""
-        return max((twin for twin, _ in self.known.get(self.pseudonym(self.partner, key), ())), default=-1) + 1
+        return max((twin for twin, _ in self.under(key)), default=-1) + 1
 
     def keep(self, connection: Connection, key: str, one: Identity, twin: int, called: str) -> None:
         """Remember somebody by their number, and by the pseudonym under which they are `called`."""
         under = self.pseudonym(self.partner, key)
-        if all(twin != other for other, _ in self.known.get(under, ())):
+        if all(twin != other for other, _ in self.under(key)):
             born, name = self._hashed(under, one)
             row = {"under": under, "twin": twin, "pseudonym": called, "born": born, "name": name}
             insert_new(connection, Stranger, [row])

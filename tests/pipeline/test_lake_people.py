@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fhir_equity.model import Member, Name
 from fhir_equity.pipeline.explain import explain
 from fhir_equity.pipeline.ingest import ingest
 from fhir_equity.pipeline.lake import export
@@ -18,7 +19,7 @@ from fhir_equity.pipeline.retract import retract
 from fhir_equity.pipeline.split import split
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import StoreSettings
-from fhir_equity.store import Which
+from fhir_equity.store import Disclosure, Which
 from tests.conftest import ROOT
 from tests.pipeline.test_lake import held_in
 from tests.pipeline.test_merge_across import ASIAN, BLACK, WHITE, say, won
@@ -121,6 +122,27 @@ def test_who_was_split_comes_back_as_two(who: dict[str, str], workspace: Workspa
         for each in (other, workspace):  # and a later record goes to the same one of them
             say_twins(each, "2026-03-01", ("Ben", "race", ASIAN))
         assert sorted(people(other).values()) == sorted(people(workspace).values())
+
+
+def test_who_was_told_of_before_they_were_loaded_keeps_their_account(
+    workspace: Workspace, new_url: Callable[[], str], tmp_path: Path
+) -> None:
+    for day, given, born in (("2026-01-01", "Ada", "1980-01-01"), ("2026-02-01", "Ben", "1990-01-01")):
+        say_twins(workspace, day, (given, "race", WHITE), born=born)
+    say_twins(workspace, "2026-02-02", ("Ada", "race", BLACK), born="1980-01-01")
+    export(workspace, tmp_path / "lake", partner="plan")
+    settings = workspace.settings.model_copy(update={"store": StoreSettings(url=new_url())})
+    with Workspace(settings, "2026-03-02") as other:
+        for given, born in (("Ben", "1990-01-01"), ("Cy", "2000-01-01"), ("Ada", "1980-01-01")):
+            told = Disclosure("", "plan", "hie", given, "p", "b", ("race",), "r1", "v1")
+            who = Member("plan", "k", name=Name("Alder", (given,)), birth_date=born)
+            other.store.disclosures.intend_of([(who, [told])], other.pseudonyms)
+        for _ in range(2):
+            ingest(other, [tmp_path / "lake"])
+            named = {person.member.name.given: person for person in other.store.people}
+            assert {name: len(person.events) for name, person in named.items()} == {("Ada",): 2, ("Ben",): 1}
+            for (name,), person in named.items():
+                assert [each.transmission for each in other.store.disclosures.of(person.pseudonym)] == [name]
 
 
 def test_a_folder_of_layout_1_is_still_read(workspace: Workspace) -> None:
