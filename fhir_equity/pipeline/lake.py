@@ -117,6 +117,7 @@ class _Export:
         if (end := (partner, part.member.key, part.placed.twin)) in self._in_merges:
             self._there.add(end)
         row = _member_row(part.member) | {"pseudonym": part.pseudonym, "person": person, "withdrawn": part.withdrawn}
+        row["last_seen"] = part.last_seen
         row["seen"] = [{"born": born, "name": name} for born, name in part.placed.seen]
         self._writer.add("members", whose | row)
         for matter, event in part.events:

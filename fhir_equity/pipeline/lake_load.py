@@ -106,25 +106,27 @@ class _Load:
         self._workspace, self._folder, self._layout, self._partner = workspace, folder, layout, partner
 
     def who(self, wanted: Collection[Whose]) -> dict[Whose, int]:
-        """The ids of those of these members who are here, and who was withdrawn is so again."""
+        """The ids of those of these members who are the partner's; who was withdrawn comes only now."""
         lake, found = self._workspace.store.lake, dict[Whose, int]()
         rows = (row for row in self.rows("members") if (self._partner, *_whose(row)) in wanted)
         while some := list(islice(rows, CHUNK)):
-            members, placed = [_member(row) for row in some], [_placed(row) for row in some]
-            ids = lake.who(self._partner, members, self._workspace.pseudonyms, placed)
-            lake.withdraw(number for number, row in zip(ids, some, strict=True) if row["withdrawn"])
-            found |= {(self._partner, *_whose(row)): number for number, row in zip(ids, some, strict=True)}
+            for withdrawn, find in ((False, lake.who), (True, lake.bring_withdrawn)):
+                those = [row for row in some if row["withdrawn"] is withdrawn]
+                who = [_member(row) for row in those], self._workspace.pseudonyms, [_placed(row) for row in those]
+                named = [(self._partner, *_whose(row)) for row in those]
+                found |= zip(named, find(self._partner, *who), strict=True)
         return found
 
     def runs(self) -> Iterator[RunWriter]:
         """Bring everything of the partner's, day by day."""
         logged = [(row["as_of"], row) for table in ("findings", "losses") for row in self.rows(table)]
-        days = {row["first_seen"] for row in self.rows("answers")} | {day for day, _ in logged}
+        days = {day for table in ("answers", "members") for row in self.rows(table) for day in _days(row)}
+        days |= {day for day, _ in logged}
         inputs = self._digest()
         for number, day in enumerate(sorted(days) or [self._workspace.as_of]):
             run = self._workspace.run(self._partner, day, f"{inputs}|{day}")
             artefacts = _Artefacts(run)
-            self._day(artefacts, day, everybody=number == 0)
+            self._day(artefacts, day, first=number == 0)
             for on, row in logged:
                 if on == day:
                     artefacts.log(row)
@@ -149,11 +151,14 @@ class _Load:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
 
-    def _day(self, artefacts: _Artefacts, day: str, *, everybody: bool) -> None:
-        """What was first seen on a day, by the artefact it came in; members with nothing to say come with the first."""
-        said = groupby((row for row in self.rows("answers") if row["first_seen"] == day), _whose)
+    def _day(self, artefacts: _Artefacts, day: str, *, first: bool) -> None:
+        """What was seen first or last on a day, by the artefact it came in first.
+
+        Of whom nothing was seen so comes on the day on which they were met last, or with the first day.
+        """
+        said = groupby((row for row in self.rows("answers") if day in _days(row)), _whose)
         answers = next(said, None)
-        for row in self.rows("members"):
+        for row in (row for row in self.rows("members") if not row.get("withdrawn")):
             found: list[Row] = []
             if answers is not None and answers[0] == _whose(row):
                 found = list(answers[1])
@@ -162,7 +167,7 @@ class _Load:
             by_artefact: dict[tuple[str, str], list[Row]] = {}
             for each in found:
                 by_artefact.setdefault((each["artefact"], each["format"]), []).append(each)
-            if everybody and not by_artefact:
+            if not by_artefact and (day in _days(row) or (first and not _days(row))):
                 by_artefact[COVER, "lake"] = []
             for artefact, rows in by_artefact.items():
                 artefacts.record(artefact, _record(member, rows, placed))
@@ -207,6 +212,11 @@ class _Artefacts:
             self._known[artefact] = self._run.artefact(*artefact, watched=False)
         records, findings, losses = self._held.pop(artefact)
         self._run.add(self._known[artefact], records, findings=findings, losses=losses)
+
+
+def _days(row: Row) -> set[str]:
+    """The days on which a member or an answer was seen first or last, as far as a row says them."""
+    return {row.get("first_seen", ""), row.get("last_seen", "")} - {""}
 
 
 def _whose(row: Row) -> tuple[str, int]:

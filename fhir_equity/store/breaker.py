@@ -28,8 +28,17 @@ from fhir_equity.store.connection import reading
 from fhir_equity.store.members import find
 from fhir_equity.store.people import People
 from fhir_equity.store.rows import among, event_digest, insert_one, now
-from fhir_equity.store.schema import Run, SayingPart, Sighting, StoredJudgement, StoredMember, StoredResolution, core
-from fhir_equity.store.withdrawn import member_stands, run_stands
+from fhir_equity.store.schema import (
+    Merged,
+    Run,
+    SayingPart,
+    Sighting,
+    StoredJudgement,
+    StoredMember,
+    StoredResolution,
+    core,
+)
+from fhir_equity.store.withdrawn import is_withdrawn, run_stands
 
 ENDS = "024"  # INS03: coverage ends
 Said = frozenset[tuple[str, str]]  # empty where nothing is known
@@ -182,10 +191,11 @@ def _sizes(connection: Connection, run: int) -> tuple[int, int]:
 
 
 def _everybody(connection: Connection, partner: str) -> tuple[int, int]:
-    """How many people a partner has, and how many known answers they have."""
-    members, kept = core(StoredMember), core(StoredResolution)
-    theirs = (members.c.partner == partner, member_stands(members))
-    people = select(func.count()).select_from(members).where(*theirs)
-    known = select(func.count()).select_from(kept.join(members, members.c.id == kept.c.member_id))
-    known = known.where(*theirs, kept.c.state == "answered")
-    return int(connection.execute(people).scalar_one()), int(connection.execute(known).scalar_one())
+    """How many members a partner has, and how many known answers the people have whom they are, whoever's they are."""
+    members, merged, kept = core(StoredMember), core(Merged), core(StoredResolution)
+    theirs = (members.c.partner == partner, ~is_withdrawn(members))
+    people = select(func.coalesce(merged.c.into_id, members.c.id)).where(*theirs)
+    people = people.select_from(members.outerjoin(merged, merged.c.member_id == members.c.id))
+    known = select(func.count()).where(kept.c.state == "answered", kept.c.member_id.in_(people))
+    many = select(func.count()).select_from(members).where(*theirs)
+    return int(connection.execute(many).scalar_one()), int(connection.execute(known).scalar_one())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
@@ -12,9 +13,9 @@ from sqlalchemy import Engine, select
 from fhir_equity.model import Event, Member
 from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.kept import Placed, kept_of
-from fhir_equity.store.members import recall
+from fhir_equity.store.members import recall, settle
 from fhir_equity.store.people import People, Person, member_of
-from fhir_equity.store.rows import by_key, insert_new
+from fhir_equity.store.rows import LOOKUP, by_key, insert_new
 from fhir_equity.store.schema import (
     Artefact,
     Beaten,
@@ -29,14 +30,19 @@ from fhir_equity.store.schema import (
     WithdrawnMember,
     core,
 )
+from fhir_equity.store.standing import Meeting, meetings, standing_runs
 from fhir_equity.store.strangers import Namer
 from fhir_equity.store.withdrawn import answer_stands, run_stands
 
+Met = dict[int, list[Meeting]]  # by member
 WHOSE = ("partner", "key", "twin")
 
 
 class Told(Struct, frozen=True):
-    """Where one stored answer stood: the name and format of its artefact, and the position in it."""
+    """Where one stored answer stood: the name and format of its artefact, and the position in it.
+
+    `last_seen` is the ISO date of the latest run that gave it.
+    """
 
     artefact: str
     format: str
@@ -44,6 +50,7 @@ class Told(Struct, frozen=True):
     number: int
     offset: int
     path: str
+    last_seen: str
 
 
 class Settled(Struct, frozen=True):
@@ -62,13 +69,14 @@ class Settled(Struct, frozen=True):
 class Part(Struct, frozen=True):
     """A member as their partner knows them, and what was said under their key; `withdrawn` with their every run.
 
-    `placed` is what tells them from others under that key.
+    `placed` is what tells them from others under that key, `last_seen` the ISO date of the latest run that met them.
     """
 
     pseudonym: str
     member: Member
     placed: Placed
     events: tuple[tuple[str, Event], ...]
+    last_seen: str
     withdrawn: bool
 
 
@@ -99,27 +107,22 @@ class Lake:
             results = [opened.enter_context(connection.execute(query)) for query in streamed]
             told, told_elsewhere, settled, beaten = map(by_key, results[:4])
             own, others = (by_key(rows, "person") for rows in results[4:])
-            for person in self._people:
-                at = {row.id: Told(*row[2:]) for row in (*told(person.id), *told_elsewhere(person.id))}
-                lost: dict[str, list[int]] = {}
-                for row in beaten(person.id):
-                    lost.setdefault(row.matter, []).append(row.answer_id)
-                found = tuple(
-                    Settled(
-                        matter=row.matter,
-                        state=row.state,
-                        winner=row.winner,
-                        beaten=tuple(lost.get(row.matter, ())),
-                        rule=row.rule,
-                        policy=row.policy,
-                        provisional=bool(row.provisional),
-                        refused=bool(row.refused),
-                    )
-                    for row in settled(person.id)
-                )
-                yield Whole(person, self._apart(person, [*own(person.id), *others(person.id)]), at, found)
+            runs, people = standing_runs(connection), iter(self._people)
+            while page := list(islice(people, LOOKUP)):
+                parts = [[*own(person.id), *others(person.id)] for person in page]
+                met = self._met([row.id for rows in parts for row in rows], runs)
+                for person, rows in zip(page, parts, strict=True):
+                    places = [*told(person.id), *told_elsewhere(person.id)]
+                    at = {row.id: _told(row, _last(met.get(row.whose, ()), row)) for row in places}
+                    found = _settled_of(settled(person.id), beaten(person.id))
+                    yield Whole(person, self._apart(person, rows, met), at, found)
 
-    def _apart(self, person: Person, rows: Sequence[Any]) -> tuple[Part, ...]:
+    def _met(self, members: Sequence[int], runs: dict[int, str]) -> Met:
+        """The runs that met these members, beside the streams that are read."""
+        with reading(self._engine) as connection:
+            return meetings(connection, members, runs)
+
+    def _apart(self, person: Person, rows: Sequence[Any], met: Met) -> tuple[Part, ...]:
         """The members who are a person; few are more than one."""
         said = {person.id: person.events} if len(rows) == 1 else self._people.events(sorted(row.id for row in rows))
         return tuple(
@@ -128,6 +131,7 @@ class Lake:
                 member=member_of(row._mapping),
                 placed=Placed(row.twin, kept_of(row.details).seen),
                 events=said.get(row.id, ()),
+                last_seen=_last(met.get(row.id, ())),
                 withdrawn=row.withdrawn is not None,
             )
             for row in rows
@@ -150,10 +154,14 @@ class Lake:
         with reading(self._engine) as connection:
             return recall(connection, partner, members, pseudonym, placed)
 
-    def withdraw(self, members: Iterable[int]) -> None:
-        """Mark members as known only from what was retracted elsewhere."""
+    def bring_withdrawn(
+        self, partner: str, members: Sequence[Member], pseudonym: Namer, placed: Sequence[Placed | None]
+    ) -> list[int]:
+        """Bring members whom only runs brought that were retracted elsewhere, in order; who is here is left alone."""
         with writing(self._engine) as connection:
-            insert_new(connection, WithdrawnMember, [{"member_id": member} for member in members])
+            ids, new = settle(connection, partner, members, pseudonym, "", placed)
+            insert_new(connection, WithdrawnMember, [{"member_id": member} for member in sorted(new)])
+            return ids
 
     def findings(self) -> Iterator[dict[str, Any]]:
         """Every finding of a run that stands, with partner and artefact."""
@@ -176,12 +184,42 @@ class Lake:
                 yield dict(row)
 
 
+def _told(row: Any, last_seen: str) -> Told:
+    return Told(row.name, row.format, row.unit, row.number, row.offset, row.path, last_seen)
+
+
+def _last(met: Iterable[Meeting], answer: Any = None) -> str:
+    """The date of the latest of these runs, or of those that gave an answer."""
+    return max((each.as_of for each in met if answer is None or each.gave(answer)), default="")
+
+
+def _settled_of(rows: Iterable[Any], beaten: Iterable[Any]) -> tuple[Settled, ...]:
+    """The resolutions of one person."""
+    lost: dict[str, list[int]] = {}
+    for row in beaten:
+        lost.setdefault(row.matter, []).append(row.answer_id)
+    return tuple(
+        Settled(
+            matter=row.matter,
+            state=row.state,
+            winner=row.winner,
+            beaten=tuple(lost.get(row.matter, ())),
+            rule=row.rule,
+            policy=row.policy,
+            provisional=bool(row.provisional),
+            refused=bool(row.refused),
+        )
+        for row in rows
+    )
+
+
 def _positions(*, merged: bool = False) -> Any:
     """Where answers stood, by member; or those of members who were `merged`, by person."""
     answers, artefacts, parts = core(StoredAnswer), core(Artefact), core(Merged)
     whose = (parts.c.into_id if merged else answers.c.member_id).label("member_id")
     places = (answers.c.unit, answers.c.number, answers.c.offset, answers.c.path)
-    query = select(whose, answers.c.id, artefacts.c.name, artefacts.c.format, *places)
+    said = (answers.c.member_id.label("whose"), answers.c.event, answers.c.origin_id, artefacts.c.run_id)
+    query = select(whose, answers.c.id, artefacts.c.name, artefacts.c.format, *places, *said)
     joined = answers.join(artefacts, artefacts.c.id == answers.c.artefact_id)
     joined = joined.join(parts, parts.c.member_id == answers.c.member_id) if merged else joined
     return query.select_from(joined).where(answer_stands(answers)).order_by(whose, answers.c.id)

@@ -55,7 +55,7 @@ class Meeting(Struct, frozen=True):
 
 def restate(connection: Connection, resolutions: Resolutions, members: Iterable[int]) -> Changed:
     """Work out for these members what stands, and resolve it again. In pages, in the transaction at hand."""
-    runs = _runs(connection)
+    runs = standing_runs(connection)
     done = Changed()
     for page in slices(sorted(members)):
         met = meetings(connection, page, runs)
@@ -84,7 +84,8 @@ def met_in(connection: Connection, run: int) -> list[int]:
     return [int(row[0]) for row in connection.execute(query)]
 
 
-def _runs(connection: Connection) -> dict[int, str]:
+def standing_runs(connection: Connection) -> dict[int, str]:
+    """The runs that stand, and the dates that they are as of."""
     table = core(Run)
     query = select(table.c.id, table.c.as_of).where(run_stands(table))
     return {row.id: row.as_of for row in connection.execute(query)}

@@ -24,10 +24,15 @@ def member_stands(members: Any) -> ColumnElement[bool]:
     One who was merged stands while any of their members does.
     """
     table, merged = core(WithdrawnMember), core(Merged)
-    withdrawn = select(table.c.member_id).where(table.c.member_id == members.c.id).exists()
     part_withdrawn = select(table.c.member_id).where(table.c.member_id == merged.c.member_id).exists()
     part_stands = select(merged.c.member_id).where(merged.c.into_id == members.c.id, ~part_withdrawn).exists()
-    return and_(~is_merged(members), or_(~withdrawn, part_stands))
+    return and_(~is_merged(members), or_(~is_withdrawn(members), part_stands))
+
+
+def is_withdrawn(members: Any) -> ColumnElement[bool]:
+    """The condition that only retracted runs brought a member of this table (or alias)."""
+    table = core(WithdrawnMember)
+    return select(table.c.member_id).where(table.c.member_id == members.c.id).exists()
 
 
 def run_stands(runs: Any) -> ColumnElement[bool]:

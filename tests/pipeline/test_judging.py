@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fhir_equity.pipeline.ingest import Ingested, ingest
+from fhir_equity.pipeline.merge import merge
 from fhir_equity.pipeline.retract import retract
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import BreakerSettings, LimitsSettings, PrivacySettings, Settings, StoreSettings
@@ -74,6 +75,20 @@ def test_people_whom_a_full_file_drops(url: str, load: Load, full: Callable[...,
     assert told.count("ingest failed") == 1
     assert told.count("ingest accept-drop done") == 1
     assert load("2026-03-01", full(1, 2, 3, 4)).too_much == []  # beside the last full file, which had five
+
+
+def test_a_partner_whose_members_are_part_of_others_has_something_to_lose(
+    url: str, tmp_path: Path, load: Load, full: Callable[..., Path]
+) -> None:
+    load("2026-01-01", full(1, 2, 3, 4, name="north.834"), partner="north")
+    load("2026-01-01", full(5, 6, 7, 8, name="south.834"), partner="south")
+    kept = {"store": StoreSettings(url=url), "privacy": PrivacySettings(key_file=tmp_path / "equity.key")}
+    with Workspace(Settings(**kept), "2026-02-01") as workspace:
+        keys = {p: [w.member.key for w in workspace.store.people if w.member.partner == p] for p in ("north", "south")}
+        for into, who in zip(keys["north"], keys["south"], strict=True):
+            merge(workspace, into, who, reason="moved")
+    done = load("2026-02-02", full(5, 6, 7, 8, dmg05="7", name="south.834"), partner="south")
+    assert done.too_much == ["erased: 4 of 12 (at most 10%)"]
 
 
 def test_changes_and_surveys_drop_nobody(load: Load, full: Callable[..., Path], survey: Callable[..., Path]) -> None:

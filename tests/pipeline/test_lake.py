@@ -58,7 +58,9 @@ def held_in(store: Store) -> list[Any]:
                 (matter, e.received, e.origin, e.first_seen, [whole.told[each] for each in e.identity])
                 for matter, e in part.events
             ]
-            parts.append((part.pseudonym, part.member, part.placed, part.withdrawn, sorted(events, key=str)))
+            parts.append(
+                (part.pseudonym, part.member, part.placed, part.last_seen, part.withdrawn, sorted(events, key=str))
+            )
         settled = [
             (*(each.matter, each.state, each.rule, each.policy, each.provisional, each.refused),
              number.get(each.winner or 0), [number[lost] for lost in each.beaten])

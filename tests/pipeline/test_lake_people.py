@@ -14,6 +14,7 @@ from fhir_equity.pipeline.explain import explain
 from fhir_equity.pipeline.ingest import ingest
 from fhir_equity.pipeline.lake import export
 from fhir_equity.pipeline.merge import merge, merges, unmerge
+from fhir_equity.pipeline.purge import purge
 from fhir_equity.pipeline.resolve import resolve
 from fhir_equity.pipeline.retract import retract
 from fhir_equity.pipeline.split import split
@@ -101,6 +102,21 @@ def test_who_was_retracted_is_still_nobody_when_unmerged(workspace: Workspace, b
         unmerge(other, 1)
         unmerge(workspace, 1)
         assert held_in(other.store) == held_in(workspace.store)
+
+
+def test_who_was_met_lately_is_not_old_where_they_were_loaded(
+    workspace: Workspace, brought: Bring, tmp_path: Path
+) -> None:
+    for day in ("2015-01-01", "2026-02-01"):
+        say_twins(workspace, day, ("Ada", "race", WHITE), file="monthly.csv")
+    say_twins(workspace, "2015-01-01", ("Ben", "race", WHITE), key="gone")
+    with brought() as other:
+        gone = [
+            purge(each, "2020-01-01", tmp_path / f"{place}.certificate").gone.counts
+            for place, each in enumerate((other, workspace))
+        ]
+        assert gone[0]["members"] == gone[1]["members"] == 1
+        assert won(other, "k") == ("only_answer", [WHITE])
 
 
 def test_the_people_of_one_partner_are_whole(workspace: Workspace, tmp_path: Path) -> None:
