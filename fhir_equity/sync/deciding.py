@@ -16,7 +16,8 @@ from fhir_equity.model import Member, Side
 from fhir_equity.store import Choice, Opening, chosen
 from fhir_equity.store.handed_in import LINK, NOBODY
 from fhir_equity.store.hie import Known
-from fhir_equity.sync.exchange import Exchange, Ours, Resource, called, differences, id_of, same_person
+from fhir_equity.sync.client import Versioned
+from fhir_equity.sync.exchange import Exchange, Ours, Resource, called, differences, id_of, is_active, same_person
 
 DIFFER = "name_or_birth_date_differ"
 PATIENT = "Patient"
@@ -91,6 +92,13 @@ def is_accepted(exchange: Exchange, ours: Ours, there: Resource, theirs: Member)
         return True
     held = chosen(about_link(exchange, ours, DIFFER, [there]), ours.choices)
     return held is not None and held.side == OURS
+
+
+def unusable(there: Versioned) -> str:
+    """Why a Patient cannot be written to, empty where it can."""
+    if not is_active(there.resource):
+        return "not_active"
+    return "" if there.etag else "no_version"  # without a version an update could overwrite what nobody saw
 
 
 def is_removed(ours: Ours, matters: Iterable[str]) -> bool:

@@ -23,9 +23,10 @@ from fhir_equity.sync.deciding import (
     about_link,
     about_nobody,
     patient_of,
+    unusable,
 )
 from fhir_equity.sync.draft import Draft
-from fhir_equity.sync.exchange import Exchange, Ours, Resource, Theirs, id_of, is_active, same_person
+from fhir_equity.sync.exchange import Exchange, Ours, Resource, Theirs, id_of, same_person
 from fhir_equity.sync.interrupted import settled
 from fhir_equity.sync.looking import WHOLE, Looked, Looking, Selection
 from fhir_equity.sync.matching import NO_MATCH, Uncertain, matched
@@ -83,7 +84,8 @@ class _Planning:
         person, outcome = looked.person, Outcome(last=dict(looked.before.last))
         self._draft.begin(person, outcome, looked.choices)
         outcome.withheld = dict(ours.withheld)
-        if not self._to_say(ours):  # nobody is looked up for whom there is nothing to send
+        if not self._to_say(ours):  # nobody is looked up for whom there is nothing to send, nor was
+            self._settle_unsaid(looked, ours)
             return
         there = self._there(ours, looked.known)
         if isinstance(there, Uncertain):
@@ -172,7 +174,7 @@ class _Planning:
     def _patient(self, looked: Looked, ours: Ours, there: Versioned, outcome: Outcome) -> None:
         exchange, person = self._exchange, ours.person
         theirs = exchange.theirs(there.resource)
-        if problem := _unusable(there):
+        if problem := unusable(there):
             outcome.left.append(("", problem))
             return
         if not same_person(person.member, theirs.member):
@@ -235,6 +237,13 @@ class _Planning:
             return "theirs" if kind == THEIRS_BETTER else kind
         return "replace" if side == case.sides[OURS] else "theirs"
 
+    def _settle_unsaid(self, looked: Looked, ours: Ours) -> None:
+        """What became of what was sent of somebody of whom nothing may be said by now; what stays is for a recall."""
+        if looked.known.sent and not to_say(ours):
+            there = self._there(ours, looked.known)
+            if not isinstance(there, Uncertain):
+                self._settle_sent(looked, ours, there, None)
+
     def _settle_sent(self, looked: Looked, ours: Ours, there: Versioned | None, where: There | None) -> None:
         if not self._dry:
             self._draft.settled += settled(self._exchange, looked.known, ours, there, where)
@@ -288,9 +297,3 @@ def _note(outcome: Outcome, matter: str, found: str, said: str) -> None:
         outcome.theirs.append(matter)
     elif found:
         outcome.left.append((matter, found))
-
-
-def _unusable(there: Versioned) -> str:
-    if not is_active(there.resource):
-        return "not_active"
-    return "" if there.etag else "no_version"  # without a version an update could overwrite what nobody saw

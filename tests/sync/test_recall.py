@@ -176,6 +176,10 @@ def test_what_nobody_saw_arrive_is_found_and_withdrawn(fresh: Scene, kind: str, 
     assert {each["status"] for each in fresh.observations()} <= {"entered-in-error"}
     assert told(fresh) == []
     assert recall(fresh).found == {}
+    fresh.plan()
+    with fresh.workspace() as workspace:
+        assert workspace.store.hie(HIE).journal.pending()["sent"] == 0
+    assert recall(fresh).found == {}
 
 
 def test_what_nobody_saw_arrive_is_withdrawn_in_part(fresh: Scene) -> None:
