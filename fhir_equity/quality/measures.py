@@ -83,7 +83,7 @@ class Measuring:
         if measure.kind == "share":
             if self._meets(measure, said):
                 yield ("numerator", name)
-            elif measure.within_days is not None and said.collected_on and self._meets(_of_any_age(measure), said):
+            elif self._old(measure, said):
                 yield ("stale", name)
         elif said.state is State.ANSWERED:
             for category in said.categories:
@@ -105,7 +105,13 @@ class Measuring:
         )
 
     def _recent(self, collected_on: str, days: int) -> bool:
-        return collected_on >= (self._as_of - timedelta(days=days)).isoformat()
+        first = (self._as_of - timedelta(days=days)).isoformat()
+        return first <= collected_on <= self._as_of.isoformat()  # a later day is not believed
+
+    def _old(self, measure: Measure, said: Said) -> bool:
+        """Whether only its age keeps an answer out."""
+        past = "" < said.collected_on <= self._as_of.isoformat()
+        return measure.within_days is not None and past and self._meets(_of_any_age(measure), said)
 
     def _cell(self, table: Table, said: Said) -> tuple[str, str]:
         """The row and the column of a person: exactly one, so that all cells add up to the population."""

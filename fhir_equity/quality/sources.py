@@ -91,8 +91,10 @@ class Sources:
         collected = event.origin.collected_on
         yield ("answered", topic)
         yield ("value", topic, collected[:MONTH] if len(collected) >= MONTH else "", "|".join(codes))
+        yield ("says", topic, "|".join(codes))
         if len(collected) == DAY:
             yield ("date", topic, collected)
+            yield ("dated", topic)
         if date_of(event) < self._stale.get(topic, ""):
             yield ("stale", topic)
         if not codes:
@@ -109,22 +111,17 @@ class Sources:
             cases.setdefault((each.source, each.topic), []).append(each.rule)
         return [
             {"source": source, "topic": topic, "answered": people}
-            | {name: self._counts[name, source, topic] for name in ("detailed", "not_mapped", "stale")}
+            | {name: self._counts[name, source, topic] for name in ("detailed", "not_mapped", "stale", "dated")}
             | {
-                "dated": sum(self._of("date", source, topic).values()),
-                "commonest": _most(self._of("value", source, topic)),
+                "commonest": _most(self._said(source, topic)),
                 "cases": sorted({*cases.get((source, topic), ())}),
             }
             for (_, source, topic), people in sorted((k, n) for k, n in self._counts.items() if k[0] == "answered")
         ]
 
-    def _of(self, kind: str, source: str, topic: str) -> Counter[str]:
-        """People by date or value, whatever the month."""
-        found: Counter[str] = Counter()
-        for key, people in self._counts.items():
-            if key[:3] == (kind, source, topic):
-                found[key[-1]] += people
-        return found
+    def _said(self, source: str, topic: str) -> Counter[str]:
+        """People by value, whatever the month."""
+        return Counter({key[3]: people for key, people in self._counts.items() if key[:3] == ("says", source, topic)})
 
     def suspicions(self) -> Iterator[Suspicion]:
         """What the rules find, in a fixed order."""
@@ -139,10 +136,9 @@ class Sources:
         """One value over the limit: in the source, else in a month of it."""
         rule = self._rules["source.one_value"]
         by_month = {key[3:]: n for key, n in self._counts.items() if key[:3] == ("value", source, topic)}
-        values: Counter[str] = Counter()
+        values = self._said(source, topic)
         months: dict[str, Counter[str]] = {}
         for (month, value), count in by_month.items():
-            values[value] += count
             months.setdefault(month, Counter())[value] += count
         most = _most(values)
         if _looks(rule, topic, people) and most > rule.limit * values.total():

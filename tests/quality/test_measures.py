@@ -87,6 +87,8 @@ def counted(measure: dict[str, Any], decided: dict[str, Resolution], age: str = 
         ({"within_days": 365}, person(WHITE, collected_on="2025-06-15"), "n"),
         ({"within_days": 365}, person(WHITE, collected_on="2025-06-14"), "d"),
         ({"within_days": 365}, person(WHITE), "d"),
+        ({"within_days": 365}, person(WHITE, collected_on=AS_OF), "n"),
+        ({"within_days": 365}, person(WHITE, collected_on="2026-06-16"), "d"),
         ({"among": {"topic": "race_ethnicity"}}, person(state="declined"), ""),
         ({"among": {"topic": "language_spoken"}}, person(WHITE), ""),
         ({"among": {"topic": "language_spoken"}}, person(WHITE) | person("en", topic="language_spoken"), "n"),
@@ -133,3 +135,14 @@ def test_what_is_remembered_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     for decided in (person(WHITE), person(state="declined"), person(WHITE), {}):
         measuring.add(tally, [()], decided, 1)
     assert (tally["p", ALL, "numerator", "m"], tally["p", ALL, "denominator", "m"]) == (2, 4)
+
+
+@pytest.mark.parametrize(("collected_on", "stale"), [("2025-06-14", 1), ("2025-06-15", 0), ("2026-06-16", 0), ("", 0)])
+def test_only_what_was_collected_before_is_called_old(collected_on: str, stale: int) -> None:
+    """Nobody collects after the day of the run: such a date says neither that an answer is new nor that it is old."""
+    measuring = Measuring(
+        program_from(HEAD | {"measure": {"m": MEASURE | {"within_days": 365}}}, "p"), VOCABULARY, AS_OF
+    )
+    tally = Tally()
+    measuring.add(tally, [()], person(WHITE, collected_on=collected_on), 1)
+    assert tally["p", ALL, "stale", "m"] == stale

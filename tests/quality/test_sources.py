@@ -68,6 +68,17 @@ def test_sources_are_apart_and_speak_once_for_a_person() -> None:
     assert [(each.source, each.count) for each in found] == [("plan/other/self", 60), (SOURCE, 60)]
 
 
+def test_who_says_the_same_again_is_one_person() -> None:
+    """Sixty say it in two months, forty something else in one: at no date and with no answer are there more people."""
+    twice = [spoken("en", "2026-01-03"), spoken("en", "2026-02-03")]
+    (card,) = counted([(60, twice), (40, [spoken("es")])]).scorecard()
+    assert (card["answered"], card["commonest"], card["dated"]) == (100, 60, 60)
+    assert rules((60, twice), (6, [spoken("es")])) == [
+        ("source.one_value", "", 60),
+        ("source.one_date", "", 60),
+    ]
+
+
 def test_one_date() -> None:
     days = [(91, [spoken("en", "2026-02-01")]), (9, [spoken("es", "2026-02-02")])]
     assert ("source.one_date", "", 91) in rules(*days)
