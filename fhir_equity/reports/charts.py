@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from fhir_equity.reports.figures import NO_MEMBERS, Filled, count, percent
+from fhir_equity.reports.figures import NO_MEMBERS, SUPPRESSED, Filled, count, percent
 from fhir_equity.reports.states import DARK, LOOKS, REST_COLOUR
 
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
@@ -63,6 +63,8 @@ def _label(row: Filled) -> str:
 
 def _segments(row: Filled) -> list[dict[str, Any]]:
     """Where each state starts and stops, as shares of the row's people."""
+    if row.people is None:  # of an unknown whole nothing is a share
+        return [_segment(row, 0, 0.16, "#ffffff", MUTED, SUPPRESSED)]
     parts = [(row.number(look.state) or 0, look.colour, look.ink) for look in LOOKS]
     parts.append((row.rest, REST_COLOUR, DARK))
     found, start = [], 0

@@ -63,18 +63,19 @@ def total(numbers: Iterable[int | None]) -> int:
 class Filled(Struct, frozen=True):
     """How far one topic, source or group is filled: how many people are in each state.
 
-    `states` leaves out states without people. `rest` are people of `people` that no state accounts
-    for: their counts are withheld or missing from the document.
+    `people` is None where how many they are is withheld. `states` leaves out states without people.
+    `rest` are people of `people` that no state accounts for: their counts are withheld or missing from
+    the document.
     """
 
     label: str
-    people: int
+    people: int | None
     states: Mapping[str, int | None]
 
     @property
     def rest(self) -> int:
         """People that no listed state accounts for."""
-        return self.people - total(self.states.get(state) for state in State)
+        return 0 if self.people is None else self.people - total(self.states.get(state) for state in State)
 
     @property
     def withheld(self) -> bool:
@@ -89,7 +90,7 @@ class Filled(Struct, frozen=True):
 def filled(label: str, states: Mapping[str, int | None], people: int | None) -> Filled:
     """Make a Filled; people the states count beyond `people` raise the whole, so shares stay below 100%."""
     known = total(states.get(state) for state in State)
-    return Filled(label, max(people or 0, known), states)
+    return Filled(label, None if people is None else max(people, known), states)
 
 
 def topic_filled(document: Document, topic: str, label: str) -> Filled | None:

@@ -97,7 +97,7 @@ def _summary(document: Document) -> str:
     return " ".join(words)
 
 
-def _plural(number: int, one: str, many: str) -> str:
+def _plural(number: int | None, one: str, many: str) -> str:
     return f"{count(number)} {one if number == 1 else many}"
 
 

@@ -54,6 +54,12 @@ def test_a_withheld_count_is_not_told_by_the_rest() -> None:
     assert "25.0%" not in _texts(svg)
 
 
+def test_a_row_of_a_withheld_number_of_people_has_no_shares() -> None:
+    texts = _texts(stacked("Title", "Words", [filled("Race", {"answered": 400, "unknown": 96}, None)]))
+    assert "suppressed" in texts
+    assert not [words for words in texts if words.startswith(("80", "19"))]
+
+
 def test_a_row_of_nobody_says_so() -> None:
     rows = [filled("Race", {"answered": 5}, 5), filled("Sex", {}, 0)]
     texts = _texts(stacked("Title", "Words", rows))

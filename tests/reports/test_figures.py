@@ -82,7 +82,8 @@ def test_people_without_a_listed_state_are_the_rest() -> None:
 def test_states_beyond_the_population_raise_the_whole() -> None:
     row = filled("x", {"answered": 12}, 10)
     assert (row.people, row.rest) == (12, 0)
-    assert filled("x", {"answered": 3}, None).people == 3
+    withheld = filled("x", {"answered": 400, "declined": None, "unknown": 96}, None)
+    assert (withheld.people, withheld.rest) == (None, 0)
 
 
 def test_an_absent_topic_is_not_a_topic_without_answers() -> None:

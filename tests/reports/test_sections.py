@@ -181,3 +181,12 @@ def test_losses_and_editions(document: Document) -> None:
         ("x12_1109_to_cdcrec:7", "inexact", "3"),
     )
     assert sections.editions(document).rows == (("codes/cdcrec.csv", "1.3"), ("codes/omb2024.csv", "2024-03-29"))
+
+
+def test_of_a_withheld_whole_no_part_is_a_share() -> None:
+    """496 are told of, which are not all."""
+    states = {"answered": 400, "declined": None, "unknown": 96}
+    given = {"population": None, "topics": {"race_ethnicity": {"states": states}}}
+    assert sections.completeness(given).rows == (("Race and ethnicity", "suppressed", "400", "suppressed", "96"),)
+    group = {"by": {"county": "A"}, **given}
+    assert sections.strata({"strata": [group]}).rows[0][1:4] == ("suppressed", "400", "suppressed")

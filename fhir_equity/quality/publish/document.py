@@ -121,7 +121,14 @@ def _without(document: Mapping[str, Any], rule: Rule, left_out: list[str]) -> di
     whole, *strata = (
         {**body, "topics": {name: body["topics"][name] for name in _topics(body, rule, left_out)}} for body in bodies
     )
-    return {**whole, "strata": strata}
+    return {**whole, "strata": [{**each, "views": _without_combinations(each.get("views", {}))} for each in strata]}
+
+
+def _without_combinations(views: Mapping[str, Any]) -> dict[str, Any]:
+    """The views of a stratum, of which nobody attacks who has which categories together."""
+    return {
+        name: {part: given for part, given in view.items() if part != "combinations"} for name, view in views.items()
+    }
 
 
 def _topics(body: Mapping[str, Any], rule: Rule, left_out: list[str]) -> list[str]:
@@ -185,15 +192,30 @@ class _Public:
     def _copy(self, path: Path, value: Any) -> Any:
         if isinstance(value, Mapping):
             copies = {name: self._copy((*path, name), inner) for name, inner in value.items()}
-            return {name: copy for name, copy in copies.items() if copy is not DROPPED}
+            return _ordered({name: copy for name, copy in copies.items() if copy is not DROPPED})
         if isinstance(value, list):
             copies_ = (self._copy((*path, place), inner) for place, inner in enumerate(value))
-            return [copy for copy in copies_ if copy is not DROPPED and copy != {}]
+            told = [copy for copy in copies_ if copy is not DROPPED and copy != {}]
+            return sorted(told, key=_most_first) if path[-1] == "combinations" else told
         if path in self._counts.places:
             cell = self._counts.cells.cells[self._counts.places[path]]
             return None if cell.hidden else cell.value
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return DROPPED if number and path[-1] not in (*LIMITS, "rate", "more") else value
+
+
+def _ordered(copies: dict[str, Any]) -> dict[str, Any]:
+    """Counts of which some are hidden, in an order that does not tell between which others those are."""
+    counts = [copy["any"] if isinstance(copy, Mapping) and "any" in copy else copy for copy in copies.values()]
+    if None not in counts or any(isinstance(each, bool) or not isinstance(each, int | None) for each in counts):
+        return copies
+    keys = {name: (each is None, -(each or 0), name) for name, each in zip(copies, counts, strict=True)}
+    return {name: copies[name] for name in sorted(copies, key=keys.__getitem__)}
+
+
+def _most_first(entry: Mapping[str, Any]) -> tuple[bool, int, list[str]]:
+    """The same for combinations."""
+    return entry["count"] is None, -(entry["count"] or 0), entry["categories"]
 
 
 def _run(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -160,6 +160,41 @@ def test_of_a_program_s_people_none_are_told_to_be_all_alike(count: int, told_of
     assert ("program base, t: all alike" in left_out) == (count != 20)
 
 
+def test_where_a_hidden_count_stands_does_not_tell_how_many_it_is() -> None:
+    """What is counted comes most frequent first; between 300 and 33 stands what is 33 to 300."""
+    values = {"en": 300, "es": 60, "fr": 33, "it": 4, "de": 3}
+    spoken = topic({"answered": 400, "unknown": 100}, values=values, unmapped=0)
+    told = public(document(500, {"language_spoken": spoken}))["topics"]["language_spoken"]["values"]
+    assert [*told.items()] == [("en", 300), ("es", 60), ("de", None), ("fr", None), ("it", None)]
+    shown = {"en": 300, "es": 60, "fr": 40}
+    spoken = topic({"answered": 400, "unknown": 100}, values=shown, unmapped=0)
+    assert [*public(document(500, {"language_spoken": spoken}))["topics"]["language_spoken"]["values"]] == [*shown]
+
+
+def test_neither_do_categories_nor_combinations() -> None:
+    several = {("Asian", "White"): 31, ("Black", "White"): 30, ("Asian", "Black"): 3, ("AIAN", "White"): 2}
+    alone = {"White": 300, "Black": 60, "Asian": 40, "AIAN": 4}
+    any_ = {name: alone[name] + sum(n for names, n in several.items() if name in names) for name in alone}
+    view = {
+        "answered": 470,
+        "categories": {name: {"any": any_[name], "alone": alone[name]} for name in alone},
+        "combinations": [{"categories": [*names], "count": n} for names, n in several.items()],
+        "multiracial_or_multiethnic": 66,
+        "without_category": 0,
+    }
+    body = {"race_ethnicity": topic({"answered": 470, "unknown": 130})}
+    strata = [stratum({"county": "A"}, 600, body) | {"views": {"omb2024": view}}]
+    told = public(document(600, body, views={"omb2024": view}, strata=strata))
+    found = told["views"]["omb2024"]
+    for counts in (
+        [(each["count"], "".join(each["categories"])) for each in found["combinations"]],
+        [(each["any"], name) for name, each in found["categories"].items()],
+    ):
+        assert None in [count for count, _ in counts]
+        assert counts == sorted(counts, key=lambda each: (each[0] is None, -(each[0] or 0), each[1]))
+    assert "combinations" not in told["strata"][0]["views"]["omb2024"]  # nobody attacked those
+
+
 def test_an_earlier_publication_of_the_same_data_is_known() -> None:
     """First by age, then by state, each of which holds by itself."""
     whole = {"race_ethnicity": topic({"answered": 350, "unknown": 150})}
