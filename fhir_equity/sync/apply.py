@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from time import monotonic
 
 from msgspec import Struct, field, structs
 
 from fhir_equity.errors import StoreError, UsageError
-from fhir_equity.store.hie import QUARANTINED, SENT, VERIFIED, Known, Planned, Settled
+from fhir_equity.store.hie import QUARANTINED, VERIFIED, Known, Planned, Settled
 from fhir_equity.sync import telling, write_observations, write_patient
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.consents import Consents
@@ -20,12 +21,13 @@ from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.recall import WITHDRAW, withdraw
 from fhir_equity.sync.replies import is_same_version
 from fhir_equity.sync.search import Token
-from fhir_equity.sync.stages import Ended, Staged, Together, carry_out
+from fhir_equity.sync.stages import Ended, Staged, Together, carry_out, unwritten_as
 from fhir_equity.sync.telling import TELL, marked, to_tell
 from fhir_equity.sync.told import Told
 from fhir_equity.sync.transactions import Part, Transactions
 
 READY = "ready"  # what a rehearsal would send
+LONG = 1.0  # seconds after which what we hold of those who wait to be sent is read again
 GROUP = 50  # changes that are looked at, written into the journal and closed together
 
 
@@ -97,7 +99,8 @@ class _Applying:
         self._memory, self._journal = exchange.memory, exchange.memory.journal
         self._patients = Patients(exchange.client, exchange.settings.identifier_systems)
         self._consents = Consents(exchange, dry=how.dry)
-        self._ours: dict[int, Ours] = {}
+        self._ours: dict[int, Ours] = {}  # as their group began
+        self._today, self._looked = self._ours, 0.0  # as it was looked at last, and when
         self._transactions = Transactions(exchange)
         self._fresh: dict[str, Versioned] = {}  # what was read back together
         self._back: dict[str, Versioned] = {}  # what was read back in this group
@@ -124,13 +127,23 @@ class _Applying:
         """What we hold of these members today, and what the HIE has of them now."""
         exchange = self._exchange
         members = sorted({change.member_id for change in changes})
-        kept = self._kept_back(changes, members)
-        people = exchange.store.people.some(members)
-        choices = self._memory.choices(members)
-        self._ours = {p.id: exchange.ours(p, kept.get(p.id, ()), choices.get(p.id, ())) for p in people}
+        self._ours = self._held_of(members, self._kept_back(changes, members))
+        self._looked, self._today = monotonic(), self._ours
         made = [self._ours[c.member_id] for c in changes if c.action == "create" and c.member_id in self._ours]
         keys = [change.resource_id for change in changes if change.action == "update"]
         self._patients.look_up(keys, [exchange.tokens(ours.patient) for ours in made])
+
+    def _held_of(self, members: Sequence[int], kept: Mapping[int, Collection[str]]) -> dict[int, Ours]:
+        people, choices = self._exchange.store.people.some(members), self._memory.choices(members)
+        return {p.id: self._exchange.ours(p, kept.get(p.id, ()), choices.get(p.id, ())) for p in people}
+
+    def _may_go(self, change: Planned) -> bool:
+        """Whether we would still say it as it was prepared; asked anew where the others of its group took long."""
+        if monotonic() - self._looked >= LONG:
+            members = list(self._ours)
+            self._today, self._looked = self._held_of(members, self._exchange.kept_back(members)), monotonic()
+        then, now = self._ours[change.member_id], self._today.get(change.member_id)
+        return now is then or (now is not None and now.choices == then.choices and self._is_as_planned(now, change))
 
     def _kept_back(self, changes: Sequence[Planned], members: Sequence[int]) -> dict[int, set[str]]:
         """What these members keep back, also by what the Consents of those who are written to say by now."""
@@ -155,7 +168,7 @@ class _Applying:
             as_planned = ours is not None and not twice and self._is_as_planned(ours, change)
             found = prepare(change, ours) if ours is not None and as_planned else "stale"
             if isinstance(found, str):
-                unwritten.append(_unwritten(change, found))
+                unwritten.append(unwritten_as(change, found))
             else:
                 staged.append(found)
         for each in unwritten:
@@ -165,7 +178,7 @@ class _Applying:
                 self._ended(READY)
             return
         self._journal.settle([each.settled for each in unwritten if each.settled is not None])
-        carry_out(self._journal, staged, self._ended, self._transactions)
+        carry_out(self._journal, staged, self._ended, self._transactions, self._may_go)
 
     def _is_as_planned(self, ours: Ours, change: Planned) -> bool:
         if change.action == TELL:
@@ -217,7 +230,7 @@ class _Applying:
 
         def landed(written: Versioned | str) -> Ended:
             if isinstance(written, str):
-                return _unwritten(change, written)
+                return unwritten_as(change, written)
             sent = ready.body if ready.etag else None
             return self._read_back(change, ours, id_of(written.resource), sent, written.ours)
 
@@ -284,9 +297,3 @@ class _Applying:
             return Ended(status, Settled(change, status, held, None, observed))
 
         return Staged(change, send, disclosures(self._exchange, change, ours))
-
-
-def _unwritten(change: Planned, status: str) -> Ended:
-    """Nothing was written. What may have been stays open: the next plan settles it by looking."""
-    is_open = change.status == SENT or status == "unverified"
-    return Ended(status, None if is_open else Settled(change, status))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from fhir_equity.store import Disclosure
-from fhir_equity.store.hie import PLANNED, Planned, Settled
+from fhir_equity.store.hie import PLANNED, SENT, Planned, Settled
 from fhir_equity.store.hie_journal import Journal
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.transactions import Part, Transactions
@@ -18,6 +18,12 @@ class Ended(Struct, frozen=True):
 
     status: str
     settled: Settled | None = None
+
+
+def unwritten_as(change: Planned, status: str) -> Ended:
+    """Nothing was written. What may have been stays open: the next plan settles it by looking."""
+    is_open = change.status == SENT or status == "unverified"
+    return Ended(status, None if is_open else Settled(change, status))
 
 
 class Together(Struct, frozen=True):
@@ -37,13 +43,17 @@ class Staged(Struct, frozen=True):
 
 
 def carry_out(
-    journal: Journal, staged: Sequence[Staged], told: Callable[[str], None], transactions: Transactions
+    journal: Journal,
+    staged: Sequence[Staged],
+    told: Callable[[str], None],
+    transactions: Transactions,
+    may_go: Callable[[Planned], bool],
 ) -> None:
     """Send what is ready; `told` hears how each ended.
 
     All of it is in the journal before the first is sent, but for what the journal does not want any more, which is
-    not sent. Where something stops the run, what was done is closed, what was not begun is still to do, and what was
-    on its way stays open. Raises RemoteError, StoreError.
+    not sent; nor is what may not go any more when its turn comes. Where something stops the run, what was done is
+    closed, what was not begun is still to do, and what was on its way stays open. Raises RemoteError, StoreError.
     """
     if not staged:
         return
@@ -53,19 +63,22 @@ def carry_out(
     waiting = {each.change.id: each for each in staged if each.change.id in may}
     ended: list[Ended] = []
     try:
-        for end in _sent(waiting, transactions):
+        for end in _sent(waiting, transactions, may_go):
             ended.append(end)
             told(end.status)
+        for _ in waiting:
+            told("stale")
     finally:
         journal.settle([each.settled for each in ended if each.settled is not None])
         journal.not_sent([each.change for each in waiting.values() if each.change.status == PLANNED])
 
 
-def _sent(waiting: dict[int, Staged], transactions: Transactions) -> Iterator[Ended]:
+def _sent(waiting: dict[int, Staged], transactions: Transactions, may_go: Callable[[Planned], bool]) -> Iterator[Ended]:
     """Send everything; what is on its way is not `waiting` any more."""
     apart = [each for each in waiting.values() if each.together is None]
     joined = [each for each in waiting.values() if each.together is not None]
-    for some in _portions(joined, transactions):
+    for portion in _portions(joined, transactions):
+        some = [each for each in portion if may_go(each.change)]
         for each in some:
             del waiting[each.change.id]
         landed = transactions.send([each.together.part for each in some if each.together is not None])
@@ -75,7 +88,7 @@ def _sent(waiting: dict[int, Staged], transactions: Transactions) -> Iterator[En
         for each in some if landed else ():
             if each.together is not None:
                 yield each.together.landed(landed[each.change.id])
-    for each in apart:
+    for each in filter(lambda staged: may_go(staged.change), apart):
         del waiting[each.change.id]
         yield each.send()
 
