@@ -11,8 +11,8 @@ from tests.cli.conftest import Run
 def test_definitions_go_into_a_folder_that_is_made(run: Run, tmp_path: Path) -> None:
     done = run("codes", "export", "--fhir", "new/terminology")
     assert (done.returncode, done.stdout) == (0, b"")
-    assert done.stderr == b"Wrote 23 CodeSystems, 41 ConceptMaps, 40 ValueSets into new/terminology.\n"
-    assert len(list((tmp_path / "new/terminology").iterdir())) == 104
+    assert done.stderr == b"Wrote 24 CodeSystems, 42 ConceptMaps, 41 ValueSets into new/terminology.\n"
+    assert len(list((tmp_path / "new/terminology").iterdir())) == 107
 
 
 def test_as_a_partner_s_folder_leaves_the_tables(run: Run, tmp_path: Path) -> None:
