@@ -155,17 +155,19 @@ def _told(name: str, program: Mapping[str, Any], rule: Rule, matters: list[str],
     kept: dict[str, list[Any]] = {"rows": [], "tables": []}
     for part, entries in kept.items():
         for entry in program[part]:
-            if _may(entry, rule, matters):
-                entries.append(entry)
+            if why := _why_not(entry, rule, matters):
+                left_out.append(f"program {name}, {entry.get('measure') or entry.get('table')}: {why}")
             else:
-                left_out.append(f"program {name}, {entry.get('measure') or entry.get('table')}: all alike")
+                entries.append(entry)
     return {**program, **kept}
 
 
-def _may(entry: Mapping[str, Any], rule: Rule, matters: list[str]) -> bool:
+def _why_not(entry: Mapping[str, Any], rule: Rule, matters: list[str]) -> str:
+    """Why a row or table of something sensitive may not be told; nothing where it may."""
     sensitive = rule.sensitive.intersection(topics_of(entry))
-    told = all(rule.matters.get(topic, topic) in matters for topic in sensitive)
-    return not sensitive or (told and not all_alike(entry))
+    if any(rule.matters.get(topic, topic) not in matters for topic in sensitive):
+        return "nothing is told of its topic"
+    return "all alike" if sensitive and all_alike(entry) else ""
 
 
 class _Public:

@@ -85,11 +85,21 @@ class _Program:
             others = self._cells.within(part, whole)
             for topic in topics:
                 self.others.setdefault(topic, []).append(others)
-        found.append(self._counts.take_all((*key, "excluded"), (*path, "excluded"), row.get("excluded", {}), floor))
+        excluded = self._counts.take_all((*key, "excluded"), (*path, "excluded"), row.get("excluded", {}), floor)
+        found.append(excluded)
+        if not row.get("among") and row.get("kind") != "not_computed":
+            self._cells.adds_up(self._everybody(row["line"], [whole, *excluded]), [whole, *excluded])
         values = self._counts.take_all((*key, "values"), (*path, "values"), row.get("values", {}), floor)
         if values:
             self._cells.adds_up(whole, values)
         self.tables += [(topic, row["line"], [*found, values]) for topic in topics]
+
+    def _everybody(self, line: str, parts: list[Key]) -> Key:
+        """The people of a product line, whom not every line is printed with; these parts are all of them."""
+        if not line:
+            return self._people
+        value = sum(self._cells.cells[part].value for part in parts)
+        return self._cells.add((*self._key, "people of", line), value, self._counts.floor(""), printed=False)
 
     def _table(self, number: int, table: Mapping[str, Any]) -> None:
         floor = self._counts.floor(table["topic"])
@@ -103,6 +113,7 @@ class _Program:
             for place, row in enumerate(table["rows"])
             for column, count in row["counts"].items()
         }
+        self._cells.adds_up(self._everybody(table["line"], [whole]), [whole])
         rows = self._sums(key, "row", [row["row"] for row in table["rows"]], cells, 0, floor)
         columns = self._sums(key, "column", table["columns"], cells, 1, floor)
         for sums in (rows, columns):
