@@ -14,7 +14,7 @@ from fhir_equity.model import Event, Member
 from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.kept import Placed, kept_of
 from fhir_equity.store.members import recall, settle
-from fhir_equity.store.people import People, Person, member_of
+from fhir_equity.store.people import People, Person, in_order, member_of
 from fhir_equity.store.rows import LOOKUP, by_key, insert_new
 from fhir_equity.store.schema import (
     Artefact,
@@ -109,7 +109,7 @@ class Lake:
             own, others = (by_key(rows, "person") for rows in results[4:])
             runs, people = standing_runs(connection), iter(self._people)
             while page := list(islice(people, LOOKUP)):
-                parts = [[*own(person.id), *others(person.id)] for person in page]
+                parts = [[*own(person.id), *sorted(others(person.id), key=in_order)] for person in page]
                 met = self._met([row.id for rows in parts for row in rows], runs)
                 for person, rows in zip(page, parts, strict=True):
                     places = [*told(person.id), *told_elsewhere(person.id)]

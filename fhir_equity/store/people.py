@@ -34,6 +34,7 @@ from fhir_equity.store.schema import (
 from fhir_equity.store.settlements import Marks, marks_in_order, marks_of, strongest
 from fhir_equity.store.withdrawn import answer_stands, member_stands
 
+in_order = attrgetter("partner", "key", "twin")  # of members who are one person: whoever came first has no say in it
 _received = msgspec.json.Decoder(Received).decode
 
 
@@ -68,7 +69,7 @@ class People:
             everybody = everybody.execution_options(yield_per=2000)
             for row in opened.enter_context(connection.execute(everybody)).mappings():
                 person = row["id"]
-                marks, others = marks_of_person(person), parts(person)
+                marks, others = marks_of_person(person), sorted(parts(person), key=in_order)
                 told = said(person)
                 if others:
                     told = sorted((*told, *said_elsewhere(person)), key=attrgetter("id"))
@@ -221,9 +222,10 @@ def _said_by(
             said.setdefault(whose[row.member_id], []).append(row)
     parts: dict[int, list[Any]] = {}
     for some in slices([member for member, person in whose.items() if member != person]):
-        for row in connection.execute(select(members).where(members.c.id.in_(some)).order_by(members.c.id)):
+        for row in connection.execute(select(members).where(members.c.id.in_(some))):
             parts.setdefault(whose[row.id], []).append(row)
-    return {person: sorted(rows, key=attrgetter("id")) for person, rows in said.items()}, parts
+    ordered = {person: sorted(rows, key=in_order) for person, rows in parts.items()}
+    return {person: sorted(rows, key=attrgetter("id")) for person, rows in said.items()}, ordered
 
 
 def _events(

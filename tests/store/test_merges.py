@@ -49,6 +49,22 @@ def three(store: Store, person: PersonMaker) -> Store:
     return store
 
 
+def test_whose_address_it_is_does_not_depend_on_who_came_first(new_url: Callable[[], str], person: PersonMaker) -> None:
+    said = {"a": Address(city="Ames"), "b": Address(city="Bern"), "z": Address()}
+    found = []
+    for order in ("zab", "bza"):
+        store = Store(new_url())
+        for key in order:
+            ingest(store, "2026-01-01", person(key, address=said[key]))
+        number = {each.member.key: each.id for each in store.people}
+        for key in "ab":
+            merge(store, number["z"], number[key])
+        found += [each.member.address.city for each in store.people]
+        found += [each.member.address.city for each in store.people.some([number["z"]])]
+        store.close()
+    assert found == ["Ames"] * 4
+
+
 def test_they_are_one_person_and_undoing_restores_every_row(three: Store, url: str, rows: Rows) -> None:
     before, people = all_but(url, *BESIDE), list(three.people)
     answers, sightings = rows("SELECT * FROM answer ORDER BY id"), rows("SELECT * FROM sighting ORDER BY 1, 2")
