@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
+
+# Nearly all dates have one of these years and one of these days, which every year has: to look a date up by its halves
+# is quicker than to remember the days of a century.
+_YEARS = frozenset(str(year) for year in range(1900, 2100))
+_DAYS = {f"{day:%m%d}": f"{day:-%m-%d}" for day in (date(2001, 1, 1) + timedelta(days) for days in range(365))}
 
 
 def iso_date(value: str) -> str:
     """CCYYMMDD -> ISO; empty where it is no calendar date."""
+    year, day = value[:4], _DAYS.get(value[4:])
+    if day is not None and year in _YEARS:
+        return year + day
     if len(value) != 8:
         value = value.strip(" ")
     if len(value) != 8 or not (value.isascii() and value.isdigit()):

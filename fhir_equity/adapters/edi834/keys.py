@@ -33,14 +33,15 @@ class PersonKeys:
     def __init__(self, person: Mapping[str, Any]) -> None:
         self._recipes = [(tuple(parts), "+".join(parts)) for parts in person.get("key", [])]
         self._packed: str = person.get("packed", "")
-        self._number_first = bool(self._recipes) and self._recipes[0][0] == ("NM109",)
+        # Whether NM109, where it is not REF*0F, decides whatever else there is.
+        self.number_first = bool(self._recipes) and self._recipes[0][0] == ("NM109",)
         for parts, rule in self._recipes:
             if not parts or any(part not in _PARTS and not part.startswith("REF*") for part in parts):
                 raise TableError(f"guides/edi834.toml, person.key: {rule or 'an empty recipe'} cannot be used")
 
     def number_decides(self, number: str, family: str | None, *, subscriber: bool) -> bool:
         """Whether NM109 is the key, as it mostly is: then nothing but REF*0F (`family`) has to be looked at."""
-        return self._number_first and bool(number) and (subscriber or number != family)
+        return self.number_first and bool(number) and (subscriber or number != family)
 
     def of(self, person: Person) -> tuple[str, str]:
         """The key and the recipe that made it; both empty where no recipe has all its parts."""

@@ -30,7 +30,6 @@ from fhir_equity.model import (
     Severity,
 )
 
-_DAYS = 50_000  # birth dates of a century and a third
 NO_ADDRESS = Address()
 NM1 = [""] * 10  # as many elements as it has with its id
 Losses = tuple[Loss, ...]
@@ -71,7 +70,6 @@ class MemberReader:
         self.known = frozenset(context.guide.get("segments", {}).get("member", []))
         self.shape_of = Shapes(self.known, marks.element, reporting=bool(reporting)).of
         self.places: Memory[str, Address] = Memory(self._place)
-        self.dates: Memory[str, str] = Memory(iso_date, _DAYS)
         self.lost: Memory[tuple[Losses, ...], Losses] = Memory(
             lambda parts: tuple(dict.fromkeys(chain.from_iterable(parts)))
         )
@@ -169,7 +167,7 @@ class MemberReader:
         dmg = segment.split(self._element, 3)
         if len(dmg) < 4:
             dmg += ["", "", ""]
-        birth_date = self.dates[dmg[2]]
+        birth_date = iso_date(dmg[2])
         if not birth_date or not dmg[1]:
             qualifier, value = text(dmg[1]), text(dmg[2])
             if value and not birth_date:

@@ -15,15 +15,14 @@ _MOST, _LONGEST = 20_000, 1000
 class Memory(dict[K, V]):
     """``memory[raw]`` is what `cut` makes of `raw`; long texts are not kept, and too many are all forgotten."""
 
-    def __init__(self, cut: Callable[[K], V], most: int = _MOST) -> None:
+    def __init__(self, cut: Callable[[K], V]) -> None:
         super().__init__()
         self._cut: Callable[[K], V] = cut
-        self._most = most
 
     def __missing__(self, raw: K) -> V:
         value = self._cut(raw)
         if sum(map(len, raw)) <= _LONGEST:  # of a text its characters, of a tuple those of its texts
-            if len(self) >= self._most:
+            if len(self) >= _MOST:
                 self.clear()
             self[raw] = value
         return value

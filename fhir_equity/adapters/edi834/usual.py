@@ -8,58 +8,26 @@ not be walked. Anything else is left to `MemberReader.read`, which would read th
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections import Counter
 
 from msgspec import Struct
 
+from fhir_equity.adapters.edi834.coverages import UNCOVERED, Coverages, dates, ids
+from fhir_equity.adapters.edi834.dates import iso_date
 from fhir_equity.adapters.edi834.delimiters import Delimiters
-from fhir_equity.adapters.edi834.insured import NAMED, OPEN, Insured, Losses, Span, Spans, enrolled, not_kept
+from fhir_equity.adapters.edi834.insured import NAMED, Insured, Losses, enrolled, not_kept
 from fhir_equity.adapters.edi834.member import NM1, NO_ADDRESS, MemberReader, name_of, own_number
 from fhir_equity.adapters.edi834.memory import Memory
+from fhir_equity.adapters.edi834.pattern import LUI, QUALIFIER, cut_coverages, take_member
 from fhir_equity.model import Address, Answer, Identifier, Member, Received
 
-_QUALIFIER, _LUI = 8, 12  # groups of the pattern: DMG01, which its id comes before, and all LUI
 _DMG = len("DMG*")
-# Segments that are read over: after the name, before the languages, and below an HD after its DTP.
-_READ_OVER = (("PER",), ("EC", "ICM", "AMT", "HLH"), ("AMT", "REF", "IDC"))
-_ID = 3  # characters of a segment's id, with the separator where it has two
+_OFTEN = 50  # members whose REF are of one sequence until the pattern has it; of so many sequences they are counted
 
 # A received value, how many segments and bytes after the first LUI its own comes, and its path.
 Spoken = tuple[Received, int, int, str]
-Dated = tuple[tuple[Span, ...], Losses, int]  # the span if there is one, what is not kept, and how many DTP
-# Of all HD: the first product line, its spans, the other ones, what is not kept, how many segments, and
-# the ids of those that are read over.
-Covered = tuple[str, list[Span], dict[str, list[Span]], list[Losses], int, str]
-_UNCOVERED: Covered = ("", [], {}, [], 0, "")
 Heard = tuple[str, list[Answer], Losses, int]  # the birth date, answers, what is not kept, and how many segments
 _SILENT: Heard = ("", [], (), 0)
-
-
-class Pattern:
-    """How members, and each of their HD with what is below it, are taken out of a text with these delimiters.
-
-    `known` are the segment ids that the guide has: with any other there is a finding to tell of.
-    """
-
-    def __init__(self, marks: Delimiters, known: Collection[str]) -> None:
-        e, end = re.escape(marks.element), re.escape(marks.segment + marks.line_end)
-        # Nothing is tried twice: every repetition keeps what it has taken.
-        rest, cell = f"[^{re.escape(marks.segment)}]*+", f"[^{e}{re.escape(marks.segment)}]*+"
-
-        def every(*kinds: str) -> str:
-            return f"(?:{end}(?:{'|'.join(kinds)}){e}{rest})*+" if kinds else ""
-
-        contacts, more, paid = ([kind for kind in kinds if kind in known] for kinds in _READ_OVER)
-        contact = f"{end}(PER){e}{rest}" if contacts else "(PER){0}"
-        below = (every("DTP"), every(*paid))
-        coverage = f"{end}(HD{e}{rest})({below[0]})({below[1]})"
-        self.member = re.compile(
-            f"(INS{e}{rest})((?:{end}REF{e}{cell}{e}{rest})*+)({every('DTP')})"
-            f"{end}(NM1{e}IL{e}{rest})(?:{contact})?+(?:{end}N3{e}({rest}))?+(?:{end}(N4{e}{rest}))?+"
-            f"(?:{end}DMG{e}({cell}){e}({cell})(?:{e}({rest}))?+)?+({every(*more)})({every('LUI')})"
-            f"(?:{coverage}((?:{end}HD{e}{rest}{below[0]}{below[1]})*+))?+(?={end}INS{e})"
-        ).match
-        self.coverages = re.compile(coverage).findall
 
 
 class Kinds(Struct, frozen=True, gc=False):
@@ -85,18 +53,21 @@ class UsualReader:
     """
 
     def __init__(self, members: MemberReader, marks: Delimiters) -> None:
-        self._members = members
+        self._members, self._marks = members, marks
         self._element, self._joint = marks.element, marks.segment + marks.line_end
         self._ref = f"{self._joint}REF{marks.element}"
-        pattern = Pattern(marks, members.known)
-        self.take, self._coverages = pattern.member, pattern.coverages
         self._kinds: Memory[str, Kinds] = Memory(self._kinds_of)
+        self._met: Counter[str] = Counter()  # how often each sequence of REF01 came, until one came often
         self._spoken: Memory[str, tuple[tuple[Spoken, ...], int] | None] = Memory(self._cut_languages)
         self._left: Memory[str, Losses] = Memory(self._losses)
-        self._eligible = self._dates(members.insurance.eligible)
-        self._covered = self._dates(members.insurance.covered)
-        self._hd = members.insurance.coverage
+        self._eligible = dates(members.insurance.eligible, self._joint)
+        self._coverages = Coverages(members.insurance, self._joint, cut_coverages(marks, members.known))
         self.segments = 0
+        self._expect(self._kinds[""])
+
+    def _expect(self, kinds: Kinds) -> None:
+        """Take members out by a pattern that has these REF."""
+        self.take, self._often = take_member(self._marks, self._members.known, kinds.all), kinds
 
     def read(self, found: re.Match[str], number: int, offset: int) -> Member | None:
         """The member that was taken out, whose INS is segment `number`; None where there is a finding to tell of it.
@@ -104,29 +75,35 @@ class UsualReader:
         `offset` is where the text starts in the artefact, in bytes.
         """
         members = self._members
-        ins, refs, dates, named, contact, n3, n4, _, born, _, more, lui, hd, days, paid, lines = found.groups()
+        ins, *values, refs, dtp, named, contact, n3, n4, qualifier, born, dmg, more, lui, hd, days, paid, lines = (
+            found.groups()
+        )
         memory = members.insurance.verified if members.verifies else members.insurance.insured
-        insured, eligible = memory.get(ins) or memory[ins], self._eligible.get(dates) or self._eligible[dates]
-        covered = _UNCOVERED if hd is None else self._cover(hd, days, paid, lines)
+        insured, eligible = memory.get(ins) or memory[ins], self._eligible.get(dtp) or self._eligible[dtp]
+        covered = UNCOVERED if hd is None else self._coverages.of(hd, days, paid, lines)
         if eligible is None or covered is None or insured.notes or insured.indicator not in ("Y", "N"):
             return None
-        kinds, values = self._refer(refs)
-        if kinds.repeated or len(values) != len(kinds.all) or "" in values:
-            return None
+        kinds = self._often
+        if refs is not None:
+            kinds, values = self._refer(refs)
+            if kinds.repeated or len(values) != len(kinds.all) or "" in values:
+                return None
         values.append("")  # where a kind is not there
         spans, ineligible, before = eligible
         coverage, covering, others, lost, below, passed = covered
         before += 1 + len(values) + (contact is not None) + (n3 is not None) + (n4 is not None)
-        said = _SILENT if born is None and not lui and not more else self._hear(found, number + before, offset)
-        if said is None:
-            return None
-        birth_date, answers, unheard, heard = said
+        birth_date, answers, unheard, heard = _SILENT
+        if born is not None or lui or more:
+            said = self._hear(found, number + before, offset, (qualifier, born, dmg, more, lui))
+            if said is None:
+                return None
+            birth_date, answers, unheard, heard = said
         who = self._who(insured, named, birth_date, kinds, values)
         if who is None:
             return None
         nm1, key, rule, identifiers = who
         if contact or more:
-            passed = (contact or "") + self._ids(more) + passed
+            passed = (contact or "") + self._coverages.passed(more)[0] + passed
         left = (self._left.get(passed) or self._left[passed]) if passed else ()
         losses = (left, insured.losses, unheard, ineligible, *lost)
         self.segments = before + heard + below
@@ -165,12 +142,14 @@ class UsualReader:
             nm1 = [cell.strip(" ") for cell in nm1]
         if len(nm1) < len(NM1):
             nm1 += NM1
-        identifiers = [Identifier("", values[at], name) for at, name in kinds.identifiers]
-        if nm1[9]:
+        own, family = nm1[9], values[kinds.family]
+        identifiers = []
+        for at, name in kinds.identifiers:
+            identifiers.append(Identifier("", values[at], name))
+        if own:
             identifiers.append(own_number(nm1))
-        subscriber, family = insured.indicator == "Y", values[kinds.family]
-        if members.keys.number_decides(nm1[9], family or None, subscriber=subscriber):
-            return nm1, nm1[9], "NM109", identifiers
+            if own != family and members.keys.number_first:
+                return nm1, own, "NM109", identifiers
         key, rule = members.key_of(insured, dict(zip(kinds.all, values, strict=False)), nm1, birth_date)
         return (nm1, key, rule, identifiers) if key else None
 
@@ -184,64 +163,58 @@ class UsualReader:
         if " " in refs:
             cells = [cell.strip(" ") for cell in cells]
         joined = element.join(cells[1::2])
-        return self._kinds.get(joined) or self._kinds[joined], cells[2::2]
+        kinds = self._kinds.get(joined) or self._kinds[joined]
+        if not self._often.all and joined and not kinds.repeated:
+            self._meet(joined, kinds)
+        return kinds, cells[2::2]
 
-    def _hear(self, found: re.Match[str], number: int, offset: int) -> Heard | None:
-        """What DMG, which is segment `number` if there is one, and LUI say; None where there is a finding to tell."""
+    def _meet(self, joined: str, kinds: Kinds) -> None:
+        """Count a sequence of REF, and expect it of all who come, once it came often."""
+        if joined in self._met or len(self._met) < _OFTEN:
+            self._met[joined] += 1
+        if self._met[joined] >= _OFTEN:
+            self._expect(kinds)
+
+    def _hear(
+        self, found: re.Match[str], number: int, offset: int, said: tuple[str | None, str | None, str | None, str, str]
+    ) -> Heard | None:
+        """What DMG, which is segment `number` if there is one, and LUI say; None where there is a finding to tell.
+
+        `said` are the groups from DMG01 to all LUI.
+        """
         members, segments, birth_date = self._members, 0, ""
         losses: Losses = ()
-        qualifier, born, dmg, more, lui = found.group(8, 9, 10, 11, 12)
+        qualifier, born, dmg, more, lui = said
         answers: list[Answer] = []
         if born is not None:
-            birth_date = members.dates.get(born) or members.dates[born]
-            said = members.demographics.get(dmg) or members.demographics[dmg or ""]
-            if not birth_date or not qualifier or said.problems:
+            birth_date = iso_date(born)
+            cut = members.demographics.get(dmg or "") or members.demographics[dmg or ""]
+            if not birth_date or not qualifier or cut.problems:
                 return None
-            at, losses, segments = offset + found.start(_QUALIFIER) - _DMG, said.losses, 1
-            answers = [Answer(what, origin, "segment", number, at, path) for what, origin, path in said.answers]
+            at, losses, segments = offset + found.start(found.re.groups - QUALIFIER) - _DMG, cut.losses, 1
+            for what, origin, path in cut.answers:
+                answers.append(Answer(what, origin, "segment", number, at, path))
         if more:
             segments += more.count(self._joint)
         if lui:
             spoken = self._spoken.get(lui) or self._spoken[lui]
             if spoken is None:
                 return None
-            first, at, origin = number + segments, offset + found.start(_LUI), members.origin
-            answers += [Answer(what, origin, "segment", first + n, at + far, path) for what, n, far, path in spoken[0]]
+            first, at, origin = number + segments, offset + found.start(found.re.groups - LUI), members.origin
+            for what, after, far, path in spoken[0]:
+                answers.append(Answer(what, origin, "segment", first + after, at + far, path))
             segments += spoken[1]
         return birth_date, answers, losses, segments
-
-    def _cover(self, hd: str, days: str, paid: str, lines: str) -> Covered | None:
-        """What the first HD with its DTP and what else is below it says, then all other `lines`; None as for `read`."""
-        coverage, segments, passed = "", 0, ""
-        covering: list[Span] = []
-        others: dict[str, list[Span]] = {}
-        lost: list[Losses] = []
-        every = [(hd, days, paid), *self._coverages(lines)] if lines else [(hd, days, paid)]
-        for line, its_days, its_paid in every:
-            dated = self._covered.get(its_days) or self._covered[its_days]
-            if dated is None:
-                return None
-            code, losses = self._hd.get(line) or self._hd[line]
-            spans, undated, dates = dated
-            lost += losses, undated
-            coverage = coverage or code
-            if code and code != coverage:
-                others.setdefault(code, []).extend(spans)
-            else:
-                covering += spans
-            segments += 1 + dates + its_paid.count(self._joint)
-            passed += self._ids(its_paid)
-        return coverage, covering, others, lost, segments, passed
-
-    def _ids(self, text: str) -> str:
-        """The beginning of each segment of a text, as long as its id or one longer."""
-        return "".join([segment[:_ID] for segment in text.split(self._joint)]) if text else ""
 
     def _address(self, n3: str | None, n4: str | None) -> Address:
         at = NO_ADDRESS if n4 is None else self._members.places.get(n4) or self._members.places[n4]
         if n3 is None:
             return at
-        lines = tuple([line for street in n3.split(self._element) if (line := street.strip(" "))])
+        if self._element in n3:
+            lines = tuple([line for street in n3.split(self._element) if (line := street.strip(" "))])
+        else:
+            street = n3.strip(" ")
+            lines = (street,) if street else ()
         return Address(lines, at.city, at.state, at.postal_code, at.country, at.county)
 
     def _kinds_of(self, joined: str) -> Kinds:
@@ -252,10 +225,9 @@ class UsualReader:
         others = tuple((at, kind) for at, kind in enumerate(kinds) if kind not in kept and kind not in NAMED)
         return Kinds(tuple(kinds), family, group, identifiers, others, len({*kinds} - {""}) < len(kinds))
 
-    def _losses(self, ids: str) -> Losses:
-        """What is lost with segments that are read over, by their ids of three characters each."""
-        kinds = [ids[at : at + _ID].strip(self._element) for at in range(0, len(ids), _ID)]
-        return tuple(not_kept(kind) for kind in dict.fromkeys(kinds))
+    def _losses(self, passed: str) -> Losses:
+        """What is lost with segments that are read over."""
+        return tuple(map(not_kept, ids(passed, self._element)))
 
     def _cut_languages(self, lui: str) -> tuple[tuple[Spoken, ...], int] | None:
         """What all LUI say, and how many there are."""
@@ -270,15 +242,3 @@ class UsualReader:
                 far = len(self._joint.join(["", *segments[: cut.at], ""]))
                 found.append((cut.received, cut.at, far, path))
         return tuple(found), len(segments)
-
-    def _dates(self, spans: Spans) -> Memory[str, Dated | None]:
-        """What the DTP of a loop say, as one text; None where one of them is no date."""
-
-        def cut(text: str) -> Dated | None:
-            segments = tuple(text.split(self._joint)[1:])
-            if not segments:
-                return (), (), 0
-            span, faults, losses = spans[segments if len(segments) > 1 else segments[0]]
-            return None if faults else ((span,) if span != OPEN else (), losses, len(segments))
-
-        return Memory(cut)

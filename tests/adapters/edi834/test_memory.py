@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fhir_equity.adapters.edi834 import memory
 from fhir_equity.adapters.edi834.memory import Memory
 
 
@@ -19,8 +20,9 @@ def test_each_text_is_cut_once() -> None:
     assert asked == ["aa", "b"]
 
 
-def test_too_many_are_all_forgotten() -> None:
-    known: Memory[str, str] = Memory(str.upper, 3)
+def test_too_many_are_all_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_MOST", 3)
+    known: Memory[str, str] = Memory(str.upper)
     assert [known[letter] for letter in "abcd"] == list("ABCD")
     assert dict(known) == {"d": "D"}
 

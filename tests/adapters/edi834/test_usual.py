@@ -32,6 +32,9 @@ WHOLE = (
 )
 BARE = ("INS*Y*18", "NM1*IL*1*ALDER*BO****ZZ*M2")
 BEFORE = [BARE] * 60  # more than one block: what is read with the header is walked
+# So many have the REF of WHOLE that the pattern has them, too.
+REFERRED = (BARE[0], "REF*0F*S9", "REF*1L*G9", "REF*17*X9", "REF*DX*some", BARE[1])
+OFTEN = [*BEFORE, *[REFERRED] * 60]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -62,9 +65,20 @@ def by_loops(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return numbers
 
 
+@pytest.fixture(params=[BEFORE, OFTEN], ids=["few", "often"])
+def before(request: pytest.FixtureRequest) -> list[tuple[str, ...]]:
+    """Who comes before those that a test looks at."""
+    return list(request.param)
+
+
+def count_of(members: list[tuple[str, ...]]) -> int:
+    """How many segments they have."""
+    return sum(map(len, members))
+
+
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_only_the_last_of_usual_members_is_walked(end: str, by_loops: list[int]) -> None:
-    data = file(*BEFORE, WHOLE, BARE, BRUNO, WHOLE, ADA, end=end)
+def test_only_the_last_of_usual_members_is_walked(end: str, by_loops: list[int], before: list[tuple[str, ...]]) -> None:
+    data = file(*before, WHOLE, BARE, BRUNO, WHOLE, ADA, end=end)
     found = [item for item in read(data) if isinstance(item, Member)][-5:]
     assert [member.key for member in found] == ["M1", "M2", "M2", "M1", "M1"]
     assert [member.number for member in found if member.number in by_loops] == [found[-1].number]
@@ -72,13 +86,15 @@ def test_only_the_last_of_usual_members_is_walked(end: str, by_loops: list[int])
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 @pytest.mark.parametrize("marks", ["*:^~", "|>!\n", "+;,'", "\x1d\x1f\x1e\x1c", "\t:^~", "*\\^~", "-:^]", "^:*\\"])
-def test_whole_members_are_what_the_loops_say(marks: str, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = join(segments(*BEFORE, WHOLE, BARE, WHOLE, ADA), marks=marks, end="" if marks[3] == "\n" else end)
+def test_whole_members_are_what_the_loops_say(
+    marks: str, end: str, before: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = join(segments(*before, WHOLE, BARE, WHOLE, ADA), marks=marks, end="" if marks[3] == "\n" else end)
     assert read(data) == walked(data, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "walks"),
+    ("was", "becomes", "walks"),
     [
         ("INS*N", "INS*X", True),
         ("D8*20260102", "D8*2026", True),
@@ -86,6 +102,13 @@ def test_whole_members_are_what_the_loops_say(marks: str, end: str, monkeypatch:
         ("REF*17* X1", "REF*17*", True),
         ("REF*17* X1", "REF*17", True),
         ("REF*17* X1", "REF*17*X1*words*more", False),
+        ("REF*17* X1", "REF*17*X 1", False),
+        ("REF*17* X1", "REF*23*X1", False),
+        ("REF*17* X1", "REF*17*X1~REF*23*X1", False),
+        ("REF*DX*none", "REF*DX*none~REF*23*X1", False),
+        ("REF*DX*none", "REF*DX*none*", False),
+        ("REF*DX*none", "REF*DX*", True),
+        ("~REF*DX*none", "", False),
         ("REF*17* X1", "REF**X1", True),
         ("DTP*356*D8*20260101", "DTP*356*D8*20261301", True),
         ("DTP*348*D8*20260201", "DTP*348*D8*x", True),
@@ -118,12 +141,36 @@ def test_whole_members_are_what_the_loops_say(marks: str, end: str, monkeypatch:
     ],
 )
 def test_what_is_walked(
-    before: str, after: str, walks: bool, by_loops: list[int], monkeypatch: pytest.MonkeyPatch
+    was: str,
+    becomes: str,
+    walks: bool,
+    before: list[tuple[str, ...]],
+    by_loops: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert before in "~".join(WHOLE)
-    data = file(*BEFORE, tuple("~".join(WHOLE).replace(before, after, 1).split("~")), BRUNO, ADA)
+    assert was in "~".join(WHOLE)
+    data = file(*before, tuple("~".join(WHOLE).replace(was, becomes, 1).split("~")), BRUNO, ADA)
     found = read(data)
-    assert (6 + 2 * len(BEFORE) in by_loops) is walks
+    assert (6 + count_of(before) in by_loops) is walks
+    assert found == walked(data, monkeypatch)
+
+
+def test_references_that_come_often_are_not_cut_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut: list[str] = []
+    refer = UsualReader._refer
+
+    def counted(self: UsualReader, refs: str) -> object:
+        cut.append(refs)
+        return refer(self, refs)
+
+    monkeypatch.setattr(UsualReader, "_refer", counted)
+    data = file(*OFTEN, WHOLE, *[(BARE[0], "REF*0F*S9", BARE[1])] * 60, ADA)
+    found = read(data)
+    often = "".join(f"~{each}" for each in REFERRED[1:-1])
+    # Those of the first block are walked; then as many as it takes are cut. Only one sequence is expected.
+    assert cut.count(often) == 50
+    assert cut.count("~REF*0F*S9") == 60
+    assert "~REF*0F*S1~REF*1L*G 1~REF*17* X1~REF*DX*none" in cut
     assert found == walked(data, monkeypatch)
 
 
@@ -179,12 +226,16 @@ def _changed(member: tuple[str, ...], edits: list[tuple[int, str, str]]) -> tupl
     return tuple(parts)
 
 
-@given(PEOPLE, st.sampled_from(["", "\n", "\r\n"]), st.sampled_from(["4", "2"]))
-@example([(WHOLE, [(8, "left out", "")]), (ADA, [])], "\n", "4")
+@given(PEOPLE, st.sampled_from(["", "\n", "\r\n"]), st.sampled_from(["4", "2"]), st.sampled_from([BEFORE, OFTEN]))
+@example([(WHOLE, [(8, "left out", "")]), (ADA, [])], "\n", "4", BEFORE)
+@example([(WHOLE, []), (WHOLE, [(0, "put in", "REF*23*C1")]), (WHOLE, [(4, "twice", "")]), (ADA, [])], "", "2", OFTEN)
 def test_any_members_are_what_the_loops_say(
-    people: list[tuple[tuple[str, ...], list[tuple[int, str, str]]]], end: str, purpose: str
+    people: list[tuple[tuple[str, ...], list[tuple[int, str, str]]]],
+    end: str,
+    purpose: str,
+    before: list[tuple[str, ...]],
 ) -> None:
-    parts = segments(*BEFORE, *(_changed(member, edits) for member, edits in people))
+    parts = segments(*before, *(_changed(member, edits) for member, edits in people))
     data = join([re.sub(r"^(BGN.*\*)4$", rf"\g<1>{purpose}", part) for part in parts], end=end)
     with pytest.MonkeyPatch.context() as monkeypatch:
         assert read(data) == walked(data, monkeypatch)
