@@ -97,7 +97,10 @@ def prepare(exchange: Exchange, change: Planned, ours: Ours, known: Known, patie
     if leaks(exchange, ours, body, None, change.matters):
         return "forbidden"
     remembered = known.observed.get((marked(matter), 1))
-    return Ready(body, exchange.client.read("Provenance", remembered[0]) if remembered else None)
+    there = exchange.client.read("Provenance", remembered[0]) if remembered else None
+    if there is None and exchange.profile.conditional_create is not True:
+        there = _found(exchange, body)  # one of an interrupted run; the server might make a second
+    return Ready(body, there)
 
 
 def _is_ours(exchange: Exchange, ours: Ours, known: Known, matter: str, patient: Resource) -> bool:

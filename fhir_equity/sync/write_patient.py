@@ -47,7 +47,8 @@ def send(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | str:
 def looked_for(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | str:
     """What stands there after a write whose answer got lost: it decides."""
     if not ready.condition:
-        return _found(exchange, change, "unverified")
+        there = exchange.client.read("Patient", change.resource_id)
+        return there if there is not None and says(exchange, there, change) else "unverified"
     found = Patients(exchange.client).known_as(exchange.tokens(ready.body))
     return _made_before(exchange, found, ready.body) if found else "unverified"
 
@@ -70,8 +71,8 @@ def _create(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | st
     patient, anew = ready.body, Patients(exchange.client)
     try:
         made = exchange.create(patient, ready.condition)
-    except Conflict:
-        return "moved"
+    except Conflict as conflict:
+        return looked_for(exchange, change, ready) if conflict.repeated else "moved"
     except OutcomeUnknownError:
         return looked_for(exchange, change, ready)
     except RemoteError as error:
@@ -132,9 +133,9 @@ def _update(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | st
             return client.patch("Patient", key, operations(ready.before, ready.body), ready.etag)
         return client.update(ready.body, ready.etag)
     except Conflict as conflict:
-        return _found(exchange, change, "moved") if conflict.repeated else "moved"
+        return looked_for(exchange, change, ready) if conflict.repeated else "moved"
     except OutcomeUnknownError:
-        return _found(exchange, change, "unverified")
+        return looked_for(exchange, change, ready)
     except RemoteError as error:
         return refused(error, lambda: exchange.client.read("Patient", change.resource_id))
 
@@ -160,12 +161,6 @@ def says(exchange: Exchange, there: Versioned, change: Planned) -> bool:
     """Whether a Patient says what a change wants said."""
     said = exchange.theirs(there.resource).said
     return all(said.get(matter) == planned for matter, planned in change.said.items())
-
-
-def _found(exchange: Exchange, change: Planned, otherwise: str) -> Versioned | str:
-    """After an update whose answer got lost: what stands there decides."""
-    there = exchange.client.read("Patient", change.resource_id)
-    return there if there is not None and says(exchange, there, change) else otherwise
 
 
 def refused(error: RemoteError, look: Callable[[], object]) -> str:

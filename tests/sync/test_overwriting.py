@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.responses import Response
 
+from fhir_equity.errors import RemoteError
 from fhir_equity.sync.client import Client, Resource
-from tests.sync.scene import HIE, Scene, Sent, ada, omb, opened, race_of, theirs
+from tests.sync.scene import BYSTANDER, HIE, Scene, Sent, ada, omb, opened, race_of, theirs
 
 BLACK = "2054-5"
 
@@ -118,3 +120,59 @@ def test_a_server_that_does_not_look_at_conditions_has_nobody_twice(tmp_path: Pa
 
 def makes(request: Sent) -> bool:
     return request.method == "POST" and "_search" not in request.path
+
+
+def test_nobody_told_twice_after_a_kill_where_conditions_are_not_looked_at(scene: Scene) -> None:
+    scene.set(provenance=True)
+    scene.wire.ignored = b"if-none-exist"
+    scene.plan()
+    made: list[Sent] = []
+    scene.wire.after = lambda request: _noted(made, request) if makes(request) else None
+    scene.wire.before = lambda _: Response(status_code=503) if made else None
+    with pytest.raises(RemoteError):
+        scene.apply()
+    scene.wire.before = scene.wire.after = lambda _: None
+    scene.plan()
+    assert scene.apply().left == 0
+    answer = httpx.get(f"{scene.url}/Provenance?_count=1000", headers={BYSTANDER: "1"}, trust_env=False).json()
+    assert len(answer["entry"]) == 2
+
+
+def _noted(made: list[Sent], request: Sent) -> Response:
+    made.append(request)
+    return Response(status_code=503)
+
+
+def disclosed(scene: Scene, number: str) -> list[str]:
+    """How what was told of somebody ended."""
+    with scene.workspace() as workspace:
+        (person,) = workspace.store.history.find(number)
+        return [each.state for each in workspace.store.disclosures.of(person.pseudonym)]
+
+
+def test_a_create_that_meets_its_own_first_attempt_is_looked_for(tmp_path: Path) -> None:
+    with opened(tmp_path) as scene:
+        scene.survey(ada(language_spoken=""))
+        proven(scene, conditional_create=True)
+        scene.plan()
+        made: list[Sent] = []
+        scene.wire.before = lambda request: Response(status_code=409) if made and makes(request) else None
+        scene.wire.after = lambda request: _noted(made, request) if makes(request) else None
+        assert scene.apply().statuses == {"verified": 1}
+        assert (len(scene.everybody()), disclosed(scene, "M1")) == (1, ["verified"])
+
+
+def test_a_write_that_may_have_arrived_before_somebody_elses_was_disclosed(scene: Scene) -> None:
+    scene.plan()
+    made: list[Sent] = []
+
+    def lost(request: Sent) -> Response | None:
+        if request.method != "PUT" or made:
+            return None
+        return _noted(made, request)
+
+    scene.wire.after = lost
+    later(scene, "PUT")
+    assert scene.apply().statuses == {"unverified": 1, "verified": 1}
+    settles(scene)
+    assert disclosed(scene, "M1") == ["sent"]
