@@ -26,7 +26,11 @@ def trend(before: Document, now: Document, name: str) -> dict[str, Any]:
 
 
 def _findings(document: Document) -> dict[tuple[str, str], dict[str, Any]]:
-    return {(finding["code"], finding.get("message", "")): finding for finding in document["findings"]}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for finding in document["findings"]:  # the worst first
+        key = finding["code"], finding.get("message", "")
+        found[key] = {**found.get(key, finding), "count": finding["count"] + found.get(key, {"count": 0})["count"]}
+    return found
 
 
 def _known(before: Document, now: Document) -> Iterator[dict[str, Any]]:
