@@ -11,10 +11,11 @@ from msgspec import Struct
 from sqlalchemy import Engine, select
 
 from fhir_equity.model import Event, Member
+from fhir_equity.store.as_one import in_order, member_of
 from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.kept import Placed, kept_of
 from fhir_equity.store.members import recall, settle
-from fhir_equity.store.people import People, Person, in_order, member_of
+from fhir_equity.store.people import People, Person
 from fhir_equity.store.rows import LOOKUP, by_key, insert_new
 from fhir_equity.store.schema import (
     Artefact,

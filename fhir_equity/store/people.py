@@ -13,9 +13,9 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine, Select, func, select
 
 from fhir_equity.model import Event, Member, Origin, Received
+from fhir_equity.store.as_one import as_known_to, in_order, member_of
 from fhir_equity.store.connection import reading
 from fhir_equity.store.inputs import latest_inputs
-from fhir_equity.store.kept import joined, kept_of
 from fhir_equity.store.merged import parts_of, person_of
 from fhir_equity.store.rows import by_key, slices
 from fhir_equity.store.schema import (
@@ -34,7 +34,6 @@ from fhir_equity.store.schema import (
 from fhir_equity.store.settlements import Marks, marks_in_order, marks_of, strongest
 from fhir_equity.store.withdrawn import answer_stands, member_stands
 
-in_order = attrgetter("partner", "key", "twin")  # of members who are one person: whoever came first has no say in it
 _received = msgspec.json.Decoder(Received).decode
 
 
@@ -79,14 +78,18 @@ class People:
                     )
 
     def known(self, partner: str, key: str) -> Person | None:
-        """The person under a key of a partner; None where there is nobody, or more than one."""
+        """The person under a key of a partner; None where there is nobody, or more than one.
+
+        Beside answers they are as this partner knows them, where they are another's person too: whose numbers and
+        enrollment are not this one's to tell. But what restricts them holds, whoever said it.
+        """
         members = core(StoredMember)
         query = select(members.c.id).where(members.c.partner == partner, members.c.key == key)
         with reading(self._engine) as connection:
             under = person_of(connection, connection.execute(query).scalars().all())
         who = sorted(set(under.values()))
         found = select(members).where(members.c.id.in_(who), member_stands(members))
-        return self._only(found.limit(2))
+        return self._only(found.limit(2), partner=partner)
 
     def one(self, member: int, *, withdrawn: bool = False) -> Person | None:
         """The person with an id of the store, with what stands or with what was `withdrawn`."""
@@ -109,7 +112,7 @@ class People:
                 events = _events(told.get(number, ()), values, origins, marks.get(number, {}))
                 yield Person(number, row["pseudonym"], member_of(row, others.get(number, ())), events)
 
-    def _only(self, found: Select[Any], *, withdrawn: bool = False) -> Person | None:
+    def _only(self, found: Select[Any], *, withdrawn: bool = False, partner: str = "") -> Person | None:
         with reading(self._engine) as connection:
             rows = connection.execute(found).mappings().all()
             if len(rows) != 1:
@@ -120,7 +123,8 @@ class People:
             values = _values(connection, sorted({row.received_id for row in told}))
             marks = marks_of(connection, [number]).get(number, {})
             events = _events(told, values, _origins(connection, told), marks)
-        return Person(number, rows[0]["pseudonym"], member_of(rows[0], others), events)
+        member = as_known_to(partner, rows[0], others) if partner else member_of(rows[0], others)
+        return Person(number, rows[0]["pseudonym"], member, events)
 
     def events(self, members: Sequence[int]) -> dict[int, tuple[tuple[str, Event], ...]]:
         """What was said under the keys of some members, in order of their ids; who said nothing is left out."""
@@ -249,24 +253,6 @@ def _event(said: Sequence[Any], values: dict[int, Received], origin: Origin, mar
         min(row.first_seen for row in said),
         tuple(row.id for row in parts),
         strongest(marks, [row.id for row in said]) if marks else "",
-    )
-
-
-def member_of(row: Any, others: Iterable[Any] = ()) -> Member:
-    """A member of their row, with what the `others` have who are the same person."""
-    kept, born = kept_of(row["details"]), row["birth_date"]
-    for other in others:
-        kept = joined(kept, kept_of(other.details))
-        born = other.birth_date if other.birth_date.startswith(born) else born
-    return Member(
-        partner=row["partner"],
-        key=row["key"],
-        key_rule=row["key_rule"],
-        identifiers=kept.identifiers,
-        name=kept.name,
-        birth_date=born,
-        address=kept.address,
-        enrollment=kept.enrollment,
     )
 
 

@@ -14,6 +14,7 @@ from fhir_equity.pipeline.change import completed, is_change
 from fhir_equity.pipeline.convert import convert
 from fhir_equity.pipeline.ingest import ingest
 from fhir_equity.pipeline.leaving import Converted, Wish
+from fhir_equity.pipeline.merge import merge
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import MappingSettings, Settings, StoreSettings
 
@@ -50,9 +51,13 @@ class Desk:
         self.folder = folder
         self.store = folder / "s.db"
 
-    def ingest(self, *paths: Path, as_of: str = "2026-01-01") -> None:
+    def ingest(self, *paths: Path, as_of: str = "2026-01-01", partner: str = "plan") -> None:
         with Workspace(self._settings(store=True), as_of) as workspace:
-            ingest(workspace, paths, partner="plan")
+            ingest(workspace, paths, partner=partner)
+
+    def merge(self, into: str, member: str) -> None:
+        with Workspace(self._settings(store=True), "2026-01-02") as workspace:
+            merge(workspace, into, member, reason="moved")
 
     def convert(
         self, src: Path, *, store: bool = True, as_of: str = "2026-02-01", **wish: object
@@ -160,6 +165,26 @@ def test_a_survey_answer_goes_out_with_the_enrollment_that_is_known(desk: Desk, 
     assert of(segments, "N4") == ["N4*SALEM*OR*97301"]
     assert of(segments, "DMG") == ["DMG*D8*19800131*F**:RET:2080-0", "DMG*D8*19800131*F**:RET:2106-3"]
     assert of(segments, "HD") == ["HD*001**HLT"]
+
+
+@pytest.mark.parametrize(("into", "member"), [("M2", "M1"), ("M1", "M2")])
+@pytest.mark.parametrize("restricted", [False, True])
+def test_another_partners_numbers_and_enrollment_go_nowhere(
+    desk: Desk, put: Callable[..., Path], into: str, member: str, *, restricted: bool
+) -> None:
+    theirs = ins(2, city="BEND").replace("HLT", "DEN").replace("NM1*", "REF*1L*GROUP2~NM1*")
+    theirs = theirs.replace("**A~", "**A********R~") if restricted else theirs
+    desk.ingest(put("a.834", ins(1)))
+    desk.ingest(put("theirs.834", theirs), partner="other")
+    desk.merge(into, member)
+    survey = desk.folder / "survey.csv"
+    survey.write_text("member_id,first_name,last_name,birth_date,race_ethnicity\nM1,ADA,ALDER,1980-01-31,Samoan\n")
+    _, segments = desk.convert(survey, purpose="change")
+    assert of(segments, "NM1")[0] == "NM1*74*1*ALDER*ADA****ZZ*M1"
+    assert of(segments, "REF") == ["REF*0F*S1"]
+    assert of(segments, "N4") == ["N4*SALEM*OR*97301"]
+    assert of(segments, "HD") == ["HD*001**HLT"]
+    assert of(segments, "INS") == ["INS*Y*18*001**A" + ("********R" if restricted else "")]
 
 
 def test_what_the_recipient_may_not_have_is_no_old_value_either(desk: Desk, put: Callable[..., Path]) -> None:

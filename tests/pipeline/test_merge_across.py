@@ -151,7 +151,7 @@ def test_what_is_kept_back_disclosed_linked_and_held_follows(workspace: Workspac
     assert store.hie("hie").links() == {north.id: ("p2", 'W/"1"')}
     known = store.people.known("south", "s1")
     assert known is not None
-    assert (known.id, known.member.partner) == (north.id, "north")
+    assert (known.id, known.member.partner, known.member.key) == (north.id, "south", "s1")
     assert [each["recipient"] for each in disclosures(workspace, "n1")["disclosures"]] == ["hie"]
     hold_add(workspace, member="n1", reason="r")
     with reading(store.engine) as connection:
