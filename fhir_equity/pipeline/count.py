@@ -65,7 +65,7 @@ class Count:
         self, paths: Iterable[str | Path], partner: str, format_: str, failures: Failures
     ) -> list[dict[str, str | int]]:
         """Count files; returns what was read."""
-        self._partner, entries = partner, []
+        self._partner, entries, add = partner, [], self._census.add
         families: list[Input] = []
         for number, read in enumerate(inputs(self._workspace, paths, partner, format_, failures), start=1):
             self._census.begin(number, read.adapter.name, families=read.adapter.families)
@@ -73,7 +73,7 @@ class Count:
                 families.append(read)
             if not self._together(number, read, failures):
                 for item in items(self._workspace, read, failures):
-                    self._census.add(item)
+                    add(item)
             if read.listed:
                 entries.append(read.entry())
         self._dependents(families)

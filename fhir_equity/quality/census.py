@@ -18,6 +18,7 @@ from fhir_equity.quality.repeats import repeats
 from fhir_equity.quality.rules import of_the_person, problems
 from fhir_equity.quality.tally import RACE
 
+_NONE: dict[int, int] = {}
 MOST_LOSSES = 10_000  # tuples of losses that wait to be counted
 
 
@@ -61,7 +62,7 @@ class Census:
     ) -> None:
         self._pseudonyms = pseudonyms
         self._words: Words = NoWords() if words is None else words
-        self._fixed: dict[tuple[str, int], int] = {}  # by partner and what is said, profiles of the input
+        self._fixed: dict[str, dict[int, int]] = {}  # by partner and what is said, profiles of the input
         self._as_of = as_of
         self._digests: dict[str, Callable[[str], bytes]] = {}
         self._lost: dict[int, list[Any]] = {}  # by identity: most members of an 834 share a few tuples of losses
@@ -83,9 +84,7 @@ class Census:
         self.households.seal(lambda family: self._number(*family))
         # Neither the key nor what was made with it, nor what is only a memory.
         left = {"_digests", "_pseudonyms", "_words", "_matter_of", "_races", "_said", "_fixed"}
-        return {
-            name: value for name, value in self.__dict__.items() if name not in left
-        }  # neither the key nor a memory
+        return {name: value for name, value in self.__dict__.items() if name not in left}
 
     def begin(self, source: int, format_: str, *, families: bool) -> None:
         """What comes now is of this input, numbered from 1; `families`: it has its dependents' subscribers."""
@@ -118,7 +117,7 @@ class Census:
             lost[1] += 1
         partner, enrollment = member.partner, member.enrollment
         said = self.profiles.said(member.answers)
-        profile = self._fixed.get((partner, said), -1)
+        profile = (self._fixed.get(partner) or _NONE).get(said, -1)
         if profile < 0:
             profile = self._profile(member, said, self.profiles.pairs(said))
         digest = self._digests.get(partner) or self._digest(partner)
@@ -134,13 +133,13 @@ class Census:
         partner = member.partner
         found = self.profiles.number(said, (partner, *self._words.words(member, pairs)), self._source)
         if self._words.fixed(pairs):
-            self._fixed[partner, said] = found
+            self._fixed.setdefault(partner, {})[said] = found
         return found
 
     def stored(self, identity: int, member: Member, events: tuple[Event, ...]) -> None:
         """A person of a store, who has this number there."""
         said = self.profiles.told(events)
-        profile = self._fixed.get((member.partner, said), -1)
+        profile = (self._fixed.get(member.partner) or _NONE).get(said, -1)
         if profile < 0:
             pairs = tuple((received, event.origin) for event in events for received in event.received)
             profile = self._profile(member, said, pairs)
