@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fhir_equity.adapters.fhir.measure_report import Group, Measured, Stratifier, Stratum, people
+from fhir_equity.adapters.fhir.measure_report import Group, Measured, Stratifier, Stratum, people, rated
 from fhir_equity.reports import labels
 from fhir_equity.reports.figures import Document
 from fhir_equity.reports.page import notice
@@ -103,25 +103,29 @@ def _program(document: Document, name: str, program: Row) -> Measured:
     tables: dict[str, list[Row]] = {}
     for table in program["tables"]:
         tables.setdefault(f"table-{table['table']}", []).append(table)
-    groups = [_measure(lines) for lines in rows.values()]
+    groups = [_measure(lines, program["population"]["counted"]) for lines in rows.values()]
     groups += [_table(code, lines) for code, lines in tables.items()]
     about = ". ".join(program[part].rstrip(".") for part in ("edition", "source", "note") if program[part])
     start, stop = program["population"]["from"], program["population"]["to"]
     return Measured(name, program["title"], notice(document), about, start, stop, groups)
 
 
-def _measure(lines: list[Row]) -> Group:
-    """One measure: of everybody, the last of its lines, and of each product line."""
+def _measure(lines: list[Row], everybody: int | None) -> Group:
+    """One measure: of everybody in the program, the last of its lines, and of each product line."""
     whole = lines[-1]
     strata = [Stratum((("line", row["line"]),), _counts(row), row["rate"]) for row in lines if row["line"]]
     found = [Stratifier("line", "Product line", strata)] if strata else []
     found += _counted("value", "Value", whole.get("values", {}))
     about = f"{whole['source']} ({whole['sure']})"
-    return Group(whole["measure"], whole["title"], _counts(whole), whole["rate"], found, about)
+    counts = _counts(whole) if "values" in whole else {**people(everybody, rated=False), **_counts(whole)}
+    return Group(whole["measure"], whole["title"], counts, whole["rate"], found, about)
 
 
 def _counts(row: Row) -> Mapping[str, int | None]:
-    return people(row["denominator"], row["numerator"], rated="values" not in row)
+    """Whom a row counts; nobody says how many people there are in a product line."""
+    if "values" in row:
+        return people(row["denominator"], rated=False)
+    return rated(row["denominator"], row["numerator"])
 
 
 def _table(code: str, lines: list[Row]) -> Group:

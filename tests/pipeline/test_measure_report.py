@@ -109,6 +109,11 @@ def test_programs_have_their_rates_lines_values_and_tables(made: tuple[Json, Jso
     cells = strata(group(rdm, "table-race"), "Row and column of demo-plan")
     assert sum(counts(each)["initial-population"] for each in cells.values()) == 354
     assert counts(cells["White/direct"]) == {"initial-population": 44}
+    for row in document["programs"]["tmsis"]["rows"]:  # whom a rate is among are not all people of the program
+        if row["kind"] == "share":
+            rate = {"initial-population": 354, "denominator": row["denominator"], "numerator": row["numerator"]}
+            assert counts(group(found["tmsis"], row["measure"])) == rate
+    assert list(counts(strata(direct, "Product line")["demo-plan"])) == ["denominator", "numerator"]
     frequency = group(found["tmsis"], "EL1.7")
     (values,) = [row["values"] for row in document["programs"]["tmsis"]["rows"] if row["measure"] == "EL1.7"]
     told = {name: counts(each)["initial-population"] for name, each in strata(frequency, "Value").items()}

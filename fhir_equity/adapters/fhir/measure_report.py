@@ -83,6 +83,11 @@ def people(everybody: int | None, part: int | None = None, *, rated: bool = True
     return {_EVERYBODY: everybody, _WHOLE: everybody, _PART: part} if rated else {_EVERYBODY: everybody}
 
 
+def rated(whole: int | None, part: int | None) -> Counts:
+    """`part` of those whom a rate is of, who may be fewer than everybody."""
+    return {_WHOLE: whole, _PART: part}
+
+
 def _report(measured: Measured, base: str, at: str, software: str) -> Resource:
     id_ = _NO_ID.sub("-", measured.name)[:64]
     told = (f"{group.text}: {group.source}" for group in measured.groups if group.source)
