@@ -96,6 +96,19 @@ class People:
         members = core(StoredMember)
         return self._only(select(members).where(members.c.id == member), withdrawn=withdrawn)
 
+    def several(self) -> set[int]:
+        """Who is several members who were merged."""
+        with reading(self._engine) as connection:
+            return set(connection.execute(select(core(Merged).c.into_id)).scalars())
+
+    def apart(self, person: int) -> dict[int, Member]:
+        """The members who are a person, by id and each as they were sent, without answers."""
+        table = core(StoredMember)
+        with reading(self._engine) as connection:
+            parts = list(parts_of(connection, {person}))
+            rows = connection.execute(select(table).where(table.c.id.in_(parts)).order_by(table.c.id)).mappings().all()
+        return {row["id"]: member_of(row) for row in rows}
+
     def some(self, members: Sequence[int]) -> Iterator[Person]:
         """The people with these ids of the store, in order, and no work for anybody else."""
         table = core(StoredMember)

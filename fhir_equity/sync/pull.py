@@ -96,7 +96,7 @@ def pull(
         elif not is_active(resource):
             pulled.not_active += 1
         else:
-            yield from taking.members(same, theirs)
+            yield from taking.members(same, theirs, id_of(resource))
 
 
 class _Taking:
@@ -106,15 +106,24 @@ class _Taking:
         self, exchange: Exchange, inbound: Inbound, echoes: Mapping[tuple[int, str], set[str]], pulled: Pulled
     ) -> None:
         self._exchange, self._inbound, self._echoes, self._pulled = exchange, inbound, echoes, pulled
+        self._several = exchange.store.people.several()
 
-    def members(self, same: list[Person], theirs: Theirs) -> Iterator[Member]:
+    def members(self, same: list[Person], theirs: Theirs, patient: str) -> Iterator[Member]:
         """The people here who are one Patient there: several where partners each have a record of them."""
         for person in same:
             answers = list(self._answers(person, theirs))
             if answers:
                 self._pulled.members += 1
                 self._pulled.topics.update(answer.topic for answer in answers)
-                yield _about(person.member, theirs.member, answers)
+                yield _about(self._whose(person, patient), theirs.member, answers)
+
+    def _whose(self, person: Person, patient: str) -> Member:
+        """Of who was merged the very member whom the HIE knows: it stays theirs when the merge is undone."""
+        if person.id not in self._several:
+            return person.member
+        memory, parts = self._exchange.memory, self._exchange.store.people.apart(person.id)
+        linked = parts.keys() & memory.kept_under([patient]).get(patient, set())
+        return parts[min(linked) if linked else memory.keepers({person.id})[person.id]]
 
     def _answers(self, person: Person, theirs: Theirs) -> Iterator[Answer]:
         exchange, pulled = self._exchange, self._pulled

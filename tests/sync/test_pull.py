@@ -13,7 +13,9 @@ import pytest
 from starlette.responses import Response
 
 from fhir_equity.errors import RemoteError
+from fhir_equity.model import Member
 from fhir_equity.pipeline.demo_people import MEMBER_SYSTEM
+from fhir_equity.pipeline.merge import merge, unmerge
 from fhir_equity.sync.pull import later
 from tests.sync.scene import HIE, Json, Scene, Sent, ada, enrolled, omb, opened, theirs
 
@@ -86,6 +88,28 @@ def test_registration_is_not_taken_over(scene: Scene) -> None:
     assert not [matter for matter, _ in person.events if matter == "sex"]
     assert person.member.address.city == ""
     assert [each.value for each in person.member.identifiers] == ["M1"]
+
+
+@pytest.mark.parametrize(("into", "other"), [("M1", "M2"), ("M2", "M1")])
+def test_what_is_told_of_a_merged_member_is_theirs_when_that_is_undone(scene: Scene, into: str, other: str) -> None:
+    scene.survey(ada(language_spoken=""))
+    scene.survey(ada(member_id="M2", birth_date="1980-02", language_spoken=""))
+    scene.put(theirs("Asian", id="twin", language="es"))
+    scene.plan()
+    before = members_of(scene)
+    with scene.workspace() as workspace:
+        number = merge(workspace, into, other, reason="one person").joined.merging.id
+    assert scene.pull().new_answers == 2
+    with scene.workspace() as workspace:
+        unmerge(workspace, number)
+        told = {p.member.key: {m for m, e in p.events if e.origin.partner == HIE} for p in workspace.store.people}
+    assert told == {"M1": {RACE, "language_spoken"}, "M2": set()}
+    assert members_of(scene) == before
+
+
+def members_of(scene: Scene) -> list[Member]:
+    with scene.workspace() as workspace:
+        return [person.member for person in workspace.store.people]
 
 
 def _both() -> list[Json]:
