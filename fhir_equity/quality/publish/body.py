@@ -53,19 +53,28 @@ class Body:
         for name in ("methods", "ages"):
             if given.get(name):
                 self._parts(topic, counts.take_all((*key, name), (*path, name), given[name], floor))
+        answered = (*key, "states", ANSWERED)
         for name in ("detailed", "unmapped", "provisional", "undated"):
             if name in given:
-                cells.within(counts.take((*key, name), (*path, name), given[name], floor), self.population)
+                part = counts.take((*key, name), (*path, name), given[name], floor)
+                cells.within(part, self.population)
+                self._of_the_answers(name, part, answered)
         for number, source in enumerate(given.get("sources", ())):
             self._source(topic, number, source, floor)
-        answered = (*key, "states", ANSWERED)
         if given.get("values") and answered in cells.cells:
             values = counts.take_all((*key, "values"), (*path, "values"), given["values"], floor)
             cells.adds_up(answered, [*values, (*key, "unmapped")])
             for value in values:
                 cells.within(value, answered)
-        if "detailed" in given and answered in cells.cells:
-            cells.within((*key, "detailed"), answered)
+
+    def _of_the_answers(self, name: str, part: Key, answered: Key) -> None:
+        """What some of the answers are; a tie that is provisional may also be one of absences."""
+        if answered not in self._cells.cells:
+            return
+        if name == "provisional":
+            nest(self._cells, ([part], [answered]))
+        else:
+            self._cells.within(part, answered)
 
     def _parts(self, topic: str, parts: list[Key]) -> None:
         """People in one of these parts, or in none; how many those are may be a state, which says the same."""

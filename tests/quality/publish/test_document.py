@@ -217,6 +217,15 @@ def test_whom_a_rate_excludes_is_not_what_is_left_of_all(enrolled: int, excluded
     assert None in (told["population"]["counted"] if not line else None, *hidden)
 
 
+@pytest.mark.parametrize("name", ["undated", "provisional", "unmapped", "detailed"])
+def test_of_400_answers_397_without_something_leave_three_with_it(name: str) -> None:
+    given = document(500, {"race_ethnicity": topic({"answered": 400, "unknown": 100}) | {name: 397}})
+    told = public(given)["topics"]["race_ethnicity"]
+    assert None in (told["states"]["answered"], told[name])
+    plenty = document(500, {"race_ethnicity": topic({"answered": 400, "unknown": 100}) | {name: 350}})
+    assert public(plenty)["topics"]["race_ethnicity"][name] == 350
+
+
 def test_an_earlier_publication_of_the_same_data_is_known() -> None:
     """First by age, then by state, each of which holds by itself."""
     whole = {"race_ethnicity": topic({"answered": 350, "unknown": 150})}
