@@ -70,9 +70,7 @@ class MemberReader:
         self.known = frozenset(context.guide.get("segments", {}).get("member", []))
         self.shape_of = Shapes(self.known, marks.element, reporting=bool(reporting)).of
         self.places: Memory[str, Address] = Memory(self._place)
-        self.lost: Memory[tuple[Losses, ...], Losses] = Memory(
-            lambda parts: tuple(dict.fromkeys(chain.from_iterable(parts)))
-        )
+        self.lost: Memory[tuple[Losses, ...], Losses] = Memory(_distinct)
 
     def read(self, raw: Raw, shape: Shape) -> Member | Rejected:
         """The member that `raw` is; Rejected where it is nobody's or its INS or NM1 cannot be used."""

@@ -23,6 +23,7 @@ from fhir_equity.model import Address, Answer, Identifier, Member, Received
 
 _DMG = len("DMG*")
 _OFTEN = 50  # members whose REF are of one sequence until the pattern has it; of so many sequences they are counted
+_MOST = 30  # REF of a sequence that the pattern has: each is a group that it hands out with every member after
 
 # A received value, how many segments and bytes after the first LUI its own comes, and its path.
 Spoken = tuple[Received, int, int, str]
@@ -164,7 +165,7 @@ class UsualReader:
             cells = [cell.strip(" ") for cell in cells]
         joined = element.join(cells[1::2])
         kinds = self._kinds.get(joined) or self._kinds[joined]
-        if not self._often.all and joined and not kinds.repeated:
+        if not self._often.all and joined and not kinds.repeated and len(kinds.all) <= _MOST:
             self._meet(joined, kinds)
         return kinds, cells[2::2]
 

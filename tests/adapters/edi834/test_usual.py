@@ -174,6 +174,21 @@ def test_references_that_come_often_are_not_cut_any_more(monkeypatch: pytest.Mon
     assert found == walked(data, monkeypatch)
 
 
+def test_so_many_references_as_nobody_has_never_become_part_of_the_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups: list[int] = []
+    usual = UsualReader.read
+
+    def counted(self: UsualReader, found: re.Match[str], number: int, offset: int) -> object:
+        groups.append(found.re.groups)
+        return usual(self, found, number, offset)
+
+    monkeypatch.setattr(UsualReader, "read", counted)
+    many = (BARE[0], *[f"REF*{kind}*X" for kind in range(100)], BARE[1])
+    found = read(file(*BEFORE, *[many] * 60, *BEFORE, ADA))
+    assert len({*groups}) == 1
+    assert len([item for item in found if isinstance(item, Member)]) == 2 * len(BEFORE) + 61
+
+
 def test_a_single_reference_without_its_kind_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     data = file(*BEFORE, ("INS*Y*18", "REF**X1", "NM1*IL*1*ALDER*BO****ZZ*M2"), BRUNO, ADA)
     assert read(data) == walked(data, monkeypatch)
