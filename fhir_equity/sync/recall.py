@@ -14,7 +14,7 @@ from fhir_equity.store import Person
 from fhir_equity.store.hie import UNSEEN, VERIFIED, Known, Planned
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
 from fhir_equity.sync.deciding import refused as refused_of
-from fhir_equity.sync.exchange import REGISTRATION, Exchange, Ours, Resource, id_of
+from fhir_equity.sync.exchange import REGISTRATION, Exchange, Ours, Resource, id_of, is_as_sent
 from fhir_equity.sync.observations import find, is_active, withdrawn
 from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.telling import is_mark, matter_of
@@ -24,6 +24,7 @@ from fhir_equity.sync.write_patient import refused
 WITHDRAW = "withdraw"
 RETRACTED = "retracted"
 PORTION = 500
+_ANSWERS = ("extension", "communication", "gender")  # where a Patient has answers
 
 
 class Recall(Struct, frozen=True):
@@ -104,12 +105,26 @@ def withdraw(exchange: Exchange, change: Planned, known: Known, ours: Ours | Non
 
 
 def _made(exchange: Exchange, change: Planned, known: Known, ours: Ours | None) -> str:
-    """Withdraw from the Patients with our identifiers: one of them may be whom we made, and nobody saw it."""
-    there = Patients(exchange.client).known_as(exchange.tokens(ours.patient)) if ours is not None else []
+    """Withdraw from the Patients with our identifiers: one of them may be whom we made, and nobody saw it.
+
+    One with anything beside answers that we do not send is somebody else's, who may say the same as we do.
+    """
+    if ours is None:
+        return VERIFIED
     (said,) = change.said.items()
-    keys = [id_of(each) for each in there if said in exchange.theirs(each).said.items()]
-    became = [_patient(exchange, change, known, key) for key in keys if key]
+    there = Patients(exchange.client).known_as(exchange.tokens(ours.patient))
+    alike = [each for each in there if id_of(each) and said in exchange.theirs(each).said.items()]
+    became = [
+        _patient(exchange, change, known, id_of(each))
+        if is_as_sent(_without_answers(each), _without_answers(ours.patient))
+        else "moved"
+        for each in alike
+    ]
     return next((status for status in became if status != VERIFIED), VERIFIED)
+
+
+def _without_answers(patient: Resource) -> Resource:
+    return {name: value for name, value in patient.items() if name not in _ANSWERS}
 
 
 def _patient(exchange: Exchange, change: Planned, known: Known, key: str) -> str:

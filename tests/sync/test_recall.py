@@ -193,6 +193,25 @@ def test_what_nobody_saw_arrive_is_withdrawn_in_part(fresh: Scene) -> None:
     assert fresh.plan(everybody=True).changes == []
 
 
+def test_what_came_to_nothing_is_not_taken_from_somebody_who_says_the_same(fresh: Scene) -> None:
+    done: list[Sent] = []
+
+    def refused(request: Sent) -> Response | None:
+        if request.method == "POST" and request.path.startswith("/Patient") and "_search" not in request.path:
+            done.append(request)
+        return Response(status_code=503) if done else None
+
+    fresh.plan()
+    fresh.wire.before = refused
+    with pytest.raises(RemoteError):
+        fresh.apply()
+    fresh.wire.before = lambda _: None
+    fresh.put(theirs("White", id="theirs", language="es", telecom=[{"system": "phone", "value": "5550100"}]))
+    fresh.opt_out()
+    assert set(recall(fresh).applied.statuses) == {"moved"}
+    assert [(race_of(each), languages_of(each)) for each in fresh.everybody()] == [(["2106-3"], ["es"])]
+
+
 def test_of_two_words_the_later_may_not_have_arrived(scene: Scene) -> None:
     scene.survey(ada(race_ethnicity="Asian", language_spoken="", survey_date="2026-05-20"))
     scene.plan()
