@@ -59,8 +59,8 @@ class Profiles:
         flat: tuple[Received | Origin, ...] = ()
         for answer in answers[:FEW]:  # quicker than anything that makes a list first
             flat += answer.received, answer.origin
-        if len(answers) > FEW:
-            flat += tuple([part for answer in answers[FEW:] for part in (answer.received, answer.origin)])
+        if rest := answers[FEW:]:
+            flat += tuple([part for answer in rest for part in (answer.received, answer.origin)])
         found = self._flat.get(flat)
         if found is None:
             pairs = tuple([(answer.received, answer.origin) for answer in answers])
