@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from hashlib import sha256
 
@@ -25,6 +25,8 @@ from fhir_equity.sync.inbound import Inbound
 from fhir_equity.sync.profile import stored_profile
 from fhir_equity.sync.spans import span
 
+SENDING = ("apply", "recall")
+
 
 @contextmanager
 def performing(
@@ -32,10 +34,16 @@ def performing(
 ) -> Iterator[tuple[Exchange, Counter[str]]]:
     """An exchange for one run of a verb, and its counters: kept in the store (unless not `kept`), and in a span.
 
-    Raises UsageError, TableError, StoreError.
+    Who sends does so alone: what another run has on its way would look interrupted. Raises UsageError, TableError,
+    StoreError, and StoreLockedError where another run sends to the HIE.
     """
     counts: Counter[str] = Counter()
-    with span(f"sync {verb}", hie=hie) as told, exchange_with(workspace, hie) as exchange:
+    sends = kept and verb in SENDING
+    with (
+        span(f"sync {verb}", hie=hie) as told,
+        exchange_with(workspace, hie) as exchange,
+        exchange.memory.alone() if sends else nullcontext(),
+    ):
         began, runs = now(), exchange.memory.runs
         if kept:
             runs.note(Run(verb, began))

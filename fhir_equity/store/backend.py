@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from sqlalchemy import URL, Connection, Engine
@@ -50,6 +51,12 @@ class Backend(Protocol):
 
     def upsert(self, table: Any) -> Any:
         """An INSERT of SQLAlchemy that knows ``on_conflict_do_update``."""
+
+    def alone(self, engine: Engine, name: str) -> AbstractContextManager[None]:
+        """While it lasts, no other process does what has this name with the store; it ends at the latest with ours.
+
+        Raises StoreLockedError at once where another does.
+        """
 
     def scrub(self, engine: Engine) -> None:
         """Overwrite or give back what was deleted, so that its bytes are in no file of the database any more."""

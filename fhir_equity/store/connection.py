@@ -24,6 +24,13 @@ def backend_of(database: Engine | Connection) -> Backend:
     return _BACKENDS[database.dialect.name]
 
 
+@contextmanager
+def alone(engine: Engine, name: str) -> Iterator[None]:
+    """Nobody else does what has this name with the store meanwhile. Raises StoreLockedError, StoreError."""
+    with database_errors(engine), backend_of(engine).alone(engine, name):
+        yield
+
+
 def open_engine(url: str, key: str = "") -> Engine:
     """The engine of a store, made if it does not exist.
 

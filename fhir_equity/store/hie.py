@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, func, select
 
-from fhir_equity.store.connection import reading, writing
+from fhir_equity.store.connection import alone, reading, writing
 from fhir_equity.store.handed_in import Choice, Opening, choices_of, hand_in, source_of
 from fhir_equity.store.hie_held import planned
 from fhir_equity.store.hie_journal import Journal
@@ -42,6 +43,10 @@ class HieMemory:
         self.journal = Journal(engine, name)
         self.standing = Standing(engine, name)
         self.runs = Runs(engine, name)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """While it lasts nobody else sends to this HIE. Raises StoreLockedError where somebody does."""
+        return alone(self._engine, self._name)
 
     def links(self) -> dict[int, There]:
         """member id -> (resource id, etag last seen)."""

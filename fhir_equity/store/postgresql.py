@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, inspect
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
 
 from fhir_equity.errors import StoreError, StoreUnavailableError, UsageError
 from fhir_equity.store import backend
@@ -17,6 +19,7 @@ from fhir_equity.store.backend import Said, UnstorableError, refused
 CONNECT_SECONDS = 10
 ENCRYPTED = ("require", "verify-ca", "verify-full")
 # The advisory lock of the one writer of a schema (https://www.postgresql.org/docs/current/explicit-locking.html).
+_ALONE = "835, hashtext(current_schema() || %s)"
 _LOCK = "SELECT pg_advisory_xact_lock(834, hashtext(current_schema()))"
 # Classes and codes of SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html) and what they are.
 _STATES: tuple[tuple[str, Said], ...] = (
@@ -94,6 +97,19 @@ class Postgresql:
     def upsert(self, table: Any) -> Any:
         """PostgreSQL's own."""
         return postgresql.insert(table)
+
+    @contextmanager
+    def alone(self, engine: Engine, name: str) -> Iterator[None]:
+        """By an advisory lock of a session, which the server takes back when its connection ends."""
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_ALONE})", (name,)).scalar_one():
+                kind, sentence = backend.LOCKED
+                raise kind(sentence)
+            try:
+                yield
+            finally:
+                with suppress(DBAPIError):  # a connection that is lost holds nothing
+                    connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_ALONE})", (name,))
 
     def scrub(self, engine: Engine) -> None:
         """Write every table of the schema anew, without what was deleted (VACUUM FULL)."""

@@ -7,8 +7,10 @@ SQLCipher encrypts every page of the file and of its log (https://www.zetetic.ne
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from string import hexdigits
 from typing import Any
@@ -75,6 +77,23 @@ class Sqlite:
     def upsert(self, table: Any) -> Any:
         """SQLite's own."""
         return sqlite.insert(table)
+
+    @contextlib.contextmanager
+    def alone(self, engine: Engine, name: str) -> Iterator[None]:
+        """By the lock of an empty database beside the file, which the system takes back from whoever is killed."""
+        path = engine.url.database or ""
+        if path in MEMORY:
+            yield
+            return
+        beside = Path(f"{path}-{sha256(name.encode()).hexdigest()[:8]}.lock")
+        _prepare(beside)
+        with contextlib.closing(sqlite3.connect(beside, timeout=0, isolation_level=None)) as held:
+            try:
+                held.execute("BEGIN EXCLUSIVE")
+            except sqlite3.Error as error:
+                kind, sentence = self.said(error)
+                raise kind(sentence) from None
+            yield
 
     def scrub(self, engine: Engine) -> None:
         """Rebuild the file without free pages, then copy the log into it and cut that off (lang_vacuum, wal)."""
