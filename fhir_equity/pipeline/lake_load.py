@@ -81,16 +81,18 @@ def load(workspace: Workspace, folder: Path) -> Iterator[RunWriter]:
     for each in loads:
         yield from each.runs()
     if "merges" in layout.tables:
-        _merge(workspace, loads)
+        _merge(workspace, folder, loads)
 
 
-def _merge(workspace: Workspace, loads: Sequence[_Load]) -> None:
-    """Merge who was merged, when everybody is there."""
+def _merge(workspace: Workspace, folder: Path, loads: Sequence[_Load]) -> None:
+    """Merge who was merged, when everybody is there. Raises UnreadableError where somebody is not in the folder."""
     rows = sorted((row for each in loads for row in each.rows("merges")), key=itemgetter("merge"))
     wanted = {whose for row in rows for whose in ends(row)}
     found: dict[Whose, int] = {}
     for each in loads:
         found |= each.who(wanted)
+    if lacking := sum(not found.keys() >= {*ends(row)} for row in rows):
+        raise UnreadableError(f"{folder.name} has merges of members who are not in it ({lacking:,})")
     workspace.store.merges.bring([_brought(row, found) for row in rows], workspace.judge)
 
 

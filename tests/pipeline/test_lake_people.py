@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Member, Name
 from fhir_equity.pipeline.explain import explain
 from fhir_equity.pipeline.ingest import ingest
@@ -49,6 +51,21 @@ def _brought(workspace: Workspace, new_url: Callable[[], str], tmp_path: Path) -
         assert resolve(other, dry_run=True).changed == 0
         assert other.store.trail.verify().problems == []
         yield other
+
+
+def test_a_merge_with_somebody_who_is_not_in_the_folder_is_refused_without_a_word_of_who(
+    workspace: Workspace, new_url: Callable[[], str], tmp_path: Path
+) -> None:
+    merge(workspace, "n1", "s1", reason="moved")
+    export(workspace, tmp_path / "lake")
+    shutil.rmtree(tmp_path / "lake" / "members" / "partner=north")
+    settings = workspace.settings.model_copy(update={"store": StoreSettings(url=new_url())})
+    with (
+        Workspace(settings, "2026-03-02") as other,
+        pytest.raises(UnreadableError, match=r"^lake has merges of members who are not in it \(1\)$") as refused,
+    ):
+        ingest(other, [tmp_path / "lake"])
+    assert "n1" not in str(refused.value)
 
 
 def test_who_was_merged_across_partners_comes_back_and_apart(workspace: Workspace, brought: Bring) -> None:
