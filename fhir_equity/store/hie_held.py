@@ -13,7 +13,7 @@ from fhir_equity.store.merged import person_of
 from fhir_equity.store.planned import QUARANTINED, SENT, UNSEEN, UNVERIFIED, VERIFIED, Planned
 from fhir_equity.store.schema import JournalEntry, core
 
-_MAY_BE_THERE = (VERIFIED, QUARANTINED, SENT, UNVERIFIED)
+MAY_BE_THERE = (VERIFIED, QUARANTINED, SENT, UNVERIFIED)
 
 _said = msgspec.json.Decoder(dict[str, str]).decode
 
@@ -26,7 +26,7 @@ def held(connection: Connection, hie: str) -> dict[int, list[Planned]]:
     """
     journal = core(JournalEntry)
     gone = and_(journal.c.action == "withdraw", journal.c.status == VERIFIED)
-    there = and_(journal.c.action != "withdraw", journal.c.status.in_(_MAY_BE_THERE))
+    there = and_(journal.c.action != "withdraw", journal.c.status.in_(MAY_BE_THERE))
     query = select(journal).where(journal.c.hie == hie, or_(gone, there)).order_by(journal.c.id)
     last: dict[tuple[int, str, str], Planned | None] = {}
     for each in planned(connection, query):

@@ -27,11 +27,12 @@ from sqlmodel import SQLModel
 from fhir_equity.errors import StoreLockedError
 from fhir_equity.store.cases import Judges
 from fhir_equity.store.connection import backend_of, database_errors, reading, writing
+from fhir_equity.store.hie_held import MAY_BE_THERE
 from fhir_equity.store.hie_standing import Standing
 from fhir_equity.store.holds import Held, held
 from fhir_equity.store.inputs import latest_inputs
 from fhir_equity.store.merged import parts_of, person_of
-from fhir_equity.store.planned import PLANNED, QUARANTINED, SENT, VERIFIED
+from fhir_equity.store.planned import PLANNED, SENT
 from fhir_equity.store.purge_answers import Runs, purge_answers
 from fhir_equity.store.rows import among, encode, slices
 from fhir_equity.store.schema import (
@@ -69,7 +70,7 @@ from fhir_equity.store.trail import Trail
 from fhir_equity.store.withdrawn import run_stands
 
 About = Mapping[str, str | int]
-STAYS = (PLANNED, SENT, VERIFIED, QUARANTINED)  # of the journal: what is under way, and what an HIE holds from us
+STAYS = (PLANNED, *MAY_BE_THERE)  # of the journal: what is under way, and what an HIE may hold from us
 
 
 class Cutoffs(Struct, frozen=True):

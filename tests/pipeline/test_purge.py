@@ -23,7 +23,8 @@ from fhir_equity.pipeline.resolve import resolve
 from fhir_equity.pipeline.retract import retract
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import MappingSettings, PrivacySettings, Settings, StoreSettings, TrailSettings
-from fhir_equity.store import Disclosure, Kept
+from fhir_equity.store import Disclosure, Kept, hie_journal
+from fhir_equity.store.planned import Planned, Settled
 from tests.conftest import select_rows
 from tests.faults.points import everything
 
@@ -155,6 +156,23 @@ def test_who_was_not_sent_since_goes_with_everything(workspace: Workspace, url: 
     for table, rows in everything(url).items():
         if table not in ("trail", "disclosure"):
             assert not any(cell in ("a", who.pseudonym) or cell == b"MARKEDa" for row in rows for cell in row), table
+
+
+@pytest.mark.parametrize(("became", "goes"), [("unverified", 0), ("verified", 0), ("moved", 1)])
+def test_what_may_be_at_an_hie_is_remembered_for_a_recall(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, became: str, goes: int
+) -> None:
+    for day in ("2015-01-01", "2025-01-01"):
+        load(workspace, day, ("a", "self", "race", WHITE))
+    journal = workspace.store.hie("north").journal
+    monkeypatch.setattr(hie_journal, "now", lambda: "2015-01-02T00:00:00+00:00")
+    journal.begin_plan([Planned(0, 1, ("race",), "create", "", "", {"race": WHITE})], "r", {})
+    _, (change,) = journal.latest_plan()
+    journal.settle([Settled(change, became)])
+    held = journal.held()
+    assert take(workspace, tmp_path).gone.counts["journal"] == goes
+    assert journal.held() == held
+    assert (held == {}) == bool(goes)
 
 
 def test_who_keeps_something_back_is_remembered(workspace: Workspace, url: str, tmp_path: Path) -> None:
