@@ -13,7 +13,7 @@ _READ_OVER = (("PER",), ("EC", "ICM", "AMT", "HLH"), ("AMT", "REF", "IDC"))
 
 
 class _Drawn:
-    """Pieces of the pattern, with these delimiters. Nothing is tried twice: every repetition keeps what it has taken.
+    """Pieces of the pattern, with these delimiters. Only the REF are tried twice: a repetition keeps what it has taken.
 
     `known` are the segment ids that the guide has: with any other there is a finding to tell of.
     """
