@@ -94,8 +94,11 @@ class Merges:
         """
         with writing(self._engine) as connection:
             made = _made(connection)
-            for each in (each for each in merges if (each.member, each.into, each.at) not in made):
+            for each in merges:
                 people = person_of(connection, {each.into, each.member})
+                told = (each.member, each.into, each.at), (people[each.member], people[each.into], each.at)
+                if not made.isdisjoint(told):
+                    continue
                 if each.undone_at:
                     _insert(connection, each)
                 elif people[each.into] != people[each.member]:

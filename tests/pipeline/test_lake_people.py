@@ -68,6 +68,20 @@ def test_a_merge_with_somebody_who_is_not_in_the_folder_is_refused_without_a_wor
     assert "n1" not in str(refused.value)
 
 
+def test_a_merge_that_was_undone_here_is_not_brought_again(
+    workspace: Workspace, brought: Bring, tmp_path: Path
+) -> None:
+    with brought() as other:
+        merge(other, "n2", "n1", reason="a new card")
+        merge(workspace, "n1", "s1", reason="moved")
+        export(workspace, tmp_path / "again", include_sensitive=True)
+        ingest(other, [tmp_path / "again"])  # n1 is part of n2 here
+        assert [each.reason for each in merges(other) if not each.undone_at] == ["a new card", "moved"]
+        unmerge(other, 2)
+        ingest(other, [tmp_path / "again"])
+        assert [each.reason for each in merges(other) if not each.undone_at] == ["a new card"]
+
+
 def test_who_was_merged_across_partners_comes_back_and_apart(workspace: Workspace, brought: Bring) -> None:
     merge(workspace, "n2", "s1", reason="a mistake")
     unmerge(workspace, 1)
