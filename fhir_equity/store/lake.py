@@ -101,7 +101,7 @@ class Lake:
         self._people = People(engine)
 
     def people(self) -> Iterator[Whole]:
-        """Everybody, in the order of their ids."""
+        """Everybody, in the order of their ids; who came, and what was said, after this began is left out."""
         queries = (_positions(), _positions(merged=True), _settled(), _beaten(), _members(), _members(merged=True))
         with reading(self._engine) as connection, ExitStack() as opened:
             streamed = [query.execution_options(yield_per=5000) for query in queries]
@@ -116,22 +116,23 @@ class Lake:
                     places = [*told(person.id), *told_elsewhere(person.id)]
                     at = {row.id: _told(row, _last(met.get(row.whose, ()), row)) for row in places}
                     found = _settled_of(settled(person.id), beaten(person.id))
-                    yield Whole(person, self._apart(person, rows, met), at, found)
+                    if rows:
+                        yield Whole(person, self._apart(person, rows, met, at), at, found)
 
     def _met(self, members: Sequence[int], runs: dict[int, str]) -> Met:
         """The runs that met these members, beside the streams that are read."""
         with reading(self._engine) as connection:
             return meetings(connection, members, runs)
 
-    def _apart(self, person: Person, rows: Sequence[Any], met: Met) -> tuple[Part, ...]:
-        """The members who are a person; few are more than one."""
+    def _apart(self, person: Person, rows: Sequence[Any], met: Met, at: Mapping[int, Told]) -> tuple[Part, ...]:
+        """The members who are a person, with what was said that has a place; few are more than one."""
         said = {person.id: person.events} if len(rows) == 1 else self._people.events(sorted(row.id for row in rows))
         return tuple(
             Part(
                 pseudonym=row.pseudonym,
                 member=member_of(row._mapping),
                 placed=Placed(row.twin, kept_of(row.details).seen),
-                events=said.get(row.id, ()),
+                events=tuple([each for each in said.get(row.id, ()) if each[1].identity[0] in at]),
                 last_seen=_last(met.get(row.id, ())),
                 withdrawn=row.withdrawn is not None,
             )

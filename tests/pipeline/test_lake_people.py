@@ -23,6 +23,7 @@ from fhir_equity.pipeline.split import split
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import StoreSettings
 from fhir_equity.store import Disclosure, Which
+from fhir_equity.store.lake import Lake, Met
 from tests.conftest import ROOT
 from tests.pipeline.test_lake import held_in
 from tests.pipeline.test_merge_across import ASIAN, BLACK, WHITE, say, won
@@ -198,3 +199,24 @@ def test_a_folder_of_layout_1_is_still_read(workspace: Workspace) -> None:
     assert (done.new_members, done.new_answers) == (2, 3)
     assert won(workspace, "o1") == ("newest", [BLACK, WHITE])
     assert won(workspace, "o3") == ("only_answer", [ASIAN])
+
+
+def test_what_is_said_while_a_folder_is_exported_is_not_in_it(
+    workspace: Workspace, new_url: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merge(workspace, "n1", "s1", reason="moved")
+    before, met = held_in(workspace.store), Lake._met
+
+    def meanwhile(self: Lake, members: list[int], runs: dict[int, str]) -> Met:
+        monkeypatch.undo()
+        say(workspace, "south", "2026-03-01", ("s1", ASIAN))
+        return met(self, members, runs)
+
+    monkeypatch.setattr(Lake, "_met", meanwhile)
+    export(workspace, tmp_path / "lake", include_sensitive=True)
+    assert held_in(workspace.store) != before
+    settings = workspace.settings.model_copy(update={"store": StoreSettings(url=new_url())})
+    with Workspace(settings, "2026-03-02") as other:
+        ingest(other, [tmp_path / "lake"])
+        assert won(other, "n1") == ("newest", [BLACK, WHITE])
+    assert won(workspace, "n1")[1][0] == ASIAN
