@@ -18,7 +18,7 @@ from fhir_equity.quality.repeats import repeats
 from fhir_equity.quality.rules import of_the_person, problems
 from fhir_equity.quality.tally import RACE
 
-_NONE: dict[int, int] = {}
+_NONE = array("q")
 MOST_LOSSES = 10_000  # tuples of losses that wait to be counted
 
 
@@ -62,7 +62,10 @@ class Census:
     ) -> None:
         self._pseudonyms = pseudonyms
         self._words: Words = NoWords() if words is None else words
-        self._fixed: dict[str, dict[int, int]] = {}  # by partner and what is said, profiles of the input
+        # Profiles by what is said, where that decides: of an input, which is of a few partners, by number (-1: there is
+        # none), and of the store, which may be that of hundreds.
+        self._fixed: dict[str, array[int]] = {}
+        self._stored: dict[tuple[str, int], int] = {}
         self._as_of = as_of
         self._digests: dict[str, Callable[[str], bytes]] = {}
         self._lost: dict[int, list[Any]] = {}  # by identity: most members of an 834 share a few tuples of losses
@@ -83,7 +86,7 @@ class Census:
         self._settle()
         self.households.seal(lambda family: self._number(*family))
         # Neither the key nor what was made with it, nor what is only a memory.
-        left = {"_digests", "_pseudonyms", "_words", "_matter_of", "_races", "_said", "_fixed"}
+        left = {"_digests", "_pseudonyms", "_words", "_matter_of", "_races", "_said", "_fixed", "_stored"}
         return {name: value for name, value in self.__dict__.items() if name not in left}
 
     def begin(self, source: int, format_: str, *, families: bool) -> None:
@@ -117,9 +120,15 @@ class Census:
             lost[1] += 1
         partner, enrollment = member.partner, member.enrollment
         said = self.profiles.said(member.answers)
-        profile = (self._fixed.get(partner) or _NONE).get(said, -1)
+        fixed = self._fixed.get(partner, _NONE)
+        profile = fixed[said] if said < len(fixed) else -1
         if profile < 0:
-            profile = self._profile(member, said, self.profiles.pairs(said))
+            pairs = self.profiles.pairs(said)
+            profile = self._profile(member, said, pairs)
+            if self._words.fixed(pairs):
+                fixed = self._fixed.setdefault(partner, array("q"))
+                fixed.extend([-1] * (said + 1 - len(fixed)))
+                fixed[said] = profile
         digest = self._digests.get(partner) or self._digest(partner)
         self.people.add(digest(member.key), check_of(member), profile)
         family = enrollment.subscriber_key
@@ -130,19 +139,17 @@ class Census:
             self.households.add((partner, family), about if about >= 0 else self._race(partner, profile))
 
     def _profile(self, member: Member, said: int, pairs: Pairs) -> int:
-        partner = member.partner
-        found = self.profiles.number(said, (partner, *self._words.words(member, pairs)), self._source)
-        if self._words.fixed(pairs):
-            self._fixed.setdefault(partner, {})[said] = found
-        return found
+        return self.profiles.number(said, (member.partner, *self._words.words(member, pairs)), self._source)
 
     def stored(self, identity: int, member: Member, events: tuple[Event, ...]) -> None:
         """A person of a store, who has this number there."""
         said = self.profiles.told(events)
-        profile = (self._fixed.get(member.partner) or _NONE).get(said, -1)
+        profile = self._stored.get((member.partner, said), -1)
         if profile < 0:
             pairs = tuple((received, event.origin) for event in events for received in event.received)
             profile = self._profile(member, said, pairs)
+            if self._words.fixed(pairs):
+                self._stored[member.partner, said] = profile
         self.people.add(identity.to_bytes(8, "little"), check_of(member), profile)
         family = member.enrollment.subscriber_key
         if family and member.enrollment.maintenance:

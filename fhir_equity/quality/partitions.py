@@ -10,7 +10,7 @@ import tempfile
 from array import array
 
 PARTS = 256
-PAGE = 8192  # bytes; a whole number of records
+PAGE = 4096  # bytes; a whole number of records
 _IN_MEMORY = 1024 * 1024  # bytes of full pages; only what is more goes to the disk
 
 

@@ -24,6 +24,7 @@ _pack = Packed("=8sII").pack  # key, check, profile: four words of 32 bits
 
 
 Pairs = tuple[tuple[Received, Origin], ...]
+Flat = tuple[Received | Origin, ...]  # the same without tuples in it: a value, its origin, the next value, ...
 Events = tuple[Event, ...]
 _Key = tuple[int, tuple[str, ...], int]  # the input (0 = none), the stratum, the number of what is said
 
@@ -45,31 +46,27 @@ class Profiles:
         self._first_seen = first_seen
         self._numbers: dict[_Key, int] = {}
         self._keys: list[_Key] = []  # all that is kept: a profile is made when it is asked for
-        self._saids: dict[Pairs | Events, int] = {}
-        self._said: list[Pairs | Events] = []  # of records of an input values with origins, else events
+        self._saids: dict[Flat | Events, int] = {}
+        self._said: list[Flat | Events] = []  # of records of an input values with origins, else events
         self._shared: dict[Any, Any] = {}  # equal parts of profiles are one object
         self._one: dict[tuple[Received, Origin], tuple[tuple[str, Origin], Event]] = {}
-        self._flat: dict[tuple[Received | Origin, ...], int] = {}  # the same as `_saids`, quicker to look up
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_matter_of": None, "_one": {}, "_flat": {}}  # the first belongs to the workspace
+        return {**self.__dict__, "_matter_of": None, "_one": {}}  # it belongs to the workspace
 
     def said(self, answers: tuple[Answer, ...]) -> int:
         """The number of what these answers say."""
-        flat: tuple[Received | Origin, ...] = ()
+        flat: Flat = ()
         for answer in answers[:FEW]:  # quicker than anything that makes a list first
             flat += answer.received, answer.origin
         if rest := answers[FEW:]:
             flat += tuple([part for answer in rest for part in (answer.received, answer.origin)])
-        found = self._flat.get(flat)
-        if found is None:
-            pairs = tuple([(answer.received, answer.origin) for answer in answers])
-            found = self._flat[flat] = self._number_of(pairs)
-        return found
+        found = self._saids.get(flat)
+        return self._new(flat) if found is None else found
 
     def pairs(self, said: int) -> Pairs:
         """What has this number."""
-        return self._said[said]  # type: ignore[return-value]
+        return _pairs(self._said[said])
 
     def number(self, said: int, stratum: tuple[str, ...] = (), source: int = 0) -> int:
         """The number of the profile that what is `said` in an input and this stratum make."""
@@ -110,24 +107,25 @@ class Profiles:
         saids = [self._number_of(said) for said in other._said]
         return [self.number(saids[said], stratum, source) for source, stratum, said in other._keys]
 
-    def _number_of(self, said: Pairs | Events) -> int:
+    def _number_of(self, said: Flat | Events) -> int:
         found = self._saids.get(said)
         return self._new(said) if found is None else found
 
-    def _new(self, said: Pairs | Events) -> int:
+    def _new(self, said: Flat | Events) -> int:
         shared: Any = tuple([self._shared.setdefault(each, each) for each in said])
         number = self._saids[shared] = len(self._said)
         self._said.append(shared)
         return number
 
-    def _events(self, said: Pairs | Events) -> Events:
+    def _events(self, said: Flat | Events) -> Events:
         """What a record says by matter and origin: mostly each of its values by itself, and such events are kept."""
         if not said or isinstance(said[0], Event):
             return said  # type: ignore[return-value]
-        alone = [self._one.get(pair) or self._alone(pair) for pair in said]
+        pairs = _pairs(said)
+        alone = [self._one.get(pair) or self._alone(pair) for pair in pairs]
         if len({matter for matter, _ in alone}) == len(alone):
             return tuple([event for _, event in alone])
-        return _events(said, self._matter_of, self._first_seen)
+        return _events(pairs, self._matter_of, self._first_seen)
 
     def _alone(self, pair: tuple[Received, Origin]) -> tuple[tuple[str, Origin], Event]:
         received, origin = pair
@@ -136,8 +134,12 @@ class Profiles:
         return found
 
 
-def _received(said: Pairs | Events) -> tuple[Received, ...]:
-    return tuple([each[0] for each in said if not isinstance(each, Event)])
+def _pairs(flat: Flat | Events) -> Pairs:
+    return tuple(zip(flat[::2], flat[1::2], strict=True))  # type: ignore[arg-type]
+
+
+def _received(said: Flat | Events) -> tuple[Received, ...]:
+    return () if not said or isinstance(said[0], Event) else said[::2]  # type: ignore[return-value]
 
 
 def events_of(answers: Iterable[Answer], matter_of: Callable[[str], str], first_seen: str) -> tuple[Event, ...]:

@@ -168,9 +168,13 @@ def test_profiles_are_numbered_once() -> None:
 def test_equal_parts_of_profiles_are_one_object() -> None:
     profiles = Profiles(matter_of, "2026-01-01")
     one = profiles.said((Answer(WHITE, ORIGIN), Answer(ENGLISH, ORIGIN)))
-    two = profiles.said((Answer(ENGLISH, ORIGIN), Answer(WHITE, ORIGIN)))
+    two = profiles.said(
+        (Answer(ENGLISH, ORIGIN), Answer(msgspec.structs.replace(WHITE), msgspec.structs.replace(ORIGIN)))
+    )
     assert one != two
-    assert profiles.pairs(one)[0] is profiles.pairs(two)[1]
+    (white, origin), (same, again) = profiles.pairs(one)[0], profiles.pairs(two)[1]
+    assert white is same is WHITE
+    assert origin is again is ORIGIN
     found = [profiles[profiles.number(said, tuple("C"))].stratum for said in (one, two)]
     assert found[0] is found[1]
 

@@ -86,6 +86,10 @@ class Element(dict[str, str]):
             self[value] = value
         return value
 
+    def once(self, value: str) -> str:
+        """The same for a value that hardly comes again, such as a member's number: it is not remembered."""
+        return value if self._fits(value) else self._changed(value)
+
     def _changed(self, value: str) -> str:
         text, rules = self._characters.plain(value)
         if len(text) > self._most:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 from fhir_equity.adapters.edi834.characters import Characters, Element
-from fhir_equity.adapters.edi834.memory import Memory
+from fhir_equity.adapters.edi834.dates import written_date
 from fhir_equity.adapters.edi834.write_answers import AnswerWriter, Said
 from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import TableError
@@ -34,7 +33,6 @@ class MemberWriter:
             raise TableError("guides/edi834.toml, write.purpose: write.maintenance has no INS03 for this BGN08")
         self._kinds = {f"REF*{kind}": kind for kind in guide["references"]}
         self._answers = AnswerWriter(context, characters, marks, self.losses)
-        self._days: Memory[str, str] = Memory(_day)
         self._places: dict[tuple[str, ...], str] = {}
         self._covered: dict[tuple[str, Spans], list[str]] = {}
 
@@ -110,26 +108,22 @@ class MemberWriter:
         for other in own[1:]:
             if other != own[0]:
                 self._lose("edi834.more_identifiers")
-        number = self._number[own[0]] if own else ""
-        reference = self._reference
-        key = reference[family] or number
+        number = self._number.once(own[0]) if own else ""
+        reference = self._reference.once
+        key = reference(family) or number
         if not key:
             self._lose("edi834.no_subscriber_number")
         segments = [f"REF{element}0F{element}{key}"] if key else []
-        if group := reference[member.enrollment.group]:
+        if group := reference(member.enrollment.group):
             segments.append(f"REF{element}1L{element}{group}")
         for kind, value in sent.items():
-            if known := reference[value]:
+            if known := reference(value):
                 segments.append(f"REF{element}{kind}{element}{known}")
         return number, segments
 
     def _name(self, who: str, member: Member, number: str) -> str:
         name, element = member.name, self._element
-        others = map(self._middle.__getitem__, name.given[1:])
-        given = [part for part in (*map(self._given.__getitem__, name.given[:1]), *others) if part]
-        if len(given) > 2:
-            self._lose("edi834.more_given_names")
-        first, second = (*given, "", "")[:2]
+        first, second = self._given_names(name.given)
         family = self._family[name.family]
         if not family:
             self._lose("edi834.no_family_name")
@@ -139,11 +133,21 @@ class MemberWriter:
         start = f"NM1{element}{who}{element}1{element}{family}{element}{first}{element}{second}{element}{affixes}"
         return f"{start}{element}ZZ{element}{number}" if number else start.rstrip(element)
 
+    def _given_names(self, given: tuple[str, ...]) -> tuple[str, str]:
+        """Those that NM1 has places for."""
+        first = self._given[given[0]] if given else ""
+        others = [part for each in given[1:] if (part := self._middle[each])] if len(given) > 1 else []
+        if not first and others:
+            first = others.pop(0)
+        if len(others) > 1:
+            self._lose("edi834.more_given_names")
+        return first, others[0] if others else ""
+
     def _address(self, address: Address, segments: list[str]) -> None:
         """N3 and N4; N4 needs its city."""
         element = self._element
         if address.lines:
-            lines = [line for line in map(self._line.__getitem__, address.lines) if line]
+            lines = [line for line in map(self._line.once, address.lines) if line]
             if lines:
                 segments.append(f"N3{element}{element.join(lines[:2])}")
             if len(lines) > 2:
@@ -201,7 +205,7 @@ class MemberWriter:
         segments: list[str] = []
         if any(then and now and then.upper() != now.upper() for then, now in pairs):
             segments.append(names[0])
-            born = self._days[old.birth_date]
+            born = written_date(old.birth_date)
             if born or was.sex or was.races:
                 segments.append(self._dmg(born, was.sex, was.races))
         del self.losses[known:]  # they were told when the old values were sent
@@ -238,18 +242,10 @@ class MemberWriter:
 
     def _day(self, value: str) -> str:
         """CCYYMMDD of a whole ISO date; empty, with a loss, for anything less."""
-        day = self._days[value]
+        day = written_date(value)
         if not day:
             self._lose("edi834.no_whole_date")
         return day
 
     def _lose(self, rule: str, topic: str = "") -> None:
         self.losses.append(Loss(rule, Relationship.UNMATCHED if topic else Relationship.WIDER, topic))
-
-
-def _day(value: str) -> str:
-    try:
-        whole = date.fromisoformat(value).isoformat() == value
-    except ValueError:
-        return ""
-    return value.replace("-", "") if whole else ""
