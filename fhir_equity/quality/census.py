@@ -77,7 +77,7 @@ class Census:
         self._follows = False
         self._races = array("q")  # by profile, what it says about race and ethnicity alone; -1 where not yet found out
         self._said: dict[tuple[str, frozenset[tuple[str, Received]]], int] = {}  # the same by what is said
-        self.families = Families()
+        self.families = Families(self._number)
         self.households = Households()
         self.people = People()
         self.profiles = Profiles(matter_of, as_of)
@@ -133,7 +133,7 @@ class Census:
         self.people.add(digest(member.key), check_of(member), profile)
         family = enrollment.subscriber_key
         if family and self._follows:
-            self.families.add(partner, family, self._number, subscriber=enrollment.subscriber)
+            self.families.add(partner, family, subscriber=enrollment.subscriber)
         if family and enrollment.maintenance:  # only an enrollment file gives families together
             about = self._races[profile] if profile < len(self._races) else -1
             self.households.add((partner, family), about if about >= 0 else self._race(partner, profile))

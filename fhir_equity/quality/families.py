@@ -16,7 +16,8 @@ LATEST = 10_000  # subscribers remembered, at least; at most twice as many
 class Families:
     """Follows the members of the 834s of a run; `number` is a keyed hash of partner and REF*0F."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: Callable[[str, str], int]) -> None:
+        self._number = number
         self._latest: dict[str, None] = {}
         self._earlier: dict[str, None] = {}
         self._waiting = array("Q")
@@ -24,11 +25,11 @@ class Families:
     def __getstate__(self) -> dict[str, Any]:
         return {"_latest": {}, "_earlier": {}, "_waiting": self._waiting}  # no member's key
 
-    def add(self, partner: str, family: str, number: Callable[[str, str], int], *, subscriber: bool) -> None:
+    def add(self, partner: str, family: str, *, subscriber: bool) -> None:
         """A member of a partner who has this REF*0F."""
         if not subscriber:
             if family not in self._latest and family not in self._earlier:
-                self._waiting.append(number(partner, family))
+                self._waiting.append(self._number(partner, family))
             return
         self._latest[family] = None
         if len(self._latest) >= LATEST:

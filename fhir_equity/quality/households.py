@@ -1,4 +1,4 @@
-"""Households in which everybody has one and the same answer, counted while the members go by.
+"""Households of two or more in which everybody has one and the same answer, counted while the members go by.
 
 An 834 gives a family one after the other, so only the household that is being read is remembered,
 and the first and the last of a piece of work, which may go on in the pieces beside it.
@@ -39,7 +39,7 @@ class Households:
         elif now is None or now is self._first:
             self._push(_Household(family, 1, said))
         else:  # nothing that comes can belong to the last: the next takes its place
-            if now.profile is not None:
+            if now.size > 1 and now.profile is not None:
                 self._same[now.profile, now.size] += 1
             now.family, now.size, now.profile = family, 1, said
 
@@ -98,7 +98,7 @@ class Households:
 
 
 def _key(household: _Household | None) -> tuple[int, int] | None:
-    if household is None or household.profile is None:
+    if household is None or household.size < 2 or household.profile is None:
         return None
     return household.profile, household.size
 

@@ -136,7 +136,7 @@ def test_workers_count_what_one_counts(people: list[Member], cuts: list[int]) ->
     assert households(together) == households(alone)
 
 
-def households(counted: Census, least: int = 1) -> Counter[tuple[Event, ...]]:
+def households(counted: Census, least: int = 2) -> Counter[tuple[Event, ...]]:
     told = Counter[tuple[Event, ...]]()
     for profile, count in counted.alike(least):
         told[profile.events] += count
@@ -149,7 +149,8 @@ def test_a_household_is_alike_in_what_it_says_of_race_alone() -> None:
     family = Enrollment(maintenance="030", subscriber_key="F1")
     for key, values in (("M1", (WHITE, ENGLISH)), ("M2", (WHITE,)), ("M3", (ENGLISH, WHITE))):
         counted.add(member(key, *values, enrollment=family))
-    counted.add(member("M4", BLACK, enrollment=Enrollment(maintenance="030", subscriber_key="F2")))
+    for key in ("M4", "M6"):
+        counted.add(member(key, BLACK, enrollment=Enrollment(maintenance="030", subscriber_key="F2")))
     counted.add(member("M5", BLACK, enrollment=Enrollment(subscriber_key="F3")))  # of no enrollment file
     ((said, count),) = households(counted, 3).items()
     assert ([event.received for event in said], count) == ([(WHITE,)], 1)
@@ -207,9 +208,10 @@ def test_the_same_person_in_two_files(first: Received, second: Received, formats
 
 
 def _families(*members: tuple[bool, str]) -> tuple[Families, list[int]]:
-    followed, number = Families(), Pseudonyms(KEY).numbers("plan")
+    number = Pseudonyms(KEY).numbers("plan")
+    followed = Families(lambda _, key: number(key))
     for subscriber, family in members:
-        followed.add("plan", family, lambda _, key: number(key), subscriber=subscriber)
+        followed.add("plan", family, subscriber=subscriber)
     return followed, [number(family) for subscriber, family in members if subscriber]
 
 

@@ -90,17 +90,19 @@ class _Reader:
     def _run(self, run: _Run, batch: Batch, start: int) -> Generator[Read, None, Used]:
         """Members one after the other, cut out in one go; where anything else is among them, segment by segment."""
         usual, control, text, ascii_only = self._usual, self._control, batch.text, batch.text.isascii()
-        number = batch.number
+        number, joint = batch.number, len(run.joint)
         while True:
             found = usual.take(text, start)
-            member = usual.read(found, number, batch.offset) if found and (ascii_only or found[0].isascii()) else None
-            if found and member:
-                control.members += 1
-                control.dependents += not member.enrollment.subscriber
-                number += usual.segments
-                start = found.end() + len(run.joint)
-                yield member
-                continue
+            if found and (ascii_only or found[0].isascii()):
+                member = usual.read(found, number, batch.offset)
+                if member:
+                    control.members += 1
+                    if not member.enrollment.subscriber:
+                        control.dependents += 1
+                    number += usual.segments
+                    start = found.end() + joint
+                    yield member
+                    continue
             stop = text.find(run.next, start)
             if stop < 0:
                 rest = run.batch(text[start:], number, batch.offset + start, last=batch.last)
@@ -108,7 +110,7 @@ class _Reader:
             number, offset = yield from self._unusual(run, text[start:stop], number, batch.offset + start)
             if control.ended or not control.taking:
                 return number, offset
-            start = stop + len(run.joint)
+            start = stop + joint
 
     def _unusual(self, run: _Run, piece: str, number: int, offset: int) -> Generator[Read, None, Used]:
         """A member that another follows, with whatever is between them."""

@@ -61,6 +61,7 @@ class UsualReader:
         self._met: Counter[str] = Counter()  # how often each sequence of REF01 came, until one came often
         self._spoken: Memory[str, tuple[tuple[Spoken, ...], int] | None] = Memory(self._cut_languages)
         self._left: Memory[str, Losses] = Memory(self._losses)
+        self._insured, self._verified = members.insurance.insured, members.insurance.verified
         self._eligible = dates(members.insurance.eligible, self._joint)
         self._coverages = Coverages(members.insurance, self._joint, cut_coverages(marks, members.known))
         self.segments = 0
@@ -79,7 +80,7 @@ class UsualReader:
         ins, *values, refs, dtp, named, contact, n3, n4, qualifier, born, dmg, more, lui, hd, days, paid, lines = (
             found.groups()
         )
-        memory = members.insurance.verified if members.verifies else members.insurance.insured
+        memory = self._verified if members.verifies else self._insured
         insured, eligible = memory.get(ins) or memory[ins], self._eligible.get(dtp) or self._eligible[dtp]
         covered = UNCOVERED if hd is None else self._coverages.of(hd, days, paid, lines)
         if eligible is None or covered is None or insured.notes or insured.indicator not in ("Y", "N"):
