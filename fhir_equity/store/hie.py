@@ -20,6 +20,7 @@ from fhir_equity.store.planned import PLANNED as PLANNED
 from fhir_equity.store.planned import QUARANTINED as QUARANTINED
 from fhir_equity.store.planned import SENT as SENT
 from fhir_equity.store.planned import UNSEEN as UNSEEN
+from fhir_equity.store.planned import UNVERIFIED as UNVERIFIED
 from fhir_equity.store.planned import VERIFIED as VERIFIED
 from fhir_equity.store.planned import Known as Known
 from fhir_equity.store.planned import Planned as Planned

@@ -11,7 +11,7 @@ from time import monotonic
 from msgspec import Struct, field, structs
 
 from fhir_equity.errors import StoreError, UsageError
-from fhir_equity.store.hie import QUARANTINED, VERIFIED, Known, Planned, Settled
+from fhir_equity.store.hie import QUARANTINED, UNVERIFIED, VERIFIED, Known, Planned, Settled
 from fhir_equity.sync import telling, write_observations, write_patient
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.consents import Consents
@@ -253,12 +253,12 @@ class _Applying:
         whole = back is not None and sent is not None and is_as_sent(back.resource, sent)
         held = change.said if whole else self._held(change, back)
         if back is not None and held != change.said and not is_same_version(back.etag, version):
-            return Ended("unverified")
+            return Ended(UNVERIFIED)
         if back is not None and held != change.said:
             back = self._mended(change, ours, back)
             held = self._held(change, back)
         if back is None:
-            return Ended("unverified")
+            return Ended(UNVERIFIED)
         status = VERIFIED if held == change.said else QUARANTINED
         return Ended(status, Settled(change, status, held, (key, back.etag)))
 
@@ -293,7 +293,7 @@ class _Applying:
         def send() -> Ended:
             problem = write_observations.send(exchange, ready)
             held, observed = write_observations.read_back(exchange, change, ready, known)
-            status = VERIFIED if held else problem or "unverified"
+            status = VERIFIED if held else problem or UNVERIFIED
             return Ended(status, Settled(change, status, held, None, observed))
 
         return Staged(change, send, disclosures(self._exchange, change, ours))

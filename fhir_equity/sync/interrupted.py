@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fhir_equity.store.hie import VERIFIED, Known, Planned, Settled, There
+from fhir_equity.store.hie import UNVERIFIED, VERIFIED, Known, Planned, Settled, There
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.exchange import Exchange, Ours, id_of, is_as_sent
 from fhir_equity.sync.observations import look
@@ -20,7 +20,7 @@ def settled(
         if sent.action == "withdraw":  # recall looks at it again
             yield Settled(sent, "superseded")
         elif sent.action == TELL:  # who told is told again, and made once; what may not stay, recall looks for
-            yield Settled(sent, "unverified")
+            yield Settled(sent, UNVERIFIED)
         elif sent.action == "observe":
             yield _observed(exchange, known, ours, sent)
         else:
@@ -29,7 +29,7 @@ def settled(
             mine = sent.action != "create" or (
                 there is not None and is_as_sent(there.resource, exchange.patient(ours, sent.matters))
             )
-            status = VERIFIED if held == sent.said else "unverified"
+            status = VERIFIED if held == sent.said else UNVERIFIED
             known.written.update(held)
             yield Settled(sent, status, held, where if mine else None)
 
@@ -40,4 +40,4 @@ def _observed(exchange: Exchange, known: Known, ours: Ours, sent: Planned) -> Se
     held = {matter: found.said} if found.said == sent.said[matter] else {}
     existing = {(matter, number): (id_of(e.resource), e.etag) for number, e in found.existing.items()}
     known.written.update(held)
-    return Settled(sent, VERIFIED if held else "unverified", held, None, existing)
+    return Settled(sent, VERIFIED if held else UNVERIFIED, held, None, existing)

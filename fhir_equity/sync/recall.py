@@ -11,7 +11,7 @@ from fhir_equity.adapters.fhir import merge
 from fhir_equity.errors import RemoteError
 from fhir_equity.model import Outgoing, State
 from fhir_equity.store import Person
-from fhir_equity.store.hie import UNSEEN, VERIFIED, Known, Planned
+from fhir_equity.store.hie import UNSEEN, UNVERIFIED, VERIFIED, Known, Planned
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
 from fhir_equity.sync.deciding import refused as refused_of
 from fhir_equity.sync.exchange import REGISTRATION, Exchange, Ours, Resource, id_of, is_as_sent
@@ -143,7 +143,7 @@ def _patient(exchange: Exchange, change: Planned, known: Known, key: str) -> str
         return problem
     back = exchange.client.read("Patient", key)
     gone = back is None or matter not in exchange.theirs(back.resource).said
-    return VERIFIED if gone else "unverified"
+    return VERIFIED if gone else UNVERIFIED
 
 
 def _observations(exchange: Exchange, change: Planned, known: Known, ours: Ours | None) -> str:
@@ -153,7 +153,7 @@ def _observations(exchange: Exchange, change: Planned, known: Known, ours: Ours 
         if is_active(each.resource) and (problem := _put(exchange, withdrawn(each.resource), each)):
             return problem
     left = find(exchange, known, matter, sent).values()
-    return "unverified" if any(is_active(each.resource) for each in left) else VERIFIED
+    return UNVERIFIED if any(is_active(each.resource) for each in left) else VERIFIED
 
 
 def _identified(exchange: Exchange, change: Planned, ours: Ours) -> list[Resource]:

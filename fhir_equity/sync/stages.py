@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from fhir_equity.store import Disclosure
-from fhir_equity.store.hie import PLANNED, SENT, Planned, Settled
+from fhir_equity.store.hie import PLANNED, SENT, UNVERIFIED, Planned, Settled
 from fhir_equity.store.hie_journal import Journal
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.transactions import Part, Transactions
@@ -22,7 +22,7 @@ class Ended(Struct, frozen=True):
 
 def unwritten_as(change: Planned, status: str) -> Ended:
     """Nothing was written. What may have been stays open: the next plan settles it by looking."""
-    is_open = change.status == SENT or status == "unverified"
+    is_open = change.status == SENT or status == UNVERIFIED
     return Ended(status, None if is_open else Settled(change, status))
 
 

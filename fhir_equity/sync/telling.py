@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from fhir_equity.adapters.fhir import ids_of, objects_in, validate
 from fhir_equity.errors import RemoteError
-from fhir_equity.store.hie import QUARANTINED, VERIFIED, Known, Planned, Settled
+from fhir_equity.store.hie import QUARANTINED, UNVERIFIED, VERIFIED, Known, Planned, Settled
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
 from fhir_equity.sync.deciding import is_accepted
 from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_active
@@ -137,7 +137,7 @@ def send(exchange: Exchange, change: Planned, ready: Ready) -> tuple[str, Settle
         return status, Settled(change, status)
     back = client.read("Provenance", id_of(there.resource)) if there is not None else None
     if back is None:
-        return "unverified", None
+        return UNVERIFIED, None
     (mark,) = change.said
     status = VERIFIED if is_same(back.resource, ready.body) else QUARANTINED
     held = dict(change.said) if status == VERIFIED else {}
@@ -167,7 +167,7 @@ def _deleted(exchange: Exchange, key: str) -> str:
     except RemoteError as error:
         if not isinstance(error, Conflict | OutcomeUnknownError):  # after these, what stands there decides
             return refused(error, exchange.client.capability)
-    return VERIFIED if exchange.client.read("Provenance", key) is None else "unverified"
+    return VERIFIED if exchange.client.read("Provenance", key) is None else UNVERIFIED
 
 
 def _found(exchange: Exchange, body: Resource) -> Versioned | None:

@@ -13,7 +13,7 @@ from uuid import uuid4
 from msgspec import Struct
 
 from fhir_equity.errors import RemoteContentError, RemoteError
-from fhir_equity.store.hie import Planned
+from fhir_equity.store.hie import UNVERIFIED, Planned
 from fhir_equity.sync import write_patient
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
 from fhir_equity.sync.exchange import Exchange, Resource, id_of, is_as_sent
@@ -90,9 +90,9 @@ class Transactions:
     def _as_written(self, part: Part, reply: Reply, now: Versioned | None) -> Versioned | str:
         """The Patient as it is now, but for one that somebody else may have changed: the next plan looks at that."""
         if now is None:
-            return "unverified"
+            return UNVERIFIED
         still = is_same_version(now.etag, reply.etag)
-        return now if still or write_patient.says(self._exchange, now, part.change) else "unverified"
+        return now if still or write_patient.says(self._exchange, now, part.change) else UNVERIFIED
 
 
 def _entry(part: Part) -> Resource:

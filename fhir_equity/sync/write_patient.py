@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from fhir_equity.adapters.fhir import give_ids, merge, validate
 from fhir_equity.errors import RemoteContentError, RemoteError
-from fhir_equity.store.hie import SENT, Planned
+from fhir_equity.store.hie import SENT, UNVERIFIED, Planned
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
 from fhir_equity.sync.deciding import is_accepted, is_removed
 from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent
@@ -48,9 +48,9 @@ def looked_for(exchange: Exchange, change: Planned, ready: Ready) -> Versioned |
     """What stands there after a write whose answer got lost: it decides."""
     if not ready.condition:
         there = exchange.client.read("Patient", change.resource_id)
-        return there if there is not None and says(exchange, there, change) else "unverified"
+        return there if there is not None and says(exchange, there, change) else UNVERIFIED
     found = Patients(exchange.client).known_as(exchange.tokens(ready.body))
-    return _made_before(exchange, found, ready.body) if found else "unverified"
+    return _made_before(exchange, found, ready.body) if found else UNVERIFIED
 
 
 def _new(exchange: Exchange, change: Planned, ours: Ours, patients: Patients) -> Ready | Versioned | str:
