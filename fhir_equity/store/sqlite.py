@@ -13,6 +13,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from string import hexdigits
+from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -23,6 +24,7 @@ from fhir_equity.privacy import private_file
 from fhir_equity.store import backend
 from fhir_equity.store.backend import Said, refused
 
+_PAUSE = 0.01  # seconds between two tries for a lock that SQLite does not wait for
 RAW = 64  # hexadecimal digits of a key that is no passphrase
 _PLAIN = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat2.html#magic_header_string
 MEMORY = ("", ":memory:")
@@ -163,7 +165,22 @@ def _configure(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={backend.BUSY_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(connection, cursor)
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _write_ahead(connection: Any, cursor: Any) -> None:
+    # Of two that switch a new file to its log at once SQLite refuses one without waiting, lest each wait for the
+    # other (https://www.sqlite.org/c3ref/busy_handler.html); so the waiting is ours.
+    until = monotonic() + backend.BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except connection.OperationalError as error:
+            if "locked" not in str(error) or monotonic() >= until:
+                raise
+            sleep(_PAUSE)
+        else:
+            return

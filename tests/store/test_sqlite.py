@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from fhir_equity.errors import StoreError, UsageError
+from fhir_equity.errors import StoreError, StoreLockedError, UsageError
 from fhir_equity.model import Member
-from fhir_equity.store import RunWriter, Store, Written, sqlite
+from fhir_equity.store import RunWriter, Store, Written, backend, sqlite
 from fhir_equity.store.connection import open_engine, reading, writing
 from fhir_equity.store.schema import VERSION
 
@@ -30,6 +30,29 @@ def url(path: Path) -> str:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_new_file_that_another_is_just_making_is_waited_for(path: Path, url: str) -> None:
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")  # of which SQLite says at once that it is locked, wherever a log is asked for
+    let_go = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+    let_go.start()
+    store = Store(url)
+    let_go.join()
+    with reading(store.engine) as opened:
+        assert opened.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert opened.exec_driver_sql("SELECT version FROM store_version").scalar() == VERSION
+    store.close()
+    other.close()
+
+
+def test_a_new_file_that_another_does_not_let_go(path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "BUSY_SECONDS", 0)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreLockedError, match="locked by another process"):
+        Store(url)
+    other.close()
 
 
 def test_new_store_is_private_whatever_the_umask(path: Path) -> None:
