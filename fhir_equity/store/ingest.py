@@ -49,7 +49,7 @@ from fhir_equity.store.schema import (
 )
 from fhir_equity.store.stated import stated_together
 from fhir_equity.store.tally import TOPIC, add_to_tally, split, tally
-from fhir_equity.store.trail import BEGUN, DONE, Trail
+from fhir_equity.store.trail import BEGUN, DONE, Since, Trail
 from fhir_equity.store.watch import Noticed, Watch
 from fhir_equity.store.withdrawn import revive_members
 
@@ -89,6 +89,7 @@ class RunWriter:
     ) -> None:
         self._engine = engine
         self._trail = trail
+        self._since = Since()
         self._action = action
         self._partner = partner
         self._as_of = as_of
@@ -189,12 +190,18 @@ class RunWriter:
         """Remember what a chunk says that an earlier try of this run has written."""
         watch, noticed = self._watches.get(chunk.artefact), Noticed()
         with writing(self._engine) as connection:
+            self._forget(connection)
             ids = recall(connection, self._partner, chunk.members(), self._pseudonym, chunk.placed())
             self._interned.learn(connection, chunk.records)
             if watch is not None:
                 said = zip(ids, chunk.records, strict=True)
                 noticed = watch.notice(connection, [Met(i, r.member, self._interned.said(r)) for i, r in said])
         self._learn(chunk, noticed)
+
+    def _forget(self, connection: Connection) -> None:
+        """Forget ids where others were at work in the store meanwhile: they may be nobody's now, or another row's."""
+        if self._since.moved(connection):
+            self._interned, self._resolutions = Interned(), self._resolutions and self._resolutions.afresh()
 
     def _learn(self, chunk: _Chunk, noticed: Noticed) -> None:
         if self._interned.size() >= MOST:
@@ -204,12 +211,13 @@ class RunWriter:
         self.written.count(noticed.findings)
 
     def _write(self, chunk: _Chunk) -> None:
-        # What is learnt in a transaction that fails must not be remembered: its rows are gone.
-        interned, self._interned = self._interned, Interned()
-        resolutions, self._resolutions = self._resolutions, self._resolutions and self._resolutions.afresh()
         watch, noticed = self._watches.get(chunk.artefact), Noticed()
         progress = self._progress.get(chunk.artefact)
         with writing(self._engine) as connection:
+            self._forget(connection)
+            # What is learnt in a transaction that fails must not be remembered: its rows are gone.
+            interned, self._interned = self._interned, Interned()
+            resolutions, self._resolutions = self._resolutions, self._resolutions and self._resolutions.afresh()
             if progress is not None:
                 move_on(connection, chunk.artefact, progress, chunk.size())
             who = (chunk.members(), self._pseudonym, self._as_of, chunk.placed())

@@ -16,7 +16,7 @@ from fhir_equity.store.resolutions import Decided, Judge, Resolutions, Stated
 from fhir_equity.store.rows import among, slices
 from fhir_equity.store.schema import ReceivedValue, StoredAnswer, StoredMember, StoredOrigin, StoredResolution, core
 from fhir_equity.store.stated import stated_by, stated_together
-from fhir_equity.store.trail import Trail
+from fhir_equity.store.trail import Since, Trail
 from fhir_equity.store.withdrawn import answer_stands, member_stands
 
 PAGE = 2000  # members in one transaction
@@ -50,12 +50,14 @@ def resolve_again(
 ) -> Iterator[list[Turned]]:
     """What turns out otherwise, page by page; unless `dry_run` each page is kept in a transaction of its own."""
     resolutions: dict[str, Resolutions] = {}
-    after, members, turned = 0, 0, 0
+    since, after, members, turned = Since(), 0, 0, 0
     while True:
         with reading(engine) if dry_run else writing(engine) as connection:
             page = _page(connection, after)
             if not page:
                 break
+            if since.moved(connection):
+                resolutions.clear()
             found = _one_page(connection, resolutions, judge, page, dry_run=dry_run)
         after, members, turned = page[-1][0], members + len(page), turned + len(found)
         yield found

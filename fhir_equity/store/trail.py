@@ -167,6 +167,22 @@ class Trail:
         return Verified(last, problems)
 
 
+class Since:
+    """Whether the trail has gone on since it was last asked.
+
+    Others that delete put it on the trail in the transaction that does; an id that somebody remembered from before
+    may then be nobody's, or another row's.
+    """
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def moved(self, connection: Connection) -> bool:
+        """Whether it has."""
+        last, self._last = self._last, _head(connection).digest
+        return last != self._last
+
+
 def digest_of(row: Mapping[str, Any]) -> str:
     """The digest of an entry, over its number, everything it says, and the digest of the entry before."""
     return hashlib.sha256(encode([row["id"], *(row[name] for name in _HASHED)])).hexdigest()
