@@ -6,9 +6,10 @@ from msgspec import json
 
 from fhir_equity.pipeline.audit import Audit
 from fhir_equity.pipeline.workspace import Workspace
-from fhir_equity.quality.publish.document import Published, Rule
+from fhir_equity.quality.publish.document import Published
 from fhir_equity.quality.publish.document import publish as suppressed
 from fhir_equity.quality.publish.earlier import Publication
+from fhir_equity.quality.publish.rule import Rule
 
 
 def publish(workspace: Workspace, audit: Audit, partner: str = "") -> Published:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fhir_equity.quality.publish.alike import SILENT
 from fhir_equity.quality.publish.cells import Key
 from fhir_equity.quality.publish.counts import Counts, Path, nest, nest_alike
 
@@ -38,12 +39,22 @@ class Body:
 
     def _topic(self, topic: str, given: Mapping[str, Any]) -> None:
         counts, cells, floor = self._counts, self._cells, self._counts.floor(topic)
-        here = ("topics", topic)
-        states = counts.take_all(*self._at(*here, "states"), given["states"], floor)
+        key, path = self._at("topics", topic)
+        states = counts.take_all((*key, "states"), (*path, "states"), given["states"], floor)
         cells.adds_up(self.population, states)
+        if counts.is_silent(path):
+            for state in states:
+                self._never_all(state)
+            return
         self.states[topic] = states
         if self._whole:
             self._details(topic, given)
+
+    def _never_all(self, state: Key) -> None:
+        """Nobody may find out that everybody is in a state, but one of those who said nothing."""
+        others = self._cells.within(state, self.population)
+        if state[-1] not in SILENT:
+            self._cells.never_none(others)
 
     def _details(self, topic: str, given: Mapping[str, Any]) -> None:
         """How the answers came about, how old they are, and which values they have."""

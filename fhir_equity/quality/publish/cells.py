@@ -20,17 +20,19 @@ class Cell(Struct):
     """One count of people.
 
     `floor`: the least count but 0 that may be told. `printed`: it stands in the document unless `hidden`.
-    `guarded`: 1 to `floor` - 1 of it must not be told. `known`: an earlier publication told it of the same
-    data. `signed`: a change, which may be below 0. `within_few`: everything of a small group is hidden, nothing
-    excepted, so that a reader cannot tell a 0 from others. `rank`: what may go first to protect others, the
-    higher the sooner, those of 0 only when nothing else is left. `block`: the table it is in, which is withheld
-    as a whole where its cells cannot be hidden one by one; then `withheld`.
+    `guarded`: `least` to `floor` - 1 of it must not be told; `least` is 0 where that nobody is left tells one thing of
+    all the others. `known`: an earlier publication told it of the same data. `signed`: a change, which may be below
+    0. `within_few`: everything of a small group is hidden, nothing excepted, so that a reader cannot tell a 0 from
+    others. `rank`: what may go first to protect others, the higher the sooner, those of 0 only when nothing else is
+    left. `block`: the table it is in, which is withheld as a whole where its cells cannot be hidden one by one; then
+    `withheld`.
     """
 
     value: int
     floor: int = FLOOR
     printed: bool = True
     guarded: bool = True
+    least: int = 1
     known: bool = False
     signed: bool = False
     rank: int = 0
@@ -42,7 +44,7 @@ class Cell(Struct):
     @property
     def small(self) -> bool:
         """Whether it must not be told."""
-        return self.guarded and 0 < abs(self.value) < self.floor
+        return self.guarded and self.least <= abs(self.value) < self.floor
 
     @property
     def told(self) -> bool:
@@ -64,12 +66,14 @@ class Cell(Struct):
             return self.value, self.value
         if self.signed:
             return 1 - self.floor, self.floor - 1
+        if self.small and not self.least:
+            return 0, self.floor - 1
         if self.withheld:
             return 0, most
         if self.within_few:
             return 0, self.floor - 1
         if self.small:
-            return 1, self.floor - 1
+            return self.least, self.floor - 1
         return (self.floor if self.printed and self.value and self.guarded else 0), most
 
 
@@ -86,6 +90,11 @@ class Relation(Struct, frozen=True):
     def rest(self, cells: dict[Key, Cell]) -> int:
         """What the unknown terms add up to, as a reader computes it."""
         return self.constant - sum(factor * cells[key].value for key, factor in self.terms if cells[key].told)
+
+
+def twice_in(whole: Key, parts: list[Key]) -> Key:
+    """The name of how many are counted more than once where parts are more than the whole."""
+    return (*whole, "twice in", *parts[0])
 
 
 class Cells:
@@ -144,7 +153,7 @@ class Cells:
 
     def _overlap(self, whole: Key, parts: list[Key], twice: int) -> None:
         """Some are in several parts: who is counted more than once is no group of people that can be told."""
-        slack = self.add((*whole, "twice in", *parts[0]), twice, printed=False, guarded=False)
+        slack = self.add(twice_in(whole, parts), twice, printed=False, guarded=False)
         self.relate([(whole, -1), (slack, -1), *((part, 1) for part in parts)])
 
     def within(self, part: Key, whole: Key) -> Key:
@@ -156,6 +165,16 @@ class Cells:
         others = self.add((*whole, "without", *part), value, floor, block=block, printed=False)
         self.relate([(whole, -1), (part, 1), (others, 1)])
         return others
+
+    def at_most(self, part: Key, whole: Key) -> None:
+        """`part` is no more than `whole`, and what lies between is no group of people."""
+        value = self.cells[whole].value - self.cells[part].value
+        between = self.add((*whole, "beyond", *part), value, printed=False, guarded=False)
+        self.relate([(whole, -1), (part, 1), (between, 1)])
+
+    def never_none(self, key: Key) -> None:
+        """That a count that nobody prints is 0 must not be told either."""
+        self.cells[key].least = 0
 
     def same(self, one: Key, other: Key) -> None:
         """Two names of one count."""

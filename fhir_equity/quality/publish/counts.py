@@ -2,27 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import dropwhile
 from typing import Any
 
-from fhir_equity.quality.publish.cells import FLOOR, Cells, Key
+from fhir_equity.quality.publish.cells import FLOOR, Cells, Key, twice_in
+from fhir_equity.quality.strata import STRATA
 
 Path = tuple[str | int, ...]
 _DETAIL = ({"sources", "methods", "ages", "tables", "detailed"}, {"programs"}, {"values", "views"})
 
 
 class Counts:
-    """Cells and where each of them is printed; `floor` of a topic is what may be told of it at least."""
+    """Cells and where each of them stands; `floor` of a topic is what may be told of it at least.
 
-    def __init__(self, floor: Callable[[str], int] = lambda _topic: FLOOR) -> None:
+    `silent` are parts of the document that are not told at all: whoever reads the others must not find them out.
+    """
+
+    def __init__(self, floor: Callable[[str], int] = lambda _topic: FLOOR, silent: Collection[Path] = ()) -> None:
         self.cells = Cells()
         self.floor = floor
+        self.silent = frozenset(silent)
         self.places: dict[Path, Key] = {}
 
     def take(self, key: Key, path: Path, value: int, floor: int) -> Key:
         """Take in the count that stands at a path of the document."""
-        self.places[path] = self.cells.add(key, value, floor, rank=_rank(key), block=_block(key))
+        printed = not self.is_silent(path)
+        self.places[path] = self.cells.add(key, value, floor, rank=_rank(key), block=_block(key), printed=printed)
         return key
+
+    def is_silent(self, path: Path) -> bool:
+        """Whether this, or what it stands in, is not told at all."""
+        return any(path[:size] in self.silent for size in range(1, len(path) + 1))
+
+    def break_down(self, whole: Key, parts: list[Key], people: Key | None = None) -> None:
+        """Every count of the whole is the sum of those of its parts; a part that lacks one has nobody there.
+
+        `people` are those who are counted in several parts: of no count more are.
+        """
+        size, places = len(parts[0]), {*parts}
+        below: dict[Key, list[Key]] = {}
+        for key in sorted(key for key in set(self.places.values()) if key[:size] in places):
+            below.setdefault(key[size:], []).append(key)
+        for name, found in below.items():
+            if (*whole, *name) in self.cells.cells:
+                self.cells.adds_up((*whole, *name), found)
+                self._no_more(twice_in((*whole, *name), found), people)
+
+    def _no_more(self, twice: Key, people: Key | None) -> None:
+        cells = self.cells.cells
+        if people is None or not {people, twice} <= cells.keys() or twice == people:
+            return
+        if cells[twice].value <= cells[people].value:
+            self.cells.at_most(twice, people)
 
     def take_all(self, key: Key, path: Path, counts: Mapping[str, Any], floor: int) -> list[Key]:
         """Take in every count of a mapping; gives their keys."""
@@ -31,14 +63,21 @@ class Counts:
 
 def _rank(key: Key) -> int:
     """What readers can do without first: strata, then sources, methods and ages, tables, rates; populations last."""
-    own = key[2:] if key[0] == "strata" else key
+    own = _own(key)
     detail = sum(bool(set(own) & group) for group in _DETAIL)
     return detail + 5 * (key[0] == "strata") + (len(own) > 1)
 
 
+def _own(key: Key) -> Key:
+    """What a count is called in its stratum, which may be one of several kinds at once."""
+    if key[0] != "strata":
+        return key
+    return tuple(dropwhile(lambda word: word.partition("=")[0] in STRATA, key[1:]))
+
+
 def _block(key: Key) -> Key:
     """The table that a count is in: a topic, a view, a table of a program, its rates of one topic."""
-    own = key[2:] if key[0] == "strata" else key
+    own = _own(key)
     place = len(key) - len(own)
     if own[0] in ("topics", "views"):
         return key[: place + 2]

@@ -7,39 +7,21 @@ from typing import Any
 
 from msgspec import Struct
 
-from fhir_equity.quality.publish.body import ANSWERED, Body
-from fhir_equity.quality.publish.cells import FLOOR, Key
+from fhir_equity.quality.publish.body import Body
+from fhir_equity.quality.publish.cells import Key
 from fhir_equity.quality.publish.counts import Counts, Path
 from fhir_equity.quality.publish.earlier import Publication, compare, remembered
-from fhir_equity.quality.publish.programs import all_alike, take_programs, topics_of
-from fhir_equity.quality.publish.protect import WIDTH, Protection, protect
+from fhir_equity.quality.publish.programs import take_programs
+from fhir_equity.quality.publish.protect import Protection, protect
+from fhir_equity.quality.publish.rule import Rule
+from fhir_equity.quality.publish.selection import select
 from fhir_equity.quality.publish.strata import take_strata
 
-SENSITIVE_FLOOR = 20
-SMALL_AREAS = frozenset({"county", "zip"})
 # What is taken over without counts. All else is left out unless it is a count that was taken in.
 ABOUT = ("schema", "generated", "software", "languages", "groups", "editions")
 LIMITS = ("threshold", "at_least", "at_most", "compliance_at_least", "compliance_at_most")
 DROPPED = object()
 _MADE_HERE = object()
-
-
-class Rule(Struct, frozen=True):
-    """What may be told: counts of 0, or of `floor` at least; of `sensitive` topics `sensitive_floor`.
-
-    `width`: what a reader can find out of a hidden count is no narrower. `matters`: what each topic that may
-    be told is decided together with.
-    """
-
-    matters: Mapping[str, str]
-    sensitive: frozenset[str] = frozenset()
-    floor: int = FLOOR
-    sensitive_floor: int = SENSITIVE_FLOOR
-    width: int = WIDTH
-
-    def least(self, topic: str) -> int:
-        """The least count but 0 that may be told of a topic."""
-        return max(self.floor, self.sensitive_floor) if topic in self.sensitive else self.floor
 
 
 class Internal(Struct):
@@ -90,20 +72,17 @@ def publish(
     `earlier` are the publications that readers have; `partner` is the one that was audited, if it was one.
     Raises UsageError without scipy (the extra ``reports``).
     """
-    counts = Counts(rule.least)
-    left_out: list[str] = []
-    document = _without(document, rule, left_out)
+    selected = select(document, rule)
+    document, left_out = selected.document, selected.left_out
+    counts = Counts(rule.least, selected.silent)
     body = Body(counts, (), (), document, [*document["topics"]])
-    matters = [*body.states]
-    given = document.get("programs", {}).items()
-    programs = {name: _told(name, program, rule, matters, left_out) for name, program in given}
-    take_programs(counts, programs, body, rule.matters)
+    take_programs(counts, document["programs"], body, rule.matters)
     take_strata(counts, document["strata"])
     data = _data(document)
     scope: Key = ("strata", f"partner={partner}") if partner else ()
     compared = compare(counts.cells, scope, earlier, data)
     protection = protect(counts.cells, rule.width)
-    public = _Public(counts).of({**document, "programs": programs}, left_out)
+    public = _Public(counts).of(document, left_out)
     public["release"] = _release(rule, protection, left_out, compared)
     found = sorted("/".join(key) for key in protection.attack.found)
     return Published(public, found, remembered(counts.cells, scope, data, document["generated"]), _MADE_HERE)
@@ -113,61 +92,6 @@ def _data(document: Mapping[str, Any]) -> str:
     """What the numbers were counted from: the same digest means the same data."""
     run = document["run"]
     return " ".join(sorted(str(given.get("sha256", "")) for given in run["inputs"])) + f" {run['as_of']}"
-
-
-def _without(document: Mapping[str, Any], rule: Rule, left_out: list[str]) -> dict[str, Any]:
-    """The document without the topics that may not be told, of all people or of a stratum."""
-    bodies = [document, *document.get("strata", ())]
-    whole, *strata = (
-        {**body, "topics": {name: body["topics"][name] for name in _topics(body, rule, left_out)}} for body in bodies
-    )
-    return {**whole, "strata": [{**each, "views": _without_combinations(each.get("views", {}))} for each in strata]}
-
-
-def _without_combinations(views: Mapping[str, Any]) -> dict[str, Any]:
-    """The views of a stratum, of which nobody attacks who has which categories together."""
-    return {
-        name: {part: given for part, given in view.items() if part != "combinations"} for name, view in views.items()
-    }
-
-
-def _topics(body: Mapping[str, Any], rule: Rule, left_out: list[str]) -> list[str]:
-    """The topics that may be told there: none of all people alike, and nothing sensitive of a small area."""
-    small = bool(SMALL_AREAS & set(body.get("by", {})))
-    found = []
-    for topic, given in body["topics"].items():
-        if topic in rule.sensitive and (small or _all_alike(body, given)):
-            where = ", ".join(f"{name}={value}" for name, value in body.get("by", {}).items())
-            left_out.append(f"{topic}{' of ' + where if where else ''}: {'small area' if small else 'all alike'}")
-        else:
-            found.append(topic)
-    return found
-
-
-def _all_alike(body: Mapping[str, Any], topic: Mapping[str, Any]) -> bool:
-    """Whether everybody who answered gave one answer, which each of them could be told by."""
-    answered = topic["states"].get(ANSWERED, 0)
-    return bool(answered) and (answered in topic.get("values", {}).values() or answered == body["population"])
-
-
-def _told(name: str, program: Mapping[str, Any], rule: Rule, matters: list[str], left_out: list[str]) -> dict[str, Any]:
-    """A program without the rows and tables of what may not be told."""
-    kept: dict[str, list[Any]] = {"rows": [], "tables": []}
-    for part, entries in kept.items():
-        for entry in program[part]:
-            if why := _why_not(entry, rule, matters):
-                left_out.append(f"program {name}, {entry.get('measure') or entry.get('table')}: {why}")
-            else:
-                entries.append(entry)
-    return {**program, **kept}
-
-
-def _why_not(entry: Mapping[str, Any], rule: Rule, matters: list[str]) -> str:
-    """Why a row or table of something sensitive may not be told; nothing where it may."""
-    sensitive = rule.sensitive.intersection(topics_of(entry))
-    if any(rule.matters.get(topic, topic) not in matters for topic in sensitive):
-        return "nothing is told of its topic"
-    return "all alike" if sensitive and all_alike(entry) else ""
 
 
 class _Public:
@@ -192,6 +116,8 @@ class _Public:
         return dict(sorted(public.items(), key=lambda item: [*document].index(item[0])))
 
     def _copy(self, path: Path, value: Any) -> Any:
+        if path in self._counts.silent:
+            return DROPPED
         if isinstance(value, Mapping):
             copies = {name: self._copy((*path, name), inner) for name, inner in value.items()}
             return _ordered({name: copy for name, copy in copies.items() if copy is not DROPPED})
@@ -246,7 +172,7 @@ def _release(rule: Rule, protection: Protection, left_out: list[str], compared: 
     """How the document was made fit to publish, and how that was tested."""
     return {
         "floor": rule.floor,
-        "sensitive_floor": max(rule.floor, rule.sensitive_floor),
+        "sensitive_floor": rule.least_sensitive,
         "width": rule.width,
         "hidden_small": protection.primary,
         "hidden_to_protect": protection.secondary,

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fhir_equity.quality.publish.alike import topics_of
 from fhir_equity.quality.publish.body import Body
-from fhir_equity.quality.publish.cells import Key
+from fhir_equity.quality.publish.cells import Key, twice_in
 from fhir_equity.quality.publish.counts import Counts, Path, nest, nest_alike
+
+PEOPLE = "people of"  # a product line
 
 
 def take_programs(counts: Counts, programs: Mapping[str, Any], body: Body, matter_of: Mapping[str, str]) -> None:
@@ -28,20 +31,6 @@ def take_programs(counts: Counts, programs: Mapping[str, Any], body: Body, matte
         nest(counts.cells, [*tables, [body.population], states] if of_all else tables, others.get(topic, ()))
 
 
-def topics_of(entry: Mapping[str, Any]) -> list[str]:
-    """The topics that a row or a table of a program tells of: its own, and whom a rate is among."""
-    return sorted({entry["topic"], entry.get("among") or entry["topic"]})
-
-
-def all_alike(entry: Mapping[str, Any]) -> bool:
-    """Whether a row or a table says one thing of everybody in it, which each of them could be told by."""
-    if "rows" in entry:
-        whole, parts = entry["population"], [sum(row["counts"].values()) for row in entry["rows"]]
-    else:
-        whole, parts = entry["denominator"], [entry.get("numerator"), *entry.get("values", {}).values()]
-    return bool(whole) and whole in parts
-
-
 class _Program:
     def __init__(self, counts: Counts, name: str, program: Mapping[str, Any], body: Body) -> None:
         self._counts, self._cells = counts, counts.cells
@@ -55,6 +44,7 @@ class _Program:
             self._row(number, row)
         for number, table in enumerate(program["tables"]):
             self._table(number, table)
+        self._lines([*program["rows"], *program["tables"]])
         for name_ in ("bridged", "cannot_be_bridged"):
             for key in self._all((name_,), program.get(name_, {}), ""):
                 self._cells.within(key, self._people)
@@ -73,7 +63,7 @@ class _Program:
             self._cells.adds_up(everybody, [self._people, *left_out])
 
     def _row(self, number: int, row: Mapping[str, Any]) -> None:
-        topics = topics_of(row)
+        topics = sorted(topics_of(row))
         floor = max(map(self._counts.floor, topics))
         key: Key = (*self._key, "rows", row["topic"], row["line"], row["measure"])
         path: Path = (*self._path, "rows", number)
@@ -99,7 +89,18 @@ class _Program:
         if not line:
             return self._people
         value = sum(self._cells.cells[part].value for part in parts)
-        return self._cells.add((*self._key, "people of", line), value, self._counts.floor(""), printed=False)
+        return self._cells.add((*self._key, PEOPLE, line), value, self._counts.floor(""), printed=False)
+
+    def _lines(self, entries: list[Mapping[str, Any]]) -> None:
+        """What is told of product lines adds up to what is told of all of them; some people are in several."""
+        people = [(*self._key, PEOPLE, line) for line in sorted({entry["line"] for entry in entries} - {""})]
+        if not people or not self._cells.cells.keys() >= {*people}:
+            return
+        self._cells.adds_up(self._people, people)
+        names = {("rows", each["topic"]) if "measure" in each else ("tables", each["table"]) for each in entries}
+        for name in sorted(names):
+            parts = [(*self._key, *name, key[-1]) for key in people]
+            self._counts.break_down((*self._key, *name, ""), parts, twice_in(self._people, people))
 
     def _table(self, number: int, table: Mapping[str, Any]) -> None:
         floor = self._counts.floor(table["topic"])

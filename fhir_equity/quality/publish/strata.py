@@ -20,7 +20,7 @@ def take_strata(counts: Counts, strata: list[Mapping[str, Any]]) -> None:
         keys[place] = ("strata", *(f"{name}={value}" for name, value in sorted(place)))
         Body(counts, keys[place], ("strata", number), stratum, [*stratum["topics"]], whole=False)
     for whole, parts in _breakdowns(keys):
-        _add_up(counts, keys[whole], [keys[part] for part in parts])
+        counts.break_down(keys[whole], [keys[part] for part in parts])
 
 
 def _breakdowns(keys: Mapping[Place, Key]) -> Iterator[tuple[Place, list[Place]]]:
@@ -34,16 +34,3 @@ def _breakdowns(keys: Mapping[Place, Key]) -> Iterator[tuple[Place, list[Place]]
             found.setdefault((whole, frozenset(name for name, _ in place)), []).append(place)
     for (whole, _), parts in found.items():
         yield whole, parts
-
-
-def _add_up(counts: Counts, whole: Key, parts: list[Key]) -> None:
-    """Every count of the whole is the sum of those of its parts; a part that lacks one has nobody there."""
-    cells = counts.cells
-    size = len(parts[0])
-    below: dict[Key, list[Key]] = {}
-    printed = [key for key in set(counts.places.values()) if key[:size] in parts]
-    for key in sorted(printed):
-        below.setdefault(key[size:], []).append(key)
-    for name, found in below.items():
-        if (*whole, *name) in cells.cells:
-            cells.adds_up((*whole, *name), found)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_equity.quality.publish.document import Rule
+from fhir_equity.quality.publish.document import publish
+from fhir_equity.quality.publish.rule import Rule
 
 RULE = Rule(
     {"race_ethnicity": "race_ethnicity", "language_spoken": "language_spoken", "gender_identity": "gender_identity"},
     frozenset({"gender_identity"}),
 )
+
+
+def public(given: dict[str, Any], rule: Rule = RULE) -> dict[str, Any]:
+    """What is published of a document; the attacker finds nothing."""
+    done = publish(given, rule)
+    assert done.held
+    return done.document
 
 
 def topic(states: dict[str, int], **others: Any) -> dict[str, Any]:

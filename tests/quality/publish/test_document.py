@@ -6,14 +6,9 @@ from typing import Any
 
 import pytest
 
-from fhir_equity.quality.publish.document import Internal, Published, Rule, publish
-from tests.quality.publish.audits import RULE, document, program, row, stratum, topic
-
-
-def public(given: dict[str, Any], rule: Rule = RULE) -> dict[str, Any]:
-    done = publish(given, rule)
-    assert done.held
-    return done.document
+from fhir_equity.quality.publish.document import Internal, Published, publish
+from fhir_equity.quality.publish.rule import Rule
+from tests.quality.publish.audits import RULE, document, program, public, row, stratum, topic
 
 
 def test_what_is_large_is_told_and_what_is_internal_is_not() -> None:
@@ -98,38 +93,6 @@ def test_sogi_has_a_floor_of_its_own_and_no_small_areas() -> None:
     assert "gender_identity of county=A: small area" in told["release"]["left_out"]
 
 
-def test_of_sogi_nothing_is_told_where_all_answers_are_one() -> None:
-    sogi = topic({"answered": 300, "unknown": 200}, values={"a": 300}, unmapped=0)
-    rows = [row("orientation", 300, 500, "gender_identity"), row("known", 300, 500)]
-    given = document(500, {"gender_identity": sogi, "race_ethnicity": topic({"answered": 300, "unknown": 200})})
-    told = public(given | {"programs": {"base": program(rows, [], 500)}})
-    assert "gender_identity" not in told["topics"]
-    assert [each["measure"] for each in told["programs"]["base"]["rows"]] == ["known"]
-    assert told["release"]["left_out"][:2] == [
-        "gender_identity: all alike",
-        "program base, orientation: nothing is told of its topic",
-    ]
-
-
-def test_a_rate_among_people_of_a_sensitive_answer_tells_of_that_answer() -> None:
-    """Fifteen are more than ten and fewer than twenty."""
-    rows = [row("asian", 120, 400), row("asian_among_some", 200, 215, among="gender_identity"), row("few", 0, 15)]
-    sogi = topic({"answered": 300, "unknown": 200}, values={"a": 215, "b": 85}, unmapped=0)
-    whole = {"gender_identity": sogi, "race_ethnicity": topic({"answered": 300, "unknown": 200})}
-    told = public(document(500, whole, programs={"base": program(rows, [], 500)}))
-    plain, among, few = told["programs"]["base"]["rows"]
-    assert (plain["numerator"], few["denominator"]) == (120, 15)
-    assert None in (among["numerator"], among["denominator"])  # the difference is 15
-
-
-def test_no_rate_is_among_people_of_a_sensitive_answer_of_whom_nothing_is_told() -> None:
-    rows = [row("among_all_alike", 100, 300, among="gender_identity"), row("known", 300, 500)]
-    sogi = topic({"answered": 300, "unknown": 200}, values={"a": 300}, unmapped=0)
-    whole = {"gender_identity": sogi, "race_ethnicity": topic({"answered": 300, "unknown": 200})}
-    told = public(document(500, whole, programs={"base": program(rows, [], 500)}))
-    assert [each["measure"] for each in told["programs"]["base"]["rows"]] == ["known"]
-
-
 def test_whom_a_rate_is_among_is_told_of_by_their_own_rates() -> None:
     """300 of 305 hides the 300; so must the rate of something else among the same 300."""
     matters = {"race": "race_ethnicity", "ethnicity": "race_ethnicity", **RULE.matters}
@@ -139,27 +102,6 @@ def test_whom_a_rate_is_among_is_told_of_by_their_own_rates() -> None:
     given["programs"]["base"]["population"]["left_out"] = {"not_enrolled": 495}
     white, without = public(given, Rule(matters))["programs"]["base"]["rows"]
     assert white["denominator"] is None or (white["numerator"], without["denominator"]) == (None, None)
-
-
-@pytest.mark.parametrize(("count", "told_of"), [(40, False), (0, True), (20, True)])
-def test_of_a_program_s_people_none_are_told_to_be_all_alike(count: int, told_of: bool) -> None:
-    """All 40 in the program, of 300, are said to be one thing by the row, by its values or by the table."""
-    sogi = topic({"answered": 300, "unknown": 200}, values={"a": 200, "b": 100}, unmapped=0)
-    values = row("values", 0, 40, "gender_identity") | {"numerator": None, "values": {"a": count, "b": 40 - count}}
-    table = {"table": "t", "topic": "gender_identity", "line": "", "population": 40, "columns": ["self", "other"]}
-    table["rows"] = [
-        {"row": "a", "counts": {"self": count, "other": 0}},
-        {"row": "b", "counts": {"self": 0, "other": 40 - count}},
-    ]
-    rows = [row("some", count, 40, "gender_identity"), row("known", 40, 40)]
-    given = document(500, {"gender_identity": sogi, "race_ethnicity": topic({"answered": 300, "unknown": 200})})
-    whole = public(given | {"programs": {"base": program([*rows, values], [table], 500)}})
-    told, left_out = whole["programs"]["base"], whole["release"]["left_out"]
-    names = {each["measure"] for each in told["rows"]}
-    assert "known" in names
-    assert ("some" in names) == told_of
-    assert ("values" in names) == ("t" in {each["table"] for each in told["tables"]}) == (count == 20)
-    assert ("program base, t: all alike" in left_out) == (count != 20)
 
 
 def test_where_a_hidden_count_stands_does_not_tell_how_many_it_is() -> None:
