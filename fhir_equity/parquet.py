@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,11 +12,13 @@ from fhir_equity.errors import TableError, UnreadableError, UsageError
 
 ROWS = 20_000  # of a row group, and as many are held for each file
 Row = dict[str, Any]
+Where = Mapping[str, Collection[str]]  # column -> values
 
 
 def _arrow() -> Any:
     try:
         import pyarrow as pa
+        import pyarrow.compute
         import pyarrow.parquet
     except ImportError:
         raise UsageError("this needs Parquet: pip install 'fhir-equity[parquet]'") from None
@@ -96,14 +100,55 @@ class Writer:
         self._files[key][0].write_table(pa.Table.from_pylist(self._rows.pop(key), schema))
 
 
-def read(path: Path, layout: Layout, table: str) -> Iterator[Row]:
-    """The rows of one file, in order, in constant memory. Raises UnreadableError for one of another layout."""
-    pa = _arrow()
-    try:
-        file = pa.parquet.ParquetFile(path)
-        if file.schema_arrow.names != layout.schema(table).names:
-            raise UnreadableError(f"{path.name} is no table {table} of this layout")
-        for batch in file.iter_batches(ROWS):
+class Table:
+    """The rows of one table, in order: of a file, in constant memory, or some of them that are held."""
+
+    def __init__(self, batches: Callable[[Sequence[str] | None], Iterator[Any]]) -> None:
+        self._batches = batches  # by columns; all of them where none is named
+
+    def rows(self, where: Where | None = None) -> Iterator[Row]:
+        """Those of which any of these columns has one of these values. Raises UnreadableError."""
+        for batch in self._among(where, None):
             yield from batch.to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise UnreadableError(f"{path.name} is no Parquet file that can be read ({type(error).__name__})") from None
+
+    def counts(self, column: str, where: Where | None = None) -> Counter[str]:
+        """How many of them have which value in a column of strings. Raises UnreadableError."""
+        found = Counter[str]()
+        for batch in self._among(where, [*dict.fromkeys((column, *(where or ())))]):
+            found.update(batch.column(column).to_pylist())
+        return found
+
+    def held(self, where: Where) -> Table:
+        """Those of which any of these columns has one of these values, in memory. Raises UnreadableError."""
+        batches = [batch for batch in self._among(where, None) if batch.num_rows]
+        kept = [_arrow().Table.from_batches(batches).combine_chunks()] if batches else []
+        return Table(lambda columns: (b for t in kept for b in (t.select(columns) if columns else t).to_batches(ROWS)))
+
+    def _among(self, where: Where | None, columns: Sequence[str] | None) -> Iterator[Any]:
+        pa = _arrow()
+        wanted = {name: pa.array([*values], pa.string()) for name, values in (where or {}).items()}
+        for batch in self._batches(columns):
+            masks = [pa.compute.is_in(batch.column(name), value_set=values) for name, values in wanted.items()]
+            yield batch if where is None else batch.filter(reduce(pa.compute.or_, masks))
+
+
+def read(path: Path, layout: Layout, table: str) -> Table:
+    """The table that one file has; an empty one where there is no file.
+
+    To read its rows raises UnreadableError for a file of another layout.
+    """
+
+    def batches(columns: Sequence[str] | None) -> Iterator[Any]:
+        pa = _arrow()
+        if not path.exists():
+            return
+        try:
+            file = pa.parquet.ParquetFile(path)
+            if file.schema_arrow.names != layout.schema(table).names:
+                raise UnreadableError(f"{path.name} is no table {table} of this layout")
+            yield from file.iter_batches(ROWS, columns=columns)
+        except (OSError, pa.ArrowException) as error:
+            why = type(error).__name__
+            raise UnreadableError(f"{path.name} is no Parquet file that can be read ({why})") from None
+
+    return Table(batches)

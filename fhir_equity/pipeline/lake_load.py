@@ -30,11 +30,13 @@ from fhir_equity.model import (
     Relationship,
     Severity,
 )
-from fhir_equity.parquet import Layout, Row, read
+from fhir_equity.parquet import Layout, Row, Table, read
 from fhir_equity.pipeline.lake import CHUNK, COVER, ORIGIN, PLACES, Whose, ends, layout_of, schema_of
+from fhir_equity.pipeline.lake_days import Day, days
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.store import Brought, Placed, Record, RunWriter
 
+WAITING = 20_000  # records, findings and losses that wait: what is met on a day may have come in many artefacts
 OLDEST = 1  # the layout of which a folder is still read
 
 
@@ -121,16 +123,13 @@ class _Load:
 
     def runs(self) -> Iterator[RunWriter]:
         """Bring everything of the partner's, day by day."""
-        logged = [(row["as_of"], row) for table in ("findings", "losses") for row in self.rows(table)]
-        days = {day for table in ("answers", "members") for row in self.rows(table) for day in _days(row)}
-        days |= {day for day, _ in logged}
-        inputs = self._digest()
-        for number, day in enumerate(sorted(days) or [self._workspace.as_of]):
-            run = self._workspace.run(self._partner, day, f"{inputs}|{day}")
+        inputs, tables = self._digest(), {table: self._table(table) for table in self._layout.tables}
+        for number, today in enumerate(days(tables, self._layout, self._workspace.as_of)):
+            run = self._workspace.run(self._partner, today.day, f"{inputs}|{today.day}")
             artefacts = _Artefacts(run)
-            self._day(artefacts, day, first=number == 0)
-            for on, row in logged:
-                if on == day:
+            self._day(artefacts, today, first=number == 0)
+            for table in ("findings", "losses"):
+                for row in today.rows(table):
                     artefacts.log(row)
             artefacts.flush()
             run.finish()
@@ -139,10 +138,12 @@ class _Load:
     def _place(self, table: str) -> Path:
         return self._folder / table / f"partner={self._partner}" / "part-0.parquet"
 
+    def _table(self, table: str) -> Table:
+        return read(self._place(table), self._layout, table)
+
     def rows(self, table: str) -> Iterator[Row]:
         """The rows of a table that are the partner's."""
-        path = self._place(table)
-        return read(path, self._layout, table) if path.exists() else iter(())
+        return self._table(table).rows()
 
     def _digest(self) -> str:
         """Of all that is read, so that an interrupted run goes on."""
@@ -153,14 +154,14 @@ class _Load:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
 
-    def _day(self, artefacts: _Artefacts, day: str, *, first: bool) -> None:
+    def _day(self, artefacts: _Artefacts, today: Day, *, first: bool) -> None:
         """What was seen first or last on a day, by the artefact it came in first.
 
         Of whom nothing was seen so comes on the day on which they were met last, or with the first day.
         """
-        said = groupby((row for row in self.rows("answers") if day in _days(row)), _whose)
+        said = groupby(today.rows("answers"), _whose)
         answers = next(said, None)
-        for row in (row for row in self.rows("members") if not row.get("withdrawn")):
+        for row in (row for row in today.rows("members") if not row.get("withdrawn")):
             found: list[Row] = []
             if answers is not None and answers[0] == _whose(row):
                 found = list(answers[1])
@@ -169,7 +170,7 @@ class _Load:
             by_artefact: dict[tuple[str, str], list[Row]] = {}
             for each in found:
                 by_artefact.setdefault((each["artefact"], each["format"]), []).append(each)
-            if not by_artefact and (day in _days(row) or (first and not _days(row))):
+            if not by_artefact and today.day == row.get("last_seen", "" if first else None):
                 by_artefact[COVER, "lake"] = []
             for artefact, rows in by_artefact.items():
                 artefacts.record(artefact, _record(member, rows, placed))
@@ -182,6 +183,7 @@ class _Artefacts:
         self._run = run
         self._known: dict[tuple[str, str], int] = {}
         self._held: dict[tuple[str, str], tuple[list[Record], list[Finding], list[Loss]]] = {}
+        self._waiting = 0
 
     def record(self, artefact: tuple[str, str], record: Record) -> None:
         self._of(artefact)[0].append(record)
@@ -206,19 +208,18 @@ class _Artefacts:
         return self._held.setdefault(artefact, ([], [], []))
 
     def _full(self, artefact: tuple[str, str]) -> None:
-        if any(len(each) >= CHUNK for each in self._held[artefact]):
+        self._waiting += 1
+        if self._waiting >= WAITING:
+            self.flush()
+        elif any(len(each) >= CHUNK for each in self._held[artefact]):
             self._write(artefact)
 
     def _write(self, artefact: tuple[str, str]) -> None:
         if artefact not in self._known:
             self._known[artefact] = self._run.artefact(*artefact, watched=False)
         records, findings, losses = self._held.pop(artefact)
+        self._waiting -= len(records) + len(findings) + len(losses)
         self._run.add(self._known[artefact], records, findings=findings, losses=losses)
-
-
-def _days(row: Row) -> set[str]:
-    """The days on which a member or an answer was seen first or last, as far as a row says them."""
-    return {row.get("first_seen", ""), row.get("last_seen", "")} - {""}
 
 
 def _whose(row: Row) -> tuple[str, int]:
