@@ -6,7 +6,7 @@ which is a disclosure until somebody knows better. Topics only, never what they 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, bindparam, select, update
 from fhir_equity.model import Member
 from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.members import called
-from fhir_equity.store.rows import insert_all, now, slices
+from fhir_equity.store.rows import among, insert_all, now, slices
 from fhir_equity.store.schema import StoredDisclosure, core
 from fhir_equity.store.strangers import Namer
 
@@ -92,12 +92,28 @@ class Disclosures:
             return _settle(own, transmission, state, pseudonyms)
 
     def became(self, connection: Connection, states: Mapping[str, str]) -> None:
-        """Say what became of transmissions (name -> state) as a whole, in an open write transaction."""
+        """Say what became of transmissions (name -> state) as a whole, in an open write transaction.
+
+        What was recalled meanwhile stays so.
+        """
         table, at = core(StoredDisclosure), now()
-        change = update(table).where(table.c.transmission == bindparam("name"))
+        change = update(table).where(table.c.transmission == bindparam("name"), table.c.state != RECALLED)
         rows = [{"name": name, "became": state, "at": at} for name, state in states.items()]
         if rows:
             connection.execute(change.values(state=bindparam("became"), settled_at=bindparam("at")), rows)
+
+    def recalled(self, connection: Connection, withdrawn: Mapping[str, Collection[str]]) -> None:
+        """Say of transmissions (name -> the topics withdrawn) that they were recalled, in an open write transaction.
+
+        A record of which some topics stand still is left as it is.
+        """
+        table = core(StoredDisclosure)
+        query = select(table.c.id, table.c.transmission, table.c.topics).where(table.c.state != RECALLED)
+        rows = among(connection, query, table.c.transmission, sorted(withdrawn))
+        nothing_left = [number for number, name, topics in rows if set(topics.split()) <= set(withdrawn[name])]
+        change = update(table).values(state=RECALLED, settled_at=now())
+        for some in slices(nothing_left):
+            connection.execute(change.where(table.c.id.in_(some)))
 
     def of(self, pseudonym: str) -> list[Disclosure]:
         """Everything that was disclosed about one member, oldest first."""

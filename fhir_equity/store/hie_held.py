@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import msgspec
 from msgspec import structs
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, Select, and_, or_, select
 
 from fhir_equity.store.merged import person_of
 from fhir_equity.store.planned import QUARANTINED, SENT, UNSEEN, UNVERIFIED, VERIFIED, Planned
@@ -24,12 +24,8 @@ def held(connection: Connection, hie: str) -> dict[int, list[Planned]]:
     That is what was seen there last, and what was sent and not seen. Of what is in a Patient `resource_id` says which,
     `UNSEEN` one whom nobody saw made; of Observations and Provenance it is empty.
     """
-    journal = core(JournalEntry)
-    gone = and_(journal.c.action == "withdraw", journal.c.status == VERIFIED)
-    there = and_(journal.c.action != "withdraw", journal.c.status.in_(MAY_BE_THERE))
-    query = select(journal).where(journal.c.hie == hie, or_(gone, there)).order_by(journal.c.id)
     last: dict[tuple[int, str, str], Planned | None] = {}
-    for each in planned(connection, query):
+    for each in planned(connection, _arrived_or_gone(hie)):
         place = _place(each)
         for matter, said in each.said.items():
             change = Planned(0, each.member_id, (matter,), "withdraw", place, "", {matter: said})
@@ -39,6 +35,30 @@ def held(connection: Connection, hie: str) -> dict[int, list[Planned]]:
         if held_still is not None:
             found.setdefault(member, []).append(held_still)
     return found
+
+
+def gone(connection: Connection, hie: str, members: Collection[int]) -> dict[int, set[str]]:
+    """Change (its id) -> the matters of it that were withdrawn since, of what was sent about these members."""
+    theirs = _arrived_or_gone(hie).where(core(JournalEntry).c.member_id.in_(members))
+    standing: dict[tuple[int, str, str], list[Planned]] = {}
+    found: dict[int, set[str]] = {}
+    for each in planned(connection, theirs):
+        for said in each.said:
+            place = (each.member_id, _place(each), said)
+            if each.action != "withdraw":
+                standing.setdefault(place, []).append(each)
+                continue
+            for sent in standing.pop(place, ()):  # who told a matter is not remembered under the matter's name
+                found.setdefault(sent.id, set()).update(sent.matters if sent.action == "tell" else (said,))
+    return found
+
+
+def _arrived_or_gone(hie: str) -> Select[Any]:
+    """What may have arrived there, and what was withdrawn, in the order in which it was wanted."""
+    journal = core(JournalEntry)
+    gone = and_(journal.c.action == "withdraw", journal.c.status == VERIFIED)
+    there = and_(journal.c.action != "withdraw", journal.c.status.in_(MAY_BE_THERE))
+    return select(journal).where(journal.c.hie == hie, or_(gone, there)).order_by(journal.c.id)
 
 
 def _place(change: Planned) -> str:

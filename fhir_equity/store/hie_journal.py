@@ -14,7 +14,7 @@ from fhir_equity.store import disclosures
 from fhir_equity.store.changed import touch
 from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.disclosures import Disclosure, Disclosures
-from fhir_equity.store.hie_held import as_kept, held, planned
+from fhir_equity.store.hie_held import as_kept, gone, held, planned
 from fhir_equity.store.hie_members import keepers
 from fhir_equity.store.merged import parts_of, person_of
 from fhir_equity.store.planned import PLANNED, SENT, VERIFIED, Planned, Settled, There, digest_of
@@ -158,8 +158,8 @@ class Journal:
         if changes:
             with writing(self._engine) as connection:
                 self._mark(connection, changes, PLANNED)
-                gone = {self.transmission(change): disclosures.FAILED for change in changes}
-                self._disclosures.became(connection, gone)
+                failed = {self.transmission(change): disclosures.FAILED for change in changes}
+                self._disclosures.became(connection, failed)
 
     def _mark(self, connection: Connection, changes: Sequence[Planned], status: str) -> None:
         journal = core(JournalEntry)
@@ -168,7 +168,10 @@ class Journal:
 
     def transmission(self, change: Planned) -> str:
         """The name under which the account of disclosures has a change."""
-        return f"{self._hie}/{change.id}"
+        return self._named(change.id)
+
+    def _named(self, change: int) -> str:
+        return f"{self._hie}/{change}"
 
     def settle(self, settled: Collection[Settled]) -> None:
         """Record what became of changes, what the HIE holds from us, and where."""
@@ -210,7 +213,7 @@ class Journal:
         with reading(self._engine) as connection:
             return held(connection, self._hie)
 
-    def withdrawn(self, change: Planned, status: str, pseudonym: str) -> None:
+    def withdrawn(self, change: Planned, status: str) -> None:
         """Record what became of withdrawing something, in the account of disclosures too."""
         journal, ours = core(JournalEntry), core(WrittenRow)
         with writing(self._engine) as connection:
@@ -218,18 +221,11 @@ class Journal:
             connection.execute(update(journal).where(journal.c.id == change.id).values(**done))
             touch(connection, {change.member_id})
             if status == VERIFIED:
-                theirs = ours.c.member_id.in_(parts_of(connection, {change.member_id}))
-                mine = and_(ours.c.hie == self._hie, theirs)
+                theirs = parts_of(connection, {change.member_id})
+                mine = and_(ours.c.hie == self._hie, ours.c.member_id.in_(theirs))
                 connection.execute(delete(ours).where(mine, ours.c.matter.in_(change.matters)))
-        if status == VERIFIED:
-            self._account(pseudonym, set(change.matters))
-
-    def _account(self, pseudonym: str, withdrawn: set[str]) -> None:
-        """Say of every disclosure to this HIE of nothing but what is withdrawn now that it was recalled."""
-        for each in self._disclosures.of(pseudonym):
-            mine = each.transmission.startswith(f"{self._hie}/")
-            if mine and set(each.topics) <= withdrawn and each.state != disclosures.RECALLED:
-                self._disclosures.settle(each.transmission, disclosures.RECALLED, [pseudonym])
+                withdrawn = gone(connection, self._hie, theirs)
+                self._disclosures.recalled(connection, {self._named(sent): of for sent, of in withdrawn.items()})
 
 
 def supersede(connection: Connection, members: Collection[int]) -> None:

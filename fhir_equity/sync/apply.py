@@ -217,7 +217,7 @@ class _Applying:
         if change.id not in self._journal.sending([change]):
             return "stale"  # somebody has decided otherwise since
         status = withdraw(self._exchange, change, self._known[change.member_id], ours)
-        self._journal.withdrawn(change, status, ours.person.pseudonym if ours else "")
+        self._journal.withdrawn(change, status)
         return status
 
     def _patient(self, change: Planned, ours: Ours) -> Staged | str:

@@ -10,6 +10,7 @@ import pytest
 from starlette.responses import Response
 
 from fhir_equity.errors import RemoteError
+from fhir_equity.pipeline.retract import retract
 from fhir_equity.pipeline.sync import Recalled, sync_recall
 from fhir_equity.store.connection import writing
 from fhir_equity.store.hie_journal import supersede
@@ -64,6 +65,36 @@ def test_an_opt_out_takes_everything_back(scene: Scene) -> None:
     made = scene.plan(everybody=True)
     assert (made.changes, made.conflicts) == ([], [])
     assert states(scene)[-1] == "recalled"
+
+
+def test_a_disclosure_is_recalled_when_the_last_of_its_topics_is(scene: Scene) -> None:
+    assert states(scene) == ["verified", "verified"]  # of race and language together, and of an Observation
+    scene.opt_out(matter=RACE)
+    recall(scene)
+    assert states(scene) == ["verified", "verified"]
+    scene.opt_out(matter=SPOKEN)
+    recall(scene)
+    assert states(scene) == ["recalled", "verified"]
+
+
+def test_what_is_sent_again_after_a_recall_is_another_disclosure(scene: Scene) -> None:
+    scene.opt_out()
+    recall(scene)
+    with scene.workspace() as workspace:
+        (person,) = workspace.store.people
+        assert workspace.store.opt_outs.take_back(person.id)
+    scene.plan()
+    scene.apply()
+    assert states(scene) == ["recalled", "recalled", "verified", "verified"]
+
+
+def test_of_who_was_retracted_the_disclosures_are_recalled(scene: Scene) -> None:
+    with scene.workspace() as workspace:
+        (person,) = workspace.store.people
+        retract(workspace, 1, reason="a mistake")
+    assert set(recall(scene).applied.statuses) == {"verified"}
+    with scene.workspace() as workspace:
+        assert {each.state for each in workspace.store.disclosures.of(person.pseudonym)} == {"recalled"}
 
 
 def test_a_refusal_that_came_later_and_one_that_we_told(scene: Scene) -> None:
@@ -180,6 +211,7 @@ def test_what_nobody_saw_arrive_is_found_and_withdrawn(fresh: Scene, kind: str, 
     with fresh.workspace() as workspace:
         assert workspace.store.hie(HIE).journal.pending()["sent"] == 0
     assert recall(fresh).found == {}
+    assert set(states(fresh)) <= {"recalled", "failed"}
 
 
 def test_what_nobody_saw_arrive_is_withdrawn_in_part(fresh: Scene) -> None:
