@@ -19,6 +19,7 @@ from fhir_equity.vocabulary.schema import MENA, NOT_HISPANIC, OTHER_RACE
 SPLIT = ("race", "ethnicity")
 _STATES = list(State)  # answered first, then by how much the state tells
 TMSIS = "crosswalks/cdcrec_to_tmsis.csv"
+TMSIS_OTHER = "018"  # https://medicaid.gov/tmsis/dataguide/data-elements/elg016214: RACE-OTHER goes with it
 MOST = 20_000  # answers remembered before the memory starts afresh
 
 
@@ -83,6 +84,8 @@ class Reading:
         codes = {c.coding.code for m in resolution.meanings for c in m.concepts if c.coding.system == system}
         if system == LANGUAGE:
             codes = {code.partition("-")[0] for code in codes}  # a region is the same language
+            if self._tmsis and resolution.state is State.ANSWERED and not codes:
+                return self._without_code(resolution.matter, resolution)
         return _said(resolution, resolution.state, tuple(sorted(codes)))
 
     def _combined(self, resolution: Resolution) -> Said:
@@ -111,6 +114,8 @@ class Reading:
         together = any(meaning.topic == RACE for meaning in own)
         if not found and together and (codes or question == "ethnicity"):
             return self._not_told(question, resolution, view.ethnicity)
+        if not found and self._tmsis:
+            return self._without_code(question, resolution)
         detailed = any(self._schema.is_detail(code) for code in codes)
         return _said(resolution, state, found, detailed=detailed, bridged=bridged)
 
@@ -123,9 +128,15 @@ class Reading:
     def _not_told(self, question: str, resolution: Resolution, ethnicity: str) -> Said:
         """A combined answer that says nothing to this question: Hispanic alone names no race."""
         if question == "race" and ethnicity and self._other:
-            category = "018" if self._tmsis else self._schema.races_1997[OTHER_RACE]
+            category = TMSIS_OTHER if self._tmsis else self._schema.races_1997[OTHER_RACE]
             return _said(resolution, State.ANSWERED, (category,), bridged=True)
         return _said(resolution, State.UNKNOWN, cannot_be_bridged=True)
+
+    def _without_code(self, question: str, resolution: Resolution) -> Said:
+        """An answer that T-MSIS has no code for: a race is Other, with words in RACE-OTHER; nothing else takes words."""
+        if question == "race":
+            return _said(resolution, State.ANSWERED, (TMSIS_OTHER,))
+        return _said(resolution, State.INVALID)
 
     def _in_tmsis(self, question: str, codes: list[str], found: tuple[str, ...]) -> tuple[str, ...]:
         """T-MSIS codes; of a group and something within it only the latter, as its list has both."""

@@ -83,6 +83,28 @@ def test_words_without_a_code_are_an_answer_without_a_category() -> None:
 
 
 @pytest.mark.parametrize(
+    ("topic", "question", "expected"),
+    [
+        ("race_ethnicity", "race", ("answered", ("018",), "")),
+        ("race_ethnicity", "ethnicity", ("unknown", (), "c")),
+        ("race", "race", ("answered", ("018",), "")),
+        ("race", "ethnicity", ("unknown", (), "")),
+        ("ethnicity", "ethnicity", ("invalid", (), "")),
+        ("ethnicity", "race", ("unknown", (), "")),
+        ("language_spoken", "language_spoken", ("invalid", (), "")),
+    ],
+)
+def test_words_in_tmsis_are_another_race_and_else_missing(topic: str, question: str, expected: Told) -> None:
+    """018 is the code that words go with; ethnicity and language have none such, and no code is a missing one."""
+    resolutions = decided(topic, more=(Received(topic, "x", (), "Quite something else"),))
+    assert told(read(question, resolutions, "tmsis")) == expected
+
+
+def test_hispanic_said_to_a_question_of_race_is_another_race_in_tmsis() -> None:
+    assert told(read("race", decided("race", HISPANIC), "tmsis")) == ("answered", ("018",), "")
+
+
+@pytest.mark.parametrize(
     ("topic", "text", "more", "written"),
     [
         ("race", "Quiltfolk", (), {"race", "race_ethnicity"}),
