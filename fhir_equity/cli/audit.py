@@ -87,8 +87,6 @@ def audit(
     asked |= {"workers": workers, "engine": engine, "snapshot": snapshot, "since": since}
     programs = [*(program or ()), *(require or ())]
     with workspace(context, as_of) as opened:
-        if not paths:
-            opened.require_store()
         done = verb(opened, paths or (), programs=programs, **asked)
         report = published(opened, done, partner) if publish else Internal(done.document)
         fhir = in_fhir(opened, report) if measure_report and report.held else None

@@ -22,7 +22,6 @@ def export(
     from fhir_equity.pipeline.lake import export as verb  # loads the database, which others need not
 
     with workspace(context) as opened:
-        opened.require_store()
         done = verb(opened, parquet, partner=partner, include_sensitive=include_sensitive)
     say(context, "Wrote " + ", ".join(f"{count:,} {table}" for table, count in done.rows.items()) + ".")
     if done.withheld:

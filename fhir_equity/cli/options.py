@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +46,6 @@ def options(context: typer.Context) -> Options:
 def workspace(context: typer.Context, as_of: str = "", settings: Settings | None = None) -> Iterator[Workspace]:
     """A workspace whose progress shows on a terminal once something takes over two seconds."""
     given = options(context)
-    if as_of:
-        _check_date(as_of)
     bar = BarColumn(bar_width=20)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), bar, TimeElapsedColumn(), TimeRemainingColumn())
     shown = words.is_terminal and not given.quiet
@@ -66,13 +63,6 @@ def workspace(context: typer.Context, as_of: str = "", settings: Settings | None
 
         with Workspace(settings or given.settings(), as_of, told) as opened:
             yield opened
-
-
-def _check_date(text: str) -> None:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        raise UsageError("--as-of takes an ISO date such as 2026-01-31") from None
 
 
 def say(context: typer.Context, text: str) -> None:

@@ -115,6 +115,8 @@ def _counted(
     population: Path | None,
     engine: str,
 ) -> Audit:
+    if not paths:
+        workspace.require_store("ingest files first, or name files to audit")
     count = counting(workspace, by=by, programs=programs, workers=workers, population=population, history=not paths)
     failures = Failures()
     whose = workspace.partner(partner)

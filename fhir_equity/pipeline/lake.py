@@ -44,6 +44,7 @@ def export(
     use: sensitive topics are left out unless `include_sensitive`. What was withdrawn and what is in quarantine stays
     in the store. Raises UsageError.
     """
+    workspace.require_store()
     layout = layout_of(workspace)
     with written_folder(parquet) as opened, Writer(layout, opened) as writer:
         work = _Export(workspace, writer, partner, include_sensitive=include_sensitive)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Member, Name
 from fhir_equity.pipeline.explain import one_member
-from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.pipeline.workspace import Workspace, require_day
 from fhir_equity.store import Parted, Splitting, Which
 
 
@@ -39,6 +39,9 @@ def split(
         raise UsageError("a split keeps why; say it with --reason")
     if sum(map(bool, (which.runs, which.file, which.collected))) != 1:
         raise UsageError("say what is the other person's: --run, --file or --collected")
+    for option, day in (("--collected", which.collected), ("--born", born)):
+        if day:
+            require_day(day, f"{option} takes an ISO date such as 2026-01-31")
     found = one_member(workspace, member, partner)
     who = Member(found.partner, "")
     if family or given or born:

@@ -9,7 +9,7 @@ from typing import Any
 from fhir_equity.adapters.fhir.audit_event import Deed, Resource, as_bundle, as_ndjson, audit_event
 from fhir_equity.errors import UsageError
 from fhir_equity.pipeline.explain import one_member
-from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.pipeline.workspace import Workspace, require_day
 from fhir_equity.privacy import private_file
 from fhir_equity.store import Disclosure, Entry, Head, Verified
 
@@ -21,9 +21,11 @@ Document = dict[str, Any]
 def trail_list(workspace: Workspace, *, since: str = "", action: str = "") -> Iterator[Entry]:
     """The entries of the trail from an ISO date on, of one action or of all, oldest first.
 
-    Raises UsageError where there is no store.
+    Raises UsageError where there is no store and for another date.
     """
     workspace.require_store()
+    if since:
+        require_day(since, "--since takes an ISO date such as 2026-01-31")
     return workspace.store.trail.entries(since=since, action=action)
 
 

@@ -43,6 +43,16 @@ def software() -> str:
         return "fhir-equity (not installed)"
 
 
+def require_day(text: str, otherwise: str) -> None:
+    """Raise UsageError with these words for anything but a day as YYYY-MM-DD."""
+    try:
+        whole = date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        whole = False
+    if not whole:
+        raise UsageError(otherwise)
+
+
 def _user() -> str:
     """The user of the operating system who runs this."""
     try:
@@ -54,12 +64,15 @@ def _user() -> str:
 class Workspace:
     """Opened once for each command; use it as a context manager so that the store is released.
 
-    `as_of` is the ISO date of the run (default today). `progress` is told a name and a count of
-    members now and then.
+    `settings` are the defaults unless given: `fhir_equity.settings.load` reads equity.toml and the environment.
+    `as_of` is the ISO date of the run (default today). `progress` is told a name and a count of members now and
+    then. Raises UsageError for an `as_of` that is none: days are compared as they are written.
     """
 
     def __init__(self, settings: Settings | None = None, as_of: str = "", progress: Told | None = None) -> None:
         self.settings = settings or Settings()
+        if as_of:
+            require_day(as_of, "--as-of takes an ISO date such as 2026-01-31")
         self.as_of = as_of or date.today().isoformat()  # noqa: DTZ011 - the user's own calendar day
         self.progress = progress or (lambda _name, _count, _total=0: None)
         self._vocabularies: dict[str, Vocabulary] = {}
@@ -207,11 +220,11 @@ class Workspace:
         store = self.settings.store
         return store.url != StoreSettings().url or (store.file is not None and store.file.exists())
 
-    def require_store(self) -> None:
+    def require_store(self, instead: str = "ingest files first") -> None:
         """Raise UsageError where there is no store yet: reading an empty one would look like an answer."""
         path = self.settings.store.file
         if path is not None and not path.exists():
-            raise UsageError(f"there is no store {path.name} here; ingest files first, or name files to audit")
+            raise UsageError(f"there is no store {path.name} here; {instead}")
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
