@@ -133,7 +133,7 @@ class Reading:
         return _said(resolution, State.UNKNOWN, cannot_be_bridged=True)
 
     def _without_code(self, question: str, resolution: Resolution) -> Said:
-        """An answer that T-MSIS has no code for: a race is Other, with words in RACE-OTHER; nothing else takes words."""
+        """An answer that T-MSIS has no code for: a race is Other, with RACE-OTHER; nothing else takes words."""
         if question == "race":
             return _said(resolution, State.ANSWERED, (TMSIS_OTHER,))
         return _said(resolution, State.INVALID)

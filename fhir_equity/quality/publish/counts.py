@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from itertools import dropwhile
+from itertools import takewhile
 from typing import Any
 
 from fhir_equity.quality.publish.cells import FLOOR, Cells, Key, twice_in
@@ -68,11 +68,16 @@ def _rank(key: Key) -> int:
     return detail + 5 * (key[0] == "strata") + (len(own) > 1)
 
 
+def place_of(key: Key) -> Key:
+    """The stratum that a count is of, which may be one of several kinds at once; nothing for everybody."""
+    if key[:1] != ("strata",):
+        return ()
+    return ("strata", *takewhile(lambda word: word.partition("=")[0] in STRATA, key[1:]))
+
+
 def _own(key: Key) -> Key:
-    """What a count is called in its stratum, which may be one of several kinds at once."""
-    if key[0] != "strata":
-        return key
-    return tuple(dropwhile(lambda word: word.partition("=")[0] in STRATA, key[1:]))
+    """What a count is called in its stratum."""
+    return key[len(place_of(key)) :]
 
 
 def _block(key: Key) -> Key:

@@ -80,7 +80,7 @@ def publish(
     take_strata(counts, document["strata"])
     data = _data(document)
     scope: Key = ("strata", f"partner={partner}") if partner else ()
-    compared = compare(counts.cells, scope, earlier, data)
+    compared = compare(counts.cells, scope, [*earlier], data)
     protection = protect(counts.cells, rule.width)
     public = _Public(counts).of(document, left_out)
     public["release"] = _release(rule, protection, left_out, compared)

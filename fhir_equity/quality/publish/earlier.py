@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct, structs
 
 from fhir_equity.quality.publish.cells import Cell, Cells, Key, Relation
+from fhir_equity.quality.publish.counts import nest, place_of
+
+NAMED = frozenset({"partner", "coverage", "county", "source"})  # strata that may be called otherwise one day
+POPULATION = "population"
+Told = dict[Key, int]
 
 
 class Publication(Struct):
@@ -20,6 +25,10 @@ class Publication(Struct):
     cells: list[tuple[Key, Cell]]
     relations: list[Relation]
 
+    def under(self, scope: Key) -> dict[Key, Cell]:
+        """The cells of these people, by the keys of an audit of them alone."""
+        return {key[len(scope) :]: cell for key, cell in self.cells if key[: len(scope)] == scope}
+
 
 def remembered(cells: Cells, scope: Key, data: str, at: str) -> Publication:
     """A publication as it is kept; `scope` is the place of its people in an audit of everybody."""
@@ -29,23 +38,87 @@ def remembered(cells: Cells, scope: Key, data: str, at: str) -> Publication:
     return Publication(data, at, found, [_moved(relation, scope) for relation in relations])
 
 
-def compare(cells: Cells, scope: Key, earlier: Iterable[Publication], data: str) -> int:
+def compare(cells: Cells, scope: Key, earlier: Sequence[Publication], data: str) -> int:
     """Take in what earlier publications told; gives how many there are.
 
     Of the same data everything they told is known, and what follows from it. Of other data the change of
-    each count that was told must not be a small one.
+    each count that was told must not be a small one; nor may it be where a stratum is called otherwise now, or what
+    is left of everybody without the partners of whom something was told.
     """
-    number = 0
+    now = dict(cells.cells)
     for publication in earlier:
-        number += 1
-        below = {key[len(scope) :]: cell for key, cell in publication.cells if key[: len(scope)] == scope}
-        told = {key: cell.value for key, cell in below.items() if cell.told}
-        if publication.data == data and all(cells.cells[key].value == told[key] for key in told.keys() & cells.cells):
+        below = publication.under(scope)
+        told = _told(below)
+        if publication.data == data and all(now[key].value == below[key].value for key in below.keys() & now):
             _join(cells, below, [_moved(each, scope, out=True) for each in publication.relations])
+            _programs(cells, told.keys() - now.keys(), now)
             continue
-        for key in sorted(told.keys() & cells.cells):
+        for key in sorted(told.keys() & now):
             cells.changed(key, told[key])
-    return number
+        for key, before in _renamed(told, now):
+            cells.changed(key, before)
+    for key, before in _partners(now, scope, earlier):
+        cells.changed(key, before)
+    return len(earlier)
+
+
+def _told(below: Mapping[Key, Cell]) -> Told:
+    return {key: cell.value for key, cell in below.items() if cell.told}
+
+
+def _renamed(told: Told, now: Mapping[Key, Cell]) -> Iterator[tuple[Key, int]]:
+    """Counts of a stratum that there is no more, as those of a new one of its kind that has about as many people."""
+    before, after = ({place_of(key) for key in keys} for keys in (told, now))
+    for gone in sorted(before - after):
+        for new in sorted(after - before):
+            if _alike(gone, new) and _close(told, now, gone, new):
+                keys = sorted((key, (*new, *key[len(gone) :])) for key in told if place_of(key) == gone)
+                yield from ((key, told[old]) for old, key in keys if key in now)
+
+
+def _alike(gone: Key, new: Key) -> bool:
+    """Whether two strata are of the same kinds and differ in a name alone."""
+    kinds = [[word.partition("=")[0] for word in place[1:]] for place in (gone, new)]
+    differs = {kind for kind, one, other in zip(kinds[0], gone[1:], new[1:], strict=False) if one != other}
+    return kinds[0] == kinds[1] and differs <= NAMED
+
+
+def _close(told: Told, now: Mapping[Key, Cell], gone: Key, new: Key) -> bool:
+    before, after = told.get((*gone, POPULATION)), now.get((*new, POPULATION))
+    return before is not None and after is not None and abs(after.value - before) < after.floor
+
+
+def _partners(now: Mapping[Key, Cell], scope: Key, earlier: Iterable[Publication]) -> Iterator[tuple[Key, int]]:
+    """What was told of partners, and of all partners together: the rest of everybody may be few."""
+    found: dict[Key, Told] = {}
+    for publication in earlier:
+        for key, cell in publication.cells:
+            place = place_of(key)
+            if cell.told and len(place) in (0, 2) and (not place or place[1].startswith("partner=")):
+                found.setdefault(place, {})[key[len(place) :]] = cell.value  # the last time that it was told
+    everybody, others = found.pop((), {}), [told for place, told in found.items() if place != scope]
+    for key in sorted(now):
+        parts = [told[key] for told in others if key in told]
+        if not scope:
+            yield from ((key, before) for before in sorted({*parts, sum(parts)} - {0}))
+        elif key in everybody:
+            yield from ((key, before) for before in sorted({everybody[key], everybody[key] - sum(parts)}))
+
+
+def _programs(cells: Cells, old: Iterable[Key], now: Mapping[Key, Cell]) -> None:
+    """What programs of another publication and of this one tell of one topic is compared, as within one."""
+    groups: dict[tuple[str, ...], tuple[list[Key], list[Key]]] = {}
+    for number, keys in enumerate((sorted(old), sorted(now))):
+        for key in keys:
+            if key[:1] == ("programs",) and cells.cells[key].printed:
+                groups.setdefault(_matter(key), ([], []))[number].append(key)
+    for group in groups.values():
+        nest(cells, group)
+
+
+def _matter(key: Key) -> tuple[str, ...]:
+    """The topic and the product line of a rate, else what is counted."""
+    return key[3:5] if key[2] == "rows" else key[2:]
 
 
 def _join(cells: Cells, below: dict[Key, Cell], relations: list[Relation]) -> None:

@@ -1,0 +1,116 @@
+"""What readers have from earlier publications, and what the next one beside it would tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fhir_equity.quality.publish.document import Published, publish
+from fhir_equity.quality.publish.rule import Rule
+from tests.quality.publish.audits import RULE, document, program, row, stratum, topic
+
+
+def of(answered: int, unknown: int) -> dict[str, Any]:
+    return {"race_ethnicity": topic({"answered": answered, "unknown": unknown})}
+
+
+def audit(answered: int, unknown: int, data: str = "0a", **others: Any) -> dict[str, Any]:
+    given = document(answered + unknown, of(answered, unknown), **others)
+    given["run"]["inputs"][0]["sha256"] = data
+    return given
+
+
+def after(first: Published, given: dict[str, Any], partner: str = "") -> dict[str, Any]:
+    done = publish(given, RULE, [first.publication], partner)
+    assert done.held
+    return done.document
+
+
+@pytest.mark.parametrize("more", [1, 10])
+def test_a_county_that_is_called_otherwise_is_compared_with_itself(more: int) -> None:
+    def counties(one: str, more: int) -> list[dict[str, Any]]:
+        return [
+            stratum({"county": one}, 100 + more, of(60, 40 + more)),
+            stratum({"county": "B"}, 200, of(100, 100)),
+        ]
+
+    first = publish(audit(160, 140, strata=counties("A", 0)), RULE)
+    later = after(first, audit(160, 140 + more, "0b", strata=counties("Alpha", more)))
+    assert [each["population"] for each in later["strata"]] == [None, 200]
+    assert later["strata"][0]["topics"]["race_ethnicity"]["states"]["unknown"] is None
+    elsewhere = publish(audit(160, 140 + more, "0b", strata=counties("Alpha", more)), RULE)
+    assert elsewhere.document["strata"][0]["population"] == 100 + more
+
+
+def test_an_age_or_a_month_is_not_called_otherwise() -> None:
+    ages = [stratum({"age": "1"}, 100, of(60, 40)), stratum({"age": "2"}, 200, of(100, 100))]
+    first = publish(audit(160, 140, strata=ages), RULE)
+    ages = [stratum({"age": "3"}, 105, of(60, 45)), stratum({"age": "4"}, 300, of(150, 150))]
+    later = after(first, audit(210, 195, "0b", strata=ages))
+    assert [each["population"] for each in later["strata"]] == [105, 300]
+
+
+def test_everybody_less_a_partner_may_be_few() -> None:
+    """Of one partner 100 are told, of all 108: the other one has 8."""
+    first = publish(audit(60, 40), RULE, partner="A")
+    later = after(first, audit(65, 43, "0b"))
+    assert later["population"] is None
+    assert set(later["topics"]["race_ethnicity"]["states"].values()) == {None}
+
+
+def test_everybody_less_all_partners_may_be_few() -> None:
+    publications = [publish(audit(60, 40), RULE, partner="A").publication]
+    publications.append(publish(audit(90, 60, "0b"), RULE, publications, partner="B").publication)
+    done = publish(audit(155, 103, "0c"), RULE, publications)
+    assert done.held
+    assert done.document["population"] is None
+    assert publish(audit(180, 120, "0c"), RULE, publications).document["population"] == 300
+
+
+def test_a_partner_may_be_everybody_but_a_few() -> None:
+    everybody = publish(audit(155, 103), RULE)
+    assert after(everybody, audit(152, 98, "0b"), "A")["population"] is None
+    one = publish(audit(60, 40, "0b"), RULE, [everybody.publication], "A")
+    done = publish(audit(92, 60, "0c"), RULE, [everybody.publication, one.publication], "B")
+    assert done.held
+    assert done.document["population"] is None
+
+
+def test_two_programs_of_two_publications_are_compared() -> None:
+    """Enrolled in the year 300, on the day 297: three are gone."""
+
+    def under(name: str, known: int, people: int) -> dict[str, Any]:
+        given = program([row("known", known, people)], [], people)
+        given["population"]["left_out"] = {"not_enrolled": 500 - people}
+        return audit(300, 200, programs={name: given})
+
+    first = publish(under("year", 200, 300), RULE)
+    later = after(first, under("day", 197, 297))["programs"]["day"]
+    assert later["population"]["counted"] is None
+    assert later["rows"][0]["denominator"] is None
+    assert later["rows"][0]["numerator"] is None
+    told = publish(under("day", 197, 297), RULE).document["programs"]["day"]
+    assert (told["population"]["counted"], told["rows"][0]["numerator"]) == (297, 197)
+
+
+def test_a_threshold_that_was_raised_leaves_known_what_was_told() -> None:
+    first = publish(document(500, {"race_ethnicity": topic({"answered": 400, "declined": 15, "unknown": 85})}), RULE)
+    higher = Rule(RULE.matters, RULE.sensitive, floor=30)
+    states = {"answered": 405, "declined": 15, "unknown": 80}
+    later = document(500, {"race_ethnicity": topic(states)})
+    later["run"]["inputs"][0]["sha256"] = "0b"
+    done = publish(later, higher, [first.publication])
+    assert done.held
+    assert set(done.document["topics"]["race_ethnicity"]["states"].values()) == {None}
+
+
+def test_what_was_corrected_since_is_other_data() -> None:
+    """The same file, and a decision in between: of 200 who were in no method then, 30 are in one now."""
+
+    def methods(**given: int) -> dict[str, Any]:
+        return document(500, {"race_ethnicity": topic({"answered": 400, "unknown": 100}) | {"methods": given}})
+
+    first = publish(methods(self=300), RULE)
+    later = after(first, methods(self=300, proxy=30))
+    assert later["topics"]["race_ethnicity"]["methods"] == {"self": 300, "proxy": 30}
