@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import groupby, islice
 
@@ -45,7 +45,10 @@ def quarantine_show(workspace: Workspace, number: int) -> tuple[Held, bytes]:
     """One quarantined record and its verbatim bytes, which are values of a person. Raises UsageError."""
     workspace.require_store()
     (record,) = _named(workspace, (number,))
-    return record, workspace.store.quarantine.content(record)[0]
+    content = workspace.store.quarantine.content(record)
+    if content is None:
+        raise _missing((number,))
+    return record, content[0]
 
 
 def quarantine_retry(workspace: Workspace, *, partner: str = "", code: str = "", ids: Sequence[int] = ()) -> Retried:
@@ -72,8 +75,12 @@ def _artefact(record: Held) -> int:
 def _named(workspace: Workspace, ids: Sequence[int]) -> list[Held]:
     found = list(workspace.store.quarantine.held(Selection(ids=tuple(ids)))) if ids else []
     if missing := set(ids) - {record.id for record in found}:
-        raise UsageError(f"there is no quarantined record {', '.join(map(str, sorted(missing)))}")
+        raise _missing(missing)
     return found
+
+
+def _missing(ids: Iterable[int]) -> UsageError:
+    return UsageError(f"there is no quarantined record {', '.join(map(str, sorted(ids)))}")
 
 
 class _Attempt:
@@ -110,9 +117,12 @@ class _Attempt:
             self._settled += len(settled)
 
     def _again(self, record: Held) -> list[Read] | None:
-        """What a record is now; None where it is kept."""
+        """What a record is now; None where it is kept, or was purged meanwhile."""
         place = Locator(record.artefact, record.unit, record.number, record.offset, record.path)
-        raw, frame = self._workspace.store.quarantine.content(record)
+        content = self._workspace.store.quarantine.content(record)
+        if content is None:
+            return None
+        raw, frame = content
         rejected = Rejected(raw, Finding(record.code, Severity.ERROR, place))
         context: Context = self._context(record.partner, record.format)
         try:

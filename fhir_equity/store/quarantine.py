@@ -60,14 +60,18 @@ class Quarantine:
                 yield from page
                 after = page[-1].id
 
-    def content(self, record: Held) -> tuple[bytes, bytes]:
-        """The verbatim bytes of a record, and of the frame it stood in (empty where there is none)."""
+    def content(self, record: Held) -> tuple[bytes, bytes] | None:
+        """The verbatim bytes of a record, and of the frame it stood in (empty where there is none).
+
+        None where it was purged since it was looked up, even if another one has its id now.
+        """
         records, frames = core(Quarantined), core(StoredFrame)
         before = (frames.c.artefact_id == record.artefact_id, frames.c.offset <= record.offset)
         frame = select(frames.c.raw).where(*before).order_by(frames.c.id.desc()).limit(1)
+        this = [records.c[name] == getattr(record, name) for name in ("id", "artefact_id", "code", "offset")]
         with reading(self._engine) as connection:
-            raw = connection.execute(select(records.c.raw).where(records.c.id == record.id)).scalar_one()
-            return bytes(raw), bytes(connection.execute(frame).scalar() or b"")
+            raw = connection.execute(select(records.c.raw).where(*this)).scalar()
+            return None if raw is None else (bytes(raw), bytes(connection.execute(frame).scalar() or b""))
 
     def _page(self, selection: Selection, ids: Sequence[int], after: int, *, waiting: bool) -> list[Held]:
         records, settled = core(Quarantined), core(Settled)

@@ -6,9 +6,11 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from fhir_equity.errors import UsageError
@@ -129,6 +131,33 @@ def test_which_are_tried(month: Path, load: Callable[..., Ingested], retry: Call
     assert retry().settled == 3
     with pytest.raises(UsageError, match=r"^there is no quarantined record 98, 99$"):
         retry(ids=[1, 99, 98])
+
+
+def test_what_is_purged_during_a_retry_is_passed_over(
+    month: Path,
+    load: Callable[..., Ingested],
+    opened: Callable[..., Workspace],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    load(month)
+    plain = module.adapter_named
+
+    def purge(name: str) -> Any:  # while the first is read again
+        with closing(sqlite3.connect(tmp_path / "store" / "equity.db")) as other, other:
+            for table, column in (("quarantined_in", "quarantine_id"), ("quarantine", "id")):
+                other.execute(f"DELETE FROM {table} WHERE {column} IN (2, 5)")  # noqa: S608 - our own names
+        return plain(name)
+
+    monkeypatch.setattr(module, "adapter_named", purge)
+    with opened() as workspace:
+        held = list(quarantine_list(workspace))
+        assert quarantine_retry(workspace).settled == 2
+        assert workspace.store.quarantine.content(held[0]) is not None
+        assert workspace.store.quarantine.content(msgspec.structs.replace(held[0], offset=1)) is None  # another's id
+        monkeypatch.setattr(module, "_named", lambda *_: [held[1]])
+        with pytest.raises(UsageError, match=r"^there is no quarantined record 2$"):
+            quarantine_show(workspace, 2)
 
 
 def test_list_and_show(month: Path, load: Callable[..., Ingested], opened: Callable[..., Workspace]) -> None:
