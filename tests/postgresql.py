@@ -17,6 +17,7 @@ from sqlalchemy import NullPool, create_engine
 
 DEBIAN = Path("/usr/lib/postgresql")  # where its packages keep what is not on the PATH
 ROOM = 4e9  # bytes
+PATIENCE = 600  # seconds until it has started or stopped; the machine may be busy with the others
 # A server that is thrown away needs no durability; clients come through the socket in its folder only.
 OPTIONS = "-c fsync=off -c listen_addresses= -c max_connections=50 -c unix_socket_directories="
 
@@ -64,7 +65,7 @@ def cluster() -> Iterator[str]:
 
     try:
         run(program("initdb"), "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        control = (program("pg_ctl"), "-D", data, "-l", folder / "log", "-s", "-w")
+        control = (program("pg_ctl"), "-D", data, "-l", folder / "log", "-s", "-w", "-t", PATIENCE)
         run(*control, "-o", f"{OPTIONS}{folder}", "start")
         try:
             yield f"postgresql://tester@/postgres?host={folder}"

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from tests.benchmarks.generate_834 import file_of
 from tests.benchmarks.generate_fhir import file_of as fhir_file_of
 from tests.conftest import missing
 from tests.engine.test_spark_convert import lines
+from tests.servers.programs import free_port
 
 CANARY = "QUETZALCANARY"
 SHEET = "applies_to,source_system,source_code,target_system,target_code,relationship,note,retired\n"
@@ -37,9 +37,7 @@ class Standalone:
         self.logs = folder / "logs"
         self.logs.mkdir()
         self._started: list[subprocess.Popen[bytes]] = []
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.url = f"spark://127.0.0.1:{port}"
         self._start("master", "master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0")
         self.workers = [self._worker(number) for number in (1, 2)]

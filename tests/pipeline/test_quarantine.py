@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fhir_equity.adapters import adapter_named
 from fhir_equity.errors import UsageError
 from fhir_equity.pipeline import quarantine as module
 from fhir_equity.pipeline.ingest import Ingested, ingest
@@ -141,13 +142,12 @@ def test_what_is_purged_during_a_retry_is_passed_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     load(month)
-    plain = module.adapter_named
 
     def purge(name: str) -> Any:  # while the first is read again
         with closing(sqlite3.connect(tmp_path / "store" / "equity.db")) as other, other:
             for table, column in (("quarantined_in", "quarantine_id"), ("quarantine", "id")):
                 other.execute(f"DELETE FROM {table} WHERE {column} IN (2, 5)")  # noqa: S608 - our own names
-        return plain(name)
+        return adapter_named(name)
 
     monkeypatch.setattr(module, "adapter_named", purge)
     with opened() as workspace:
