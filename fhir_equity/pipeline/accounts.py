@@ -12,7 +12,7 @@ from msgspec import structs
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.quality.ages import band, bands
 from fhir_equity.release import BEYOND, Release
-from fhir_equity.reports.evidence import totals
+from fhir_equity.reports.totals import totals
 
 if TYPE_CHECKING:
     from fhir_equity.store import CaseCount, Told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -45,7 +45,7 @@ def result(
     return {
         **_about(program, as_of),
         "population": _population(program, counts, as_of),
-        "met": _met(rows),
+        "met": met(rows),
         "rows": rows,
         "tables": [
             _table(program, name, table, line, _under(counts, line))
@@ -127,11 +127,11 @@ def _row(
         "threshold": None if asked is None else asked.at_most if asked.at_least is None else asked.at_least,
         "at_least": asked and asked.at_least,
         "at_most": asked and asked.at_most,
-        "met": None if asked is None else _within(share, asked.at_least, asked.at_most),
+        "met": None if asked is None else within(share, asked.at_least, asked.at_most),
         "compliance_at_least": measure.compliance_at_least,
         "compliance_at_most": measure.compliance_at_most,
-        "compliant": _within(share, measure.compliance_at_least, measure.compliance_at_most),
-        "more": None if asked is None else _more(row["numerator"], denominator, asked),
+        "compliant": within(share, measure.compliance_at_least, measure.compliance_at_most),
+        "more": None if asked is None else _asked_for(row["numerator"], denominator, asked),
     }
 
 
@@ -166,21 +166,27 @@ def dissimilarity(values: Mapping[str, int], reference: Mapping[str, float] | Ma
     return sum((abs(part) for part in parts), Fraction()) / 2
 
 
-def _within(share: Fraction | None, at_least: float | None, at_most: float | None) -> bool | None:
+def within(share: Fraction | None, at_least: float | None, at_most: float | None) -> bool | None:
+    """Whether a share keeps to its limits, both of which may be reached; None without either."""
     if share is None or (at_least is None and at_most is None):
         return None
     return (at_least is None or share >= _exact(at_least)) and (at_most is None or share <= _exact(at_most))
 
 
-def _more(numerator: int, denominator: int, measure: Measure) -> int | None:
-    """How many of the people counted must still be asked to reach `at_least`; 0 where it is reached.
+def _asked_for(numerator: int, denominator: int, measure: Measure) -> int | None:
+    """How many of the people counted must still be asked to reach `at_least`.
 
     Only of measures of whether an answer is there: nobody is asked to give a certain one.
     """
     certain = measure.categories or measure.except_categories or measure.without_categories or measure.several
     if measure.kind != "share" or measure.at_least is None or certain:
         return None
-    return max(0, ceil(_exact(measure.at_least) * denominator) - numerator)
+    return more(numerator, denominator, measure.at_least)
+
+
+def more(numerator: int, denominator: int, at_least: float) -> int:
+    """How many are missing from a numerator to reach a share; 0 where it is reached."""
+    return max(0, ceil(_exact(at_least) * denominator) - numerator)
 
 
 def _exact(number: float | Fraction) -> Fraction:
@@ -188,7 +194,8 @@ def _exact(number: float | Fraction) -> Fraction:
     return number if isinstance(number, Fraction) else Fraction(str(number))
 
 
-def _met(rows: list[dict[str, Any]]) -> bool | None:
+def met(rows: Iterable[Mapping[str, Any]]) -> bool | None:
+    """Whether the rows that decide are met: not where one is not, None where one cannot be told or none decides."""
     found = {row["met"] for row in rows if row["decides"]}
     if False in found:
         return False

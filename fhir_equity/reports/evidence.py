@@ -16,8 +16,10 @@ from fhir_equity.reports.figures import Document
 from fhir_equity.reports.html import html
 from fhir_equity.reports.spreadsheet import csv_of
 from fhir_equity.reports.tidy import tidy
+from fhir_equity.reports.totals import totals
 
 SCHEMA = "fhir-equity/evidence/1"
+ABOUT = ("audience", "generated", "software", "run", "editions")
 MANIFEST, DOCUMENT, PAGE = "manifest.json", "audit.json", "report.html"
 
 
@@ -30,14 +32,18 @@ def write_bundle(report: Report, folder: Path) -> list[str]:
         raise UsageError(f"{folder.name} is not an empty folder")
     document = report.document
     files = _files(document)
-    manifest = {name: document.get(name) for name in ("audience", "generated", "software", "run", "editions")}
     digests = {name: _digest(content) for name, content in files.items()}
-    files[MANIFEST] = orjson.dumps({"schema": SCHEMA, **manifest, "files": digests}, option=orjson.OPT_INDENT_2)
+    files[MANIFEST] = orjson.dumps({**_about(document), "files": digests}, option=orjson.OPT_INDENT_2)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, content in files.items():
         with private_file(folder / name) as file:
             file.write(content)
     return [*files]
+
+
+def _about(document: Document) -> dict[str, Any]:
+    """What the manifest says of the document."""
+    return {"schema": SCHEMA, **{name: document.get(name) for name in ABOUT}}
 
 
 def _files(document: Document) -> dict[str, bytes]:
@@ -61,7 +67,8 @@ def verify(folder: Path) -> list[str]:
     if manifest.get("schema") != SCHEMA or not isinstance(manifest.get("files"), dict):
         raise UnreadableError(f"{folder.name}/{MANIFEST} is not of schema {SCHEMA}")
     try:
-        return [*_digests(folder, manifest["files"]), *_made_anew(folder, document), *totals(document)]
+        made = _made_anew(folder, manifest["files"], document)
+        return [*_manifest(manifest, document), *_digests(folder, manifest["files"]), *made, *totals(document)]
     except (KeyError, TypeError, AttributeError):
         raise UnreadableError(f"{folder.name}/{DOCUMENT} is not an audit document") from None
 
@@ -76,6 +83,14 @@ def _read(folder: Path, name: str) -> dict[str, Any]:
     return found
 
 
+def _manifest(manifest: Mapping[str, Any], document: Document) -> Iterator[str]:
+    """The manifest, which nothing has the digest of, says of the document what it says itself, and no more."""
+    about = orjson.loads(orjson.dumps(_about(document)))
+    for name in sorted((about.keys() | manifest.keys()) - {"files"}):
+        if name not in about or manifest.get(name) != about[name]:
+            yield f"{MANIFEST}: {name} is not that of {DOCUMENT}"
+
+
 def _digests(folder: Path, files: Mapping[str, str]) -> Iterator[str]:
     there = {path.name for path in folder.iterdir()} - {MANIFEST}
     for name in sorted(there - files.keys()):
@@ -83,62 +98,15 @@ def _digests(folder: Path, files: Mapping[str, str]) -> Iterator[str]:
     for name, digest in sorted(files.items()):
         if name not in there:
             yield f"{name} is missing"
-        elif _digest((folder / name).read_bytes()) != digest:
+        elif not (folder / name).is_file() or _digest((folder / name).read_bytes()) != digest:
             yield f"{name} is not what the manifest has the digest of"
 
 
-def _made_anew(folder: Path, document: Document) -> Iterator[str]:
-    """The page and the tables say what the document says."""
+def _made_anew(folder: Path, listed: Mapping[str, str], document: Document) -> Iterator[str]:
+    """The page and the tables are there and say what the document says."""
     for name, content in _files(document).items():
         path = folder / name
-        if name != DOCUMENT and path.is_file() and path.read_bytes() != content:
+        if name not in listed:
+            yield f"{name} is missing from the manifest"
+        elif name != DOCUMENT and path.is_file() and path.read_bytes() != content:
             yield f"{name} does not say what {DOCUMENT} says"
-
-
-def totals(document: Document) -> Iterator[str]:
-    """Every total and rate of a document that does not follow from its parts, in sentences."""
-    yield from _body("", document)
-    for stratum in document.get("strata", ()):
-        yield from _body(" of " + ", ".join(f"{name}={value}" for name, value in stratum["by"].items()), stratum)
-    for program, given in document.get("programs", {}).items():
-        for row in given["rows"]:
-            yield from _rate(f"{program}: {row['measure']} {row['line']}".rstrip(), row)
-        for table in given["tables"]:
-            cells = [count for row in table["rows"] for count in row["counts"].values()]
-            yield from _sum(
-                f"{program}: the table {table['table']} {table['line']}".rstrip(), cells, table["population"]
-            )
-
-
-def _body(where: str, body: Document) -> Iterator[str]:
-    for topic, given in body["topics"].items():
-        yield from _sum(f"the states of {topic}{where}", given["states"].values(), body["population"])
-        for source in given.get("sources", ()):
-            yield from _sum(
-                f"{source['source']} of {topic}{where}", source["states"].values(), source.get("population")
-            )
-    view = body["views"].get("omb2024")
-    if view:
-        alone = [given["alone"] for given in view["categories"].values()]
-        people = [view["multiracial_or_multiethnic"], view["without_category"]]
-        yield from _sum(f"OMB 2024 alone{where}", [*alone, *people], view["answered"])
-        if "combinations" in view:
-            several = [given["count"] for given in view["combinations"]]
-            yield from _sum(f"OMB 2024 combinations{where}", several, view["multiracial_or_multiethnic"])
-
-
-def _sum(what: str, counts: Any, whole: int | None) -> Iterator[str]:
-    """A sum that is not what it should be; one with a hidden count cannot be told."""
-    counts = [*counts]
-    if whole is not None and None not in counts and sum(counts) != whole:
-        yield f"{what}: {sum(counts)} and not {whole}"
-
-
-def _rate(what: str, row: Mapping[str, Any]) -> Iterator[str]:
-    part, whole = row.get("numerator"), row.get("denominator")
-    if part is None or whole is None:
-        return
-    if part > whole:
-        yield f"{what}: {part} of {whole}"
-    elif whole and row["rate"] != part / whole:
-        yield f"{what}: {part} of {whole} is not {row['rate']}"

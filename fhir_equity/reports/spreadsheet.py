@@ -12,14 +12,8 @@ from fhir_equity.quality.publish.document import Report
 from fhir_equity.reports.page import notice
 from fhir_equity.reports.tidy import Tidy, Value, tidy
 
-FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-)  # what spreadsheets take for the beginning of a formula: OWASP, CSV injection
+# What spreadsheets take for the beginning of a formula: OWASP, CSV injection; the wide ones are read like the others.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def write_csv(report: Report, folder: Path) -> list[str]:

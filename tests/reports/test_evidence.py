@@ -54,8 +54,11 @@ def test_each_count_is_a_row_with_its_whole(given: dict[str, Any]) -> None:
 
 
 def test_csv_has_no_formulas_and_nothing_for_what_is_hidden() -> None:
-    content = csv_of(Tidy("t", ("a", "b", "c"), (("=1+1", None, 0.5), ("a,b", True, -3), ("@x", False, 2))))
-    assert rows(content) == [["a", "b", "c"], ["'=1+1", "", "0.5"], ["a,b", "true", "-3"], ["'@x", "false", "2"]]
+    words = ("=1+1", "a,b", "@x", "\n=1", "\uff1d1")
+    content = csv_of(Tidy("t", ("a", "b", "c"), tuple((word, None, -3) for word in words)))
+    assert rows(content)[1:] == [[word if word == "a,b" else f"'{word}", "", "-3"] for word in words]
+    content = csv_of(Tidy("t", ("a", "b"), ((True, 0.5), (False, 2))))
+    assert rows(content) == [["a", "b"], ["true", "0.5"], ["false", "2"]]
 
 
 def test_csv_files_are_private(given: dict[str, Any], tmp_path: Path) -> None:
@@ -116,14 +119,44 @@ def test_a_changed_a_missing_and_a_strange_file_are_told(given: dict[str, Any], 
         (lambda d: d["views"]["omb2024"]["combinations"][0].update(count=9), "OMB 2024 combinations: 9 and not 10"),
         (lambda d: d["programs"]["base"]["rows"][0].update(rate=0.7), "base: known: 300 of 500 is not 0.7"),
         (lambda d: d["programs"]["base"]["rows"][0].update(numerator=501), "base: known: 501 of 500"),
+        (
+            lambda d: d["programs"]["base"]["rows"][0].update(denominator=0, numerator=0),
+            "base: known: 0 of 0 is not",
+        ),
+        (lambda d: d["programs"]["base"]["rows"][0].update(met=False), "base: known: met is not False"),
+        (lambda d: d["programs"]["base"]["rows"][0].update(compliant=True), "base: known: compliant is not True"),
+        (lambda d: d["programs"]["base"]["rows"][0].update(more=7), "base: known: 7 more are not what is missing"),
+        (lambda d: d["programs"]["base"].update(met=None), "base: met is not None"),
         (lambda d: d["programs"]["base"]["tables"][0].update(population=499), "base: the table race: 500 and not 499"),
     ],
 )
 def test_every_total_is_recomputed(given: dict[str, Any], tmp_path: Path, change: Any, says: str) -> None:
     change(given)
     write_bundle(Internal(given), tmp_path)
-    (told,) = verify(tmp_path)
+    told = verify(tmp_path)[0]
     assert told.startswith(says)
+
+
+@pytest.mark.parametrize("name", ["audience", "generated", "software", "run", "editions", "approved_by"])
+def test_a_manifest_that_was_changed_is_told(given: dict[str, Any], tmp_path: Path, name: str) -> None:
+    write_bundle(Internal(given), tmp_path)
+    manifest = orjson.loads((tmp_path / "manifest.json").read_bytes())
+    (tmp_path / "manifest.json").write_bytes(orjson.dumps(manifest | {name: "public"}))
+    assert verify(tmp_path) == [f"manifest.json: {name} is not that of audit.json"]
+
+
+def test_a_file_that_is_gone_from_the_manifest_too_is_told(given: dict[str, Any], tmp_path: Path) -> None:
+    write_bundle(Internal(given), tmp_path)
+    manifest = orjson.loads((tmp_path / "manifest.json").read_bytes())
+    del manifest["files"]["rates.csv"]
+    (tmp_path / "manifest.json").write_bytes(orjson.dumps(manifest))
+    (tmp_path / "rates.csv").unlink()
+    (tmp_path / "counts.csv").unlink()
+    (tmp_path / "counts.csv").mkdir()
+    assert verify(tmp_path) == [
+        "counts.csv is not what the manifest has the digest of",
+        "rates.csv is missing from the manifest",
+    ]
 
 
 def test_what_is_no_bundle_is_refused(given: dict[str, Any], tmp_path: Path) -> None:
