@@ -119,15 +119,20 @@ class Standing:
         if self.population.enrolled == "anybody":
             return IN + line
         start, stop = self.period
-        alive = not deceased_on or deceased_on >= start
-        covered = any((not begin or begin <= stop) and (not end or end >= start) for begin, end in spans or (("", ""),))
-        if not alive or not covered:
+        last = min(stop, deceased_on or stop)
+        if start > last or not any(_covers(span, start, last) for span in spans or (("", ""),)):
             return OUT
         return (IN if spans else listed) + line
 
     def _band_of(self, born: str) -> str:
         years = age_on(born, self.period[1])
         return NOTHING if years is None else f"{bisect_right(self._cuts, years):03}"
+
+
+def _covers(span: tuple[str, str], start: str, last: str) -> bool:
+    """Whether a span has a day in these; one that ends before it begins has none: it was taken back."""
+    begin, end = span
+    return begin <= last and (not end or (end >= start and begin <= end))
 
 
 def _listed(enrollment: Enrollment) -> str:

@@ -79,6 +79,8 @@ def test_ages(born: str, day: str, years: int | None) -> None:
         ("year", ("2025-01-01", "2026-01-01"), True),
         ("year", ("2026-12-31", ""), True),
         ("year", ("2027-01-01", ""), False),
+        ("year", ("2026-03-01", "2026-02-28"), False),
+        ("year", ("2026-03-01", "2026-03-01"), True),
         ("month_end", ("2026-05-31", "2026-06-01"), True),
         ("month_end", ("2026-06-01", ""), False),
     ],
@@ -96,6 +98,9 @@ def test_nobody_is_enrolled_after_death() -> None:
     year = standing(enrolled="year")
     assert place(year, member(("2020-01-01", ""), deceased_on="2025-12-31")).reason == "not_enrolled"
     assert place(year, member(("2020-01-01", ""), deceased_on="2026-01-01")).lines == ("",)
+    renewed = member(("2025-01-01", "2025-12-31"), ("2026-05-01", ""), deceased_on="2026-03-01")
+    assert place(year, renewed).reason == "not_enrolled"
+    assert place(standing(enrolled="year"), member(deceased_on="2025-12-31")).reason == "not_enrolled"
 
 
 @pytest.mark.parametrize(
