@@ -45,11 +45,17 @@ def _share(document: Document, topic: str) -> float | None:
 
 
 def _programs(before: Document, now: Document) -> Iterator[dict[str, Any]]:
-    """The rate of every measure that both have, by product line."""
+    """The rate of every measure that both have, by product line.
+
+    `counted_otherwise`: the program was of another edition then, or said otherwise who is in the rate.
+    """
     for name, program in now["programs"].items():
-        known = {(row["measure"], row["line"]): row for row in before["programs"].get(name, {}).get("rows", [])}
+        then = before["programs"].get(name, {})
+        known = {(row["measure"], row["line"]): row for row in then.get("rows", [])}
         for row in program["rows"]:
             old = known.get((row["measure"], row["line"]))
             if old is not None and (old["rate"] is not None or row["rate"] is not None):
                 about = {"program": name, "measure": row["measure"], "line": row["line"]}
+                same = then.get("edition") == program.get("edition") and old.get("rule") in (None, row.get("rule"))
+                about["counted_otherwise"] = not same
                 yield about | {"before": old["rate"], "now": row["rate"], "met_before": old["met"], "met": row["met"]}

@@ -8,6 +8,8 @@ from functools import cache
 from fhir_equity.reports.figures import Document
 from fhir_equity.tables import Row, Tables
 
+OTHERWISE = " (counted otherwise then)"  # a rate of another audit, under other rules
+
 
 @cache
 def _tables() -> Tables:

@@ -90,6 +90,7 @@ def _rates(given: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         yield (f"{labels.topic(each['topic'])} known", points(each["before"]), points(each["now"]))
     for each in given["programs"]:
         line = f", {each['line']}" if each["line"] else ""
+        line += labels.OTHERWISE if each.get("counted_otherwise") else ""
         yield (f"{each['program']}: {each['measure']}{line}", points(each["before"]), points(each["now"]))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from fhir_equity.reports import labels
 from fhir_equity.reports.assurance import NOT_MEASURED
 from fhir_equity.reports.figures import Document
 
@@ -150,7 +151,9 @@ def _trend(document: Document) -> Iterator[Row]:
     for each in given["known"]:
         yield "known", each["topic"], each["before"], each["now"]
     for each in given["programs"]:
-        yield "rate", f"{each['program']}: {each['measure']} {each['line']}".rstrip(), each["before"], each["now"]
+        name = f"{each['program']}: {each['measure']} {each['line']}".rstrip()
+        name += labels.OTHERWISE if each.get("counted_otherwise") else ""
+        yield "rate", name, each["before"], each["now"]
     for became, entries in given["findings"].items():
         for each in entries:
             then, now = each.get("before", each["count"]), each["count"]

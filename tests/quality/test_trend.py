@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_equity.quality.trend import trend
+from fhir_equity.reports.tidy import tidy
+from tests.quality.publish.audits import document
 
 
 def audit(*findings: tuple[str, str, int], message: str = "") -> dict[str, Any]:
@@ -35,3 +37,20 @@ def test_of_another_severity_it_is_the_same_finding_and_with_another_sentence_an
     assert became(before, now) == {"persisting": [("x", 2, 5)]}
     told = audit(("x", "error", 2), message="in a.834")
     assert became(before, told) == {"new": [("x", 2, None)], "resolved": [("x", 5, None)]}
+
+
+def test_a_rate_that_was_counted_otherwise_says_so() -> None:
+    def under(edition: str, rule: str) -> dict[str, Any]:
+        row = {"measure": "known", "line": "", "rate": 0.5, "met": None, "rule": rule}
+        return audit() | {"programs": {"p": {"edition": edition, "rows": [row]}}}
+
+    before = under("1", "states = answered")
+    for now, otherwise in ((("1", "states = answered"), False), (("2", "states = answered"), True), (("1", ""), True)):
+        found = trend(before, under(*now), "t")
+        assert [each["counted_otherwise"] for each in found["programs"]] == [otherwise]
+        (rate,) = [row[1] for table in tidy(audit_of(found)) if table.name == "trend" for row in table.rows]
+        assert rate == "p: known" + " (counted otherwise then)" * otherwise
+
+
+def audit_of(found: dict[str, Any]) -> dict[str, Any]:
+    return document(5, {}, trend=found)
