@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, func, select
+from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
 
 from fhir_equity.store.connection import alone, reading, writing
 from fhir_equity.store.handed_in import Choice, Opening, choices_of, hand_in, source_of
@@ -99,9 +99,11 @@ class HieMemory:
                     found[whose[row.member_id]].written[row.matter] = row.said
                 for row in connection.execute(self._of(seen, some)):
                     found[whose[row.member_id]].observed[(row.matter, row.number)] = (row.resource_id, row.etag)
-                open_ = self._of(journal, some).where(journal.c.status == SENT).order_by(journal.c.id)
+                lost = and_(journal.c.status == UNVERIFIED, journal.c.action == "create", journal.c.resource_id == "")
+                open_ = self._of(journal, some).where(or_(journal.c.status == SENT, lost)).order_by(journal.c.id)
                 for change in planned(connection, open_):
-                    found[change.member_id].sent.append(change)
+                    known = found[change.member_id]
+                    (known.sent if change.status == SENT else known.lost).append(change)
                 tried = self._of(journal, some).where(journal.c.status.in_((VERIFIED, QUARANTINED)))
                 for change in planned(connection, tried.order_by(journal.c.id)):
                     kept = change.status == VERIFIED

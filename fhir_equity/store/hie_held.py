@@ -28,7 +28,8 @@ def held(connection: Connection, hie: str) -> dict[int, list[Planned]]:
     for each in planned(connection, _arrived_or_gone(hie)):
         place = _place(each)
         for matter, said in each.said.items():
-            change = Planned(0, each.member_id, (matter,), "withdraw", place, "", {matter: said})
+            known_by = each.etag if place == UNSEEN else ""
+            change = Planned(0, each.member_id, (matter,), "withdraw", place, known_by, {matter: said})
             last[each.member_id, place, matter] = None if each.action == "withdraw" else change
     found: dict[int, list[Planned]] = {}
     for (member, *_), held_still in last.items():

@@ -17,7 +17,7 @@ from fhir_equity.store.disclosures import Disclosure, Disclosures
 from fhir_equity.store.hie_held import as_kept, gone, held, planned
 from fhir_equity.store.hie_members import keepers
 from fhir_equity.store.merged import parts_of, person_of
-from fhir_equity.store.planned import PLANNED, SENT, VERIFIED, Planned, Settled, There, digest_of
+from fhir_equity.store.planned import PLANNED, SENT, UNSEEN, VERIFIED, Planned, Settled, There, digest_of
 from fhir_equity.store.rows import among, now, slices, upsert
 from fhir_equity.store.schema import JournalEntry, Link, Observed, StoredPlan, core
 from fhir_equity.store.schema import Written as WrittenRow
@@ -149,6 +149,10 @@ class Journal:
             ids = {number for (number,) in among(connection, open_, journal.c.id, [each.id for each in changes])}
             still = [each for each in changes if each.id in ids]
             self._mark(connection, still, SENT)
+            made = [{"number": each.id, "known_by": each.etag} for each in still if each.action == "create"]
+            if made:
+                tagged = update(journal).where(journal.c.id == bindparam("number"))
+                connection.execute(tagged.values(etag=bindparam("known_by")), made)
             told = {self.transmission(each) for each in still}
             self._disclosures.intend([each for each in disclosed if each.transmission in told], connection=connection)
         return ids
@@ -189,12 +193,23 @@ class Journal:
         where = [{"number": e.change.id, "where": e.there[0]} for e in settled if e.there]
         if where:
             connection.execute(done.values(resource_id=bindparam("where")), where)
+        self._seen(connection, [e for e in settled if e.there and e.change.status != PLANNED])
         became = {self.transmission(e.change): _BECAME.get(e.status, disclosures.SENT) for e in settled}
         self._disclosures.became(connection, became)
         touch(connection, {e.change.member_id for e in settled if e.status != VERIFIED})
         kept = keepers(connection, self._hie, {e.change.member_id for e in settled})
         self._link(connection, {kept[e.change.member_id]: e.there for e in settled if e.there})
         self._hold(connection, settled, kept, at)
+
+    def _seen(self, connection: Connection, settled: Collection[Settled]) -> None:
+        """Whom a create has made is known by now: what was withdrawn from them unseen was withdrawn there."""
+        made = [(e.change.member_id, e.there[0]) for e in settled if e.there and e.change.action == "create"]
+        if made:
+            journal, whose = core(JournalEntry), parts_of(connection, {member for member, _ in made})
+            unseen = update(journal).where(journal.c.hie == self._hie, journal.c.resource_id == UNSEEN)
+            unseen = unseen.where(journal.c.member_id == bindparam("whose")).values(resource_id=bindparam("where"))
+            keys = dict(made)
+            connection.execute(unseen, [{"whose": part, "where": keys[who]} for part, who in whose.items()])
 
     def _hold(self, connection: Connection, settled: Collection[Settled], kept: Mapping[int, int], at: str) -> None:
         """Remember what the HIE holds from us; of two words about one matter the later stands."""

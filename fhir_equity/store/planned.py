@@ -23,7 +23,8 @@ class Planned(Struct, frozen=True):
     """One change of a plan: what to do about which matters of one member, and what it rests on.
 
     `said` maps each matter to the fingerprint of what will be said; `etag` is the version of the
-    HIE's resource that was looked at. `status` is ``planned`` or ``sent``.
+    HIE's resource that was looked at, or the digest by which a Patient of our making is known again (`sync.making`).
+    `status` is ``planned`` or ``sent``.
     """
 
     id: int
@@ -56,13 +57,15 @@ class Known(Struct):
     """What is remembered about one member: who they are there, what we wrote, and a write that was interrupted.
 
     `written` has a fingerprint by matter, `observed` our Observations by matter and number, and `unkept` the
-    fingerprint of what they did not keep when it was sent last; `tries` counts what was written, by matter.
+    fingerprint of what they did not keep when it was sent last; `tries` counts what was written, by matter. `lost` are
+    creates of which no plan found what they may have made.
     """
 
     link: There | None = None
     written: dict[str, str] = field(default_factory=dict)
     observed: dict[tuple[str, int], There] = field(default_factory=dict)
     sent: list[Planned] = field(default_factory=list)
+    lost: list[Planned] = field(default_factory=list)
     unkept: dict[str, str] = field(default_factory=dict)
     tries: Counter[str] = field(default_factory=Counter)
 
@@ -70,9 +73,10 @@ class Known(Struct):
 def digest_of(changes: Iterable[Planned]) -> str:
     """The SHA-256 of everything that changes want done, in order.
 
-    Of what is yet to be made the id is no part: it is learnt when that is done.
+    Of what is yet to be made the id, and of a Patient the digest of what is sent, are no part: they are learnt when
+    that is done.
     """
     made = ("create", "observe", "tell")
-    whose = ((c, "" if c.action in made else c.resource_id) for c in changes)
-    parts = [(c.member_id, c.matters, c.action, key, c.etag, sorted(c.said.items())) for c, key in whose]
+    rests = ((c, "" if c.action in made else c.resource_id, "" if c.action == "create" else c.etag) for c in changes)
+    parts = [(c.member_id, c.matters, c.action, key, etag, sorted(c.said.items())) for c, key, etag in rests]
     return digest(msgspec.json.encode(parts))

@@ -17,6 +17,7 @@ from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.consents import Consents
 from fhir_equity.sync.disclosures import disclosures
 from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent
+from fhir_equity.sync.making import registration
 from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.recall import WITHDRAW, withdraw
 from fhir_equity.sync.replies import is_same_version
@@ -227,6 +228,9 @@ class _Applying:
             return ready
         if isinstance(ready, Versioned):  # an interrupted write of ours arrived
             return Staged(change, lambda: self._read_back(change, ours, id_of(ready.resource), None, ready.etag))
+
+        if ready.condition:
+            change = structs.replace(change, etag=registration(ready.body))
 
         def landed(written: Versioned | str) -> Ended:
             if isinstance(written, str):

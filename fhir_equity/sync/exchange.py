@@ -33,7 +33,7 @@ Resolver = Callable[[str, Iterable[Event]], dict[str, Resolution]]
 REGISTRATION = "sex"
 LOINC = "http://loinc.org"
 FULL_DATE = len("YYYY-MM-DD")
-_OF_THE_SERVER = ("id", "meta", "text")
+OF_THE_SERVER = ("id", "meta", "text")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")  # https://hl7.org/fhir/R4/datatypes.html#id
 
 
@@ -235,7 +235,7 @@ def is_active(patient: Resource) -> bool:
 
 def is_as_sent(there: Resource, sent: Resource) -> bool:
     """Whether a resource is what we sent, apart from what a server adds: then we made it."""
-    bodies = [{name: value for name, value in each.items() if name not in _OF_THE_SERVER} for each in (there, sent)]
+    bodies = [{name: value for name, value in each.items() if name not in OF_THE_SERVER} for each in (there, sent)]
     return bodies[0] == bodies[1]
 
 

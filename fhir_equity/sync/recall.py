@@ -14,7 +14,8 @@ from fhir_equity.store import Person
 from fhir_equity.store.hie import UNSEEN, UNVERIFIED, VERIFIED, Known, Planned
 from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
 from fhir_equity.sync.deciding import refused as refused_of
-from fhir_equity.sync.exchange import REGISTRATION, Exchange, Ours, Resource, id_of, is_as_sent
+from fhir_equity.sync.exchange import REGISTRATION, Exchange, Ours, Resource, id_of
+from fhir_equity.sync.making import is_of_our_making
 from fhir_equity.sync.observations import find, is_active, withdrawn
 from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.telling import is_mark, matter_of
@@ -24,7 +25,6 @@ from fhir_equity.sync.write_patient import refused
 WITHDRAW = "withdraw"
 RETRACTED = "retracted"
 PORTION = 500
-_ANSWERS = ("extension", "communication", "gender")  # where a Patient has answers
 
 
 class Recall(Struct, frozen=True):
@@ -92,9 +92,10 @@ def _elsewhere(change: Planned, known: Known, nobody: set[str]) -> str:
 def withdraw(exchange: Exchange, change: Planned, known: Known, ours: Ours | None) -> str:
     """Withdraw one thing and look whether it is gone: ``verified``, or why not. Raises RemoteError.
 
-    What nobody saw arrive is looked for by the identifiers of `ours`.
+    What nobody saw arrive is looked for by the identifiers of `ours`; of who is nobody any more, by those they had.
     """
     (matter,) = change.matters
+    ours = ours or _retracted(exchange, change)
     if is_mark(matter):
         return forget(exchange, matter, known, ours)
     if change.resource_id == UNSEEN:
@@ -115,16 +116,16 @@ def _made(exchange: Exchange, change: Planned, known: Known, ours: Ours | None) 
     there = Patients(exchange.client).known_as(exchange.tokens(ours.patient))
     alike = [each for each in there if id_of(each) and said in exchange.theirs(each).said.items()]
     became = [
-        _patient(exchange, change, known, id_of(each))
-        if is_as_sent(_without_answers(each), _without_answers(ours.patient))
-        else "moved"
+        _patient(exchange, change, known, id_of(each)) if is_of_our_making(each, change, ours) else "moved"
         for each in alike
     ]
     return next((status for status in became if status != VERIFIED), VERIFIED)
 
 
-def _without_answers(patient: Resource) -> Resource:
-    return {name: value for name, value in patient.items() if name not in _ANSWERS}
+def _retracted(exchange: Exchange, change: Planned) -> Ours | None:
+    """Our side of somebody whose every run was retracted: they say nothing, and have their identifiers still."""
+    person = exchange.store.people.one(change.member_id)
+    return exchange.ours(person) if person is not None else None
 
 
 def _patient(exchange: Exchange, change: Planned, known: Known, key: str) -> str:

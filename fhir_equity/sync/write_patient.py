@@ -13,6 +13,7 @@ from fhir_equity.sync.client import Conflict, OutcomeUnknownError, Versioned
 from fhir_equity.sync.deciding import is_accepted, is_removed
 from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_as_sent
 from fhir_equity.sync.leaks import leaks
+from fhir_equity.sync.making import is_still_as_made
 from fhir_equity.sync.patients import Patients
 from fhir_equity.sync.replies import is_same_version
 from fhir_equity.sync.search import query, token
@@ -63,7 +64,8 @@ def _new(exchange: Exchange, change: Planned, ours: Ours, patients: Patients) ->
     if leaks(exchange, ours, patient, None, change.matters):
         return "forbidden"
     if found := patients.known_as(tokens):  # also by those of our identifiers that the condition below leaves out
-        return _made_before(exchange, found, patient) if change.status == SENT else "moved"
+        before = change.status == SENT and len(found) == 1 and is_still_as_made(exchange, found[0], change, ours)
+        return _whole(exchange, found[0]) if before else "moved"
     return Ready(patient, condition=query({"identifier": token(*tokens[0])}))
 
 
@@ -83,9 +85,13 @@ def _create(exchange: Exchange, change: Planned, ready: Ready) -> Versioned | st
 
 def _made_before(exchange: Exchange, found: list[Resource], patient: Resource) -> Versioned | str:
     """The Patient that an interrupted create of ours made, if that is what was found."""
-    if len(found) != 1 or not id_of(found[0]) or not is_as_sent(found[0], patient):
-        return "moved"
-    return exchange.client.read("Patient", id_of(found[0])) or "moved"
+    mine = len(found) == 1 and is_as_sent(found[0], patient)
+    return _whole(exchange, found[0]) if mine else "moved"
+
+
+def _whole(exchange: Exchange, found: Resource) -> Versioned | str:
+    """A Patient of a search as it is; ``moved`` where it cannot be read."""
+    return (exchange.client.read("Patient", id_of(found)) if id_of(found) else None) or "moved"
 
 
 def _merged(exchange: Exchange, change: Planned, ours: Ours, patients: Patients) -> Ready | Versioned | str:
