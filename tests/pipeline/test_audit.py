@@ -16,6 +16,7 @@ from fhir_equity.pipeline.audit import Audit, audit
 from fhir_equity.pipeline.ingest import ingest
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import Settings, StoreSettings
+from fhir_equity.store import Store
 
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures"
 HEAD = (
@@ -138,7 +139,8 @@ def test_the_input_that_was_read(tmp_path: Path, look: Look) -> None:
     assert len(entry["sha256"]) == 64
 
 
-def test_an_empty_store(look: Look) -> None:
+def test_an_empty_store(tmp_path: Path, look: Look) -> None:
+    Store(str(tmp_path / "equity.db")).close()
     done = look()
     assert (done.document["population"], done.document["run"]["inputs"], done.document["findings"]) == (0, [], [])
     assert done.document["topics"]["race_ethnicity"]["states"] == {}
@@ -147,6 +149,7 @@ def test_an_empty_store(look: Look) -> None:
 
 
 def test_wrong_usage(tmp_path: Path, look: Look) -> None:
+    Store(str(tmp_path / "equity.db")).close()
     with pytest.raises(UsageError, match=r"^there is no stratum colour, shoe; there are: partner, coverage,"):
         look(by=["shoe", "partner", "colour"])
     (tmp_path / "nothing").mkdir()

@@ -125,7 +125,11 @@ def test_what_two_keys_of_one_person_said_alike_comes_back_under_each(workspace:
         assert [won(other, name) for name in ("n3", "n4")] == [("only_answer", [ASIAN])] * 2
 
 
-def test_who_was_retracted_is_still_nobody_when_unmerged(workspace: Workspace, brought: Bring) -> None:
+def test_who_was_retracted_is_still_nobody_when_unmerged(
+    workspace: Workspace, brought: Bring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_second = "2026-03-02T12:00:00+00:00"  # in which both are unmerged
+    monkeypatch.setattr("fhir_equity.store.merges.now", lambda: one_second)
     late = say(workspace, "south", "2026-02-02", ("s2", ASIAN))
     merge(workspace, "s2", "n1", reason="called by the one who goes")
     retract(workspace, late, reason="r")

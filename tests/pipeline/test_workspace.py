@@ -51,8 +51,8 @@ def test_a_day_is_written_in_one_way_because_days_are_compared_as_text(day: str)
 def test_where_there_is_no_store_none_is_made_by_asking(tmp_path: Path) -> None:
     place = tmp_path / "equity.db"
     with Workspace(Settings(store=StoreSettings(url=str(place)))) as workspace:
-        with pytest.raises(UsageError, match="there is no store equity.db here"):
+        with pytest.raises(UsageError, match=r"there is no store equity\.db here"):
             audit(workspace)
-        with pytest.raises(UsageError, match="there is no store equity.db here"):
+        with pytest.raises(UsageError, match=r"there is no store equity\.db here"):
             export(workspace, tmp_path / "lake")
     assert list(tmp_path.iterdir()) == []
