@@ -12,7 +12,7 @@ from fhir_equity.errors import TableError, UnreadableError, UsageError
 
 ROWS = 20_000  # of a row group, and as many are held for each file
 Row = dict[str, Any]
-Where = Mapping[str, Collection[str]]  # column -> values
+Where = Mapping[str, Collection[str] | Collection[int]]  # column -> values
 
 
 def _arrow() -> Any:
@@ -126,8 +126,10 @@ class Table:
 
     def _among(self, where: Where | None, columns: Sequence[str] | None) -> Iterator[Any]:
         pa = _arrow()
-        wanted = {name: pa.array([*values], pa.string()) for name, values in (where or {}).items()}
+        wanted: dict[str, Any] = {}
         for batch in self._batches(columns):
+            for name, values in (where or {}).items() if not wanted else ():
+                wanted[name] = pa.array([*values], batch.schema.field(name).type)
             masks = [pa.compute.is_in(batch.column(name), value_set=values) for name, values in wanted.items()]
             yield batch if where is None else batch.filter(reduce(pa.compute.or_, masks))
 

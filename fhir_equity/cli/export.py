@@ -23,7 +23,10 @@ def export(
 
     with workspace(context) as opened:
         done = verb(opened, parquet, partner=partner, include_sensitive=include_sensitive)
-    say(context, "Wrote " + ", ".join(f"{count:,} {table}" for table, count in done.rows.items()) + ".")
+    say(
+        context,
+        "Wrote " + ", ".join(f"{count:,} {table.replace('_', '-')}" for table, count in done.rows.items()) + ".",
+    )
     if done.withheld:
         say(context, f"Left out as sensitive: {done.withheld:,} topics of members.")
     if done.merged:

@@ -105,6 +105,7 @@ class _Export:
         self.merged += len(whole.parts) - 1
         for part in whole.parts:
             self._part(part, person.pseudonym, whole.told, left)
+            self._words(part, whole, left)
         events = {event.identity[0]: min(event.identity) for _, event in person.events}
         for settled in whole.settled:
             if settled.matter not in left:
@@ -124,6 +125,25 @@ class _Export:
         for matter, event in part.events:
             for answer in self._answers(partner, event, told) if matter not in left else ():
                 self._writer.add("answers", whose | {"matter": matter} | answer)
+
+    def _words(self, part: Part, whole: Whole, left: Collection[str]) -> None:
+        """What is on record about a member: what they keep back whatever it is about, what was decided as answers are.
+
+        A decision that was made of what is not in the folder any more says nothing there.
+        """
+        events = {answer: min(e.identity) for each in whole.parts for _, e in each.events for answer in e.identity}
+        for table, rows in part.words.items():
+            for row in rows:
+                if table != "decisions":
+                    self._writer.add(table, _named(part) | row)
+                elif row["chosen"] in events and row["matter"] not in left and not self._sensitive_case(row["matter"]):
+                    known = sorted({events[each] for each in row["known"] if each in events})
+                    self._writer.add(table, _named(part) | row | {"chosen": events[row["chosen"]], "known": known})
+
+    def _sensitive_case(self, matter: str) -> bool:
+        """Whether a case about a matter may say something sensitive that nobody says any more."""
+        codes = self._workspace.vocabulary().codes
+        return not self._sensitive and (codes.topic(matter).sensitive or codes.may_disclose(matter))
 
     def _left_out(self, partner: str, events: list[Event]) -> set[str]:
         """The matters of a person of which any answer is sensitive."""

@@ -18,6 +18,7 @@ from fhir_equity.store.breaker import Breaker, Judgement, Meant
 from fhir_equity.store.cases import Case, Cases, Group
 from fhir_equity.store.connection import open_engine, reading, writing
 from fhir_equity.store.control_numbers import control_numbers
+from fhir_equity.store.decided_elsewhere import Chosen, Made
 from fhir_equity.store.decided_rows import Laying, Otherwise, TableRow
 from fhir_equity.store.decisions import Decision, Decisions, Wanted
 from fhir_equity.store.disclosures import Disclosure, Disclosures
@@ -52,6 +53,7 @@ __all__ = [
     "CaseCount",
     "Changed",
     "Choice",
+    "Chosen",
     "Cutoffs",
     "Decision",
     "Disclosure",
@@ -67,6 +69,7 @@ __all__ = [
     "Judgement",
     "Kept",
     "Laying",
+    "Made",
     "Merging",
     "Opening",
     "Otherwise",

@@ -62,9 +62,9 @@ class Interned(Struct):
         rows = {digest(value): {"topic": each.topic, "value": value} for each, value in values.items()}
         ids = intern(connection, ReceivedValue, rows)
         self.received.update((each, ids[digest(value)]) for each, value in values.items())
-        parts = {event.origin: _parts(event.origin) for event in events if event.origin not in self.origins}
-        ids = intern(connection, StoredOrigin, {digest(encode(part)): part for part in parts.values()})
-        self.origins.update((origin, ids[digest(encode(part))]) for origin, part in parts.items())
+        origins = {e.origin: origin_digest(e.origin) for e in events if e.origin not in self.origins}
+        ids = intern(connection, StoredOrigin, {of: _parts(origin) for origin, of in origins.items()})
+        self.origins.update((origin, ids[of]) for origin, of in origins.items())
         for event in events:
             if event.received not in self.events:
                 self.events[event.received] = event_digest(event.received)
@@ -103,6 +103,11 @@ def _sayings(connection: Connection, new: Sequence[Said]) -> dict[Said, int]:
 def _parts(origin: Origin) -> dict[str, str]:
     # The artefact is no part of it: the same statement in next month's file has the same origin.
     return {name: getattr(origin, name) for name in origin.__struct_fields__ if name != "artefact"}
+
+
+def origin_digest(origin: Origin) -> str:
+    """By which an origin is known."""
+    return digest(encode(_parts(origin)))
 
 
 class Changed(Struct, frozen=True):

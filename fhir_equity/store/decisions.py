@@ -16,6 +16,7 @@ from fhir_equity.errors import UsageError
 from fhir_equity.model import Side
 from fhir_equity.store.cases import Judges, waiting_of
 from fhir_equity.store.connection import reading, writing
+from fhir_equity.store.decided_elsewhere import Made, settle_as_elsewhere
 from fhir_equity.store.decided_rows import Laying, TableRow, keep_rows, meant_otherwise, rows_of
 from fhir_equity.store.handed_in import reopen, settle_handed_in
 from fhir_equity.store.hie_journal import supersede
@@ -134,6 +135,19 @@ class Decisions:
         self._record(connection, "review decide", number, pattern, matter, settled)
         decision = Decision(number, pattern, side, author, wanted.reason, what["at"], settled)  # type: ignore[arg-type]
         return decision, len(waiting) - settled
+
+    def bring(self, decisions: Iterable[Made], judges: Judges) -> None:
+        """Make decisions of another store in this one, oldest first, in one transaction, and resolve whom they concern.
+
+        One that was made is left as it is, also where it was undone here, but for members who came since.
+        """
+        with writing(self._engine) as connection:
+            concerned = set[int]()
+            for number, pattern, settled, each in settle_as_elsewhere(connection, decisions):
+                self._record(connection, "review decide", number, pattern, each.matter, settled)
+                concerned.update(one.member for one in each.settled)
+            resolve_some(connection, judges, sorted(concerned))
+            supersede(connection, sorted(concerned))
 
     def undo(self, decision: int, judges: Judges, author: str, lift: Laying | None = None) -> Decision:
         """Take a decision back: the resolutions are those that there would be without it.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, and_, select, update
 
 from fhir_equity.errors import UsageError
 from fhir_equity.store.connection import reading, writing
 from fhir_equity.store.merged import ever_merged
-from fhir_equity.store.rows import among, insert_one, now
+from fhir_equity.store.rows import among, insert_all, insert_one, now
 from fhir_equity.store.schema import Run, Sighting, StoredHold, StoredMember, core
 from fhir_equity.store.trail import Trail
 
@@ -59,6 +62,29 @@ class Holds:
             self._trail.record("hold", connection=connection, about=about)
             return Hold(number, pseudonym, run, author, reason, str(what["at"]))
 
+    def bring(self, author: str, reason: str, at: str, members: Sequence[int]) -> int:
+        """Hold members as another store did, on the trail, but for those who were so before, also where that was
+        released. Returns how many are held.
+        """
+        table, who = core(StoredHold), core(StoredMember)
+        with writing(self._engine) as connection:
+            query = select(who.c.pseudonym, table.c.id).outerjoin(
+                table,
+                and_(
+                    table.c.pseudonym == who.c.pseudonym,
+                    table.c.author == author,
+                    table.c.reason == reason,
+                    table.c.at == at,
+                ),
+            )
+            new = [name for name, known in among(connection, query, who.c.id, members) if known is None]
+            said = {"run_id": 0, "author": author, "reason": reason, "at": at, "released_at": "", "released_by": ""}
+            first = insert_all(connection, StoredHold, [{"pseudonym": name, **said} for name in new])
+            if new:
+                about: dict[str, str | int] = {"hold": first, "reason": reason}
+                self._trail.record("hold", connection=connection, about=about, counts={"members": len(new)})
+        return len(new)
+
     def release(self, hold: int, author: str) -> None:
         """Let what was held go with the next purge, on the trail. Raises UsageError where no such hold holds."""
         table = core(StoredHold)
@@ -68,6 +94,20 @@ class Holds:
             if connection.execute(found).rowcount != 1:
                 raise UsageError(f"there is no hold {hold} that holds")
             self._trail.record("hold release", connection=connection, about={"hold": hold})
+
+
+def held_by(connection: Connection) -> dict[int, list[dict[str, Any]]]:
+    """Member -> the holds that hold them; whom anybody ever said they are is held with them."""
+    table, members, seen = core(StoredHold), core(StoredMember), core(Sighting)
+    found: dict[int, list[dict[str, Any]]] = {}
+    for hold in connection.execute(select(table).where(table.c.released_at == "").order_by(table.c.id)).all():
+        named = select(members.c.id).where(members.c.pseudonym == hold.pseudonym)
+        met = select(seen.c.member_id).where(seen.c.run_id == hold.run_id)
+        those = connection.execute(met if hold.run_id else named).scalars()
+        said = {"hold": hold.id, "author": hold.author, "reason": hold.reason, "at": hold.at}
+        for member in ever_merged(connection, set(those)):
+            found.setdefault(member, []).append(said)
+    return found
 
 
 def held(connection: Connection) -> Held:

@@ -8,15 +8,17 @@ from itertools import islice
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from fhir_equity.model import Event, Member
+from fhir_equity.store.answers import origin_digest
 from fhir_equity.store.as_one import in_order, member_of
 from fhir_equity.store.connection import reading, writing
+from fhir_equity.store.holds import held_by
 from fhir_equity.store.kept import Placed, kept_of
 from fhir_equity.store.members import recall, settle
 from fhir_equity.store.people import People, Person
-from fhir_equity.store.rows import LOOKUP, by_key, insert_new
+from fhir_equity.store.rows import LOOKUP, among, by_key, event_digest, insert_new
 from fhir_equity.store.schema import (
     Artefact,
     Beaten,
@@ -27,6 +29,7 @@ from fhir_equity.store.schema import (
     StoredFinding,
     StoredLoss,
     StoredMember,
+    StoredOrigin,
     StoredResolution,
     WithdrawnMember,
     core,
@@ -34,6 +37,7 @@ from fhir_equity.store.schema import (
 from fhir_equity.store.standing import Meeting, meetings, standing_runs
 from fhir_equity.store.strangers import Namer
 from fhir_equity.store.withdrawn import answer_stands, run_stands
+from fhir_equity.store.words import Words, words_of
 
 Met = dict[int, list[Meeting]]  # by member
 WHOSE = ("partner", "key", "twin")
@@ -79,6 +83,7 @@ class Part(Struct, frozen=True):
     events: tuple[tuple[str, Event], ...]
     last_seen: str
     withdrawn: bool
+    words: Words
 
 
 class Whole(Struct, frozen=True):
@@ -108,23 +113,31 @@ class Lake:
             results = [opened.enter_context(connection.execute(query)) for query in streamed]
             told, told_elsewhere, settled, beaten = map(by_key, results[:4])
             own, others = (by_key(rows, "person") for rows in results[4:])
-            runs, people = standing_runs(connection), iter(self._people)
+            runs, people, held = standing_runs(connection), iter(self._people), held_by(connection)
             while page := list(islice(people, LOOKUP)):
                 parts = [[*own(person.id), *sorted(others(person.id), key=in_order)] for person in page]
-                met = self._met([row.id for rows in parts for row in rows], runs)
+                everybody = [row.id for rows in parts for row in rows]
+                met, words = self._met(everybody, runs), self._words(everybody, held)
                 for person, rows in zip(page, parts, strict=True):
                     places = [*told(person.id), *told_elsewhere(person.id)]
                     at = {row.id: _told(row, _last(met.get(row.whose, ()), row)) for row in places}
                     found = _settled_of(settled(person.id), beaten(person.id))
                     if rows:
-                        yield Whole(person, self._apart(person, rows, met, at), at, found)
+                        yield Whole(person, self._apart(person, rows, met, at, words), at, found)
 
     def _met(self, members: Sequence[int], runs: dict[int, str]) -> Met:
         """The runs that met these members, beside the streams that are read."""
         with reading(self._engine) as connection:
             return meetings(connection, members, runs)
 
-    def _apart(self, person: Person, rows: Sequence[Any], met: Met, at: Mapping[int, Told]) -> tuple[Part, ...]:
+    def _words(self, members: Sequence[int], held: Mapping[int, list[dict[str, Any]]]) -> dict[int, Words]:
+        """What is on record about these members, beside the streams that are read."""
+        with reading(self._engine) as connection:
+            return words_of(connection, members, held)
+
+    def _apart(
+        self, person: Person, rows: Sequence[Any], met: Met, at: Mapping[int, Told], words: Mapping[int, Words]
+    ) -> tuple[Part, ...]:
         """The members who are a person, with what was said that has a place; few are more than one."""
         said = {person.id: person.events} if len(rows) == 1 else self._people.events(sorted(row.id for row in rows))
         return tuple(
@@ -135,6 +148,7 @@ class Lake:
                 events=tuple([each for each in said.get(row.id, ()) if each[1].identity[0] in at]),
                 last_seen=_last(met.get(row.id, ())),
                 withdrawn=row.withdrawn is not None,
+                words=words.get(row.id, {}),
             )
             for row in rows
         )
@@ -164,6 +178,16 @@ class Lake:
             ids, new = settle(connection, partner, members, pseudonym, "", placed)
             insert_new(connection, WithdrawnMember, [{"member_id": member} for member in sorted(new)])
             return ids
+
+    def answers(self, said: Sequence[tuple[int, Event]]) -> list[int]:
+        """The first answer of each of these occasions (of members, by id), in order; 0 for one that is not there."""
+        table, origins = core(StoredAnswer), core(StoredOrigin)
+        one = (table.c.member_id, table.c.event, origins.c.digest)
+        query = select(*one, func.min(table.c.id)).join(origins, origins.c.id == table.c.origin_id).group_by(*one)
+        with reading(self._engine) as connection:
+            rows = among(connection, query, table.c.member_id, sorted({member for member, _ in said}))
+            found = {(member, event, origin): number for member, event, origin, number in rows}
+        return [found.get((who, event_digest(e.received), origin_digest(e.origin)), 0) for who, e in said]
 
     def findings(self) -> Iterator[dict[str, Any]]:
         """Every finding of a run that stands, with partner and artefact."""

@@ -73,6 +73,23 @@ class OptOuts:
             touch(connection, changed)
         return len(changed)
 
+    def bring(self, kept: Iterable[tuple[Kept, str]]) -> int:
+        """Write down opt-outs of another store, each with when it was recorded there; what was recorded here later
+        stays. Returns how many are new or otherwise.
+        """
+        rows = [{**structs.asdict(each), "at": at} for each, at in kept]
+        table = core(OptOut)
+        with writing(self._engine) as connection:
+            here = {
+                tuple(getattr(row, name) for name in _KEYS): row.at
+                for some in slices(sorted({row["member_id"] for row in rows}))
+                for row in connection.execute(select(table).where(table.c.member_id.in_(some)))
+            }
+            rows = [row for row in rows if row["at"] > here.get(tuple(row[name] for name in _KEYS), "")]
+            upsert(connection, OptOut, _KEYS, rows)
+            touch(connection, {row["member_id"] for row in rows})
+        return len(rows)
+
     def of(self, member: int) -> list[Kept]:
         """Everything that one member keeps back, whenever, under each of their keys."""
         table = core(OptOut)

@@ -6,17 +6,20 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+from fhir_equity.pipeline.hold import hold_add
 from fhir_equity.pipeline.ingest import ingest
 from fhir_equity.pipeline.lake import export
 from fhir_equity.pipeline.merge import merge, unmerge
+from fhir_equity.pipeline.opt_out import opt_out
 from fhir_equity.pipeline.retract import retract
+from fhir_equity.pipeline.review import review_decide
 from fhir_equity.pipeline.split import split
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.settings import StoreSettings
 from fhir_equity.store import Which
 from tests.faults.points import killed_in, moments
 from tests.pipeline.test_lake import held_in
-from tests.pipeline.test_merge_across import ASIAN, say
+from tests.pipeline.test_merge_across import ASIAN, BLACK, say
 from tests.pipeline.test_merge_across import workspace as workspace
 from tests.pipeline.test_split import say as say_twins
 
@@ -35,8 +38,12 @@ def test_killed_and_loaded_again_it_is_an_equal_store(
         if number == 1:
             unmerge(workspace, number)
     retract(workspace, late, reason="r")
+    say(workspace, "south", "2026-02-07", ("s3", ASIAN), ("s3", BLACK))
+    review_decide(workspace, str(workspace.store.cases.groups()[0].pattern), ASIAN, "she wrote to us")
+    opt_out(workspace, "n1", "race", "", "", "")
+    hold_add(workspace, member="s3", reason="a suit")
     export(workspace, tmp_path / "lake")
-    wanted = held_in(workspace.store)[::2]
+    wanted = [*held_in(workspace.store)[::2], *on_record(workspace)]
     urls = iter(new_url, None)
 
     def load(url: str) -> None:
@@ -49,11 +56,17 @@ def test_killed_and_loaded_again_it_is_an_equal_store(
         assert_equal_after(load, next(urls), point, workspace, wanted)
 
 
+def on_record(workspace: Workspace) -> list[object]:
+    decided = [(each.side, each.at, each.members) for each in workspace.store.decisions.all()]
+    held = [(each.pseudonym, each.at) for each in workspace.store.holds.all()]
+    return [decided, held, workspace.store.opt_outs.keys_in_force("", "2026-03-02")]
+
+
 def assert_equal_after(
     load: Callable[[str], None], url: str, point: int, workspace: Workspace, wanted: list[object]
 ) -> None:
     assert killed_in(lambda: load(url), point)
     load(url)
     with Workspace(workspace.settings.model_copy(update={"store": StoreSettings(url=url)}), "2026-03-02") as other:
-        assert held_in(other.store)[::2] == wanted
+        assert [*held_in(other.store)[::2], *on_record(other)] == wanted
         assert other.store.trail.verify().problems == []

@@ -82,7 +82,7 @@ def test_an_export_makes_an_equal_store(new_url: Callable[[], str], tmp_path: Pa
     assert held(second, tmp_path) == held(first, tmp_path)
     assert done.rows["members"] == loaded.members == loaded.new_members
     assert done.rows["answers"] == loaded.new_answers
-    assert {name for name, count in done.rows.items() if not count} == {"merges"}
+    assert {name for name, count in done.rows.items() if not count} == {"merges", "decisions", "opt_outs", "holds"}
     assert select_rows(second, "SELECT count(*) FROM run WHERE finished = ''") == [(0,)]
     with opened(second, tmp_path, "2026-05-01") as workspace:
         again = ingest(workspace, [tmp_path / "lake"])
@@ -117,14 +117,14 @@ def test_columns_are_typed_and_said(tmp_path: Path) -> None:
     with opened(url, tmp_path, "2026-04-01") as workspace:
         export(workspace, tmp_path / "lake")
     cover = json.loads((tmp_path / "lake" / COVER).read_bytes())
-    assert cover["schema"] == "fhir-equity/lake/2"
+    assert cover["schema"] == "fhir-equity/lake/3"
     schema = parquet.read_schema(tmp_path / "lake" / "answers" / "partner=acme" / "part-0.parquet")
     assert schema.names == list(cover["tables"]["answers"])
     assert schema.field("event").type == pa.int64()
     assert [each.name for each in schema.field("concepts").type.value_type] == [
         *("system", "code", "display", "relationship", "rule")
     ]
-    assert schema.metadata[b"fhir-equity"] == b"lake/2/answers"
+    assert schema.metadata[b"fhir-equity"] == b"lake/3/answers"
     rows = parquet.read_table(tmp_path / "lake" / "answers" / "partner=acme" / "part-0.parquet").to_pylist()
     assert {row["first_seen"] for row in rows} == {"2026-02-01", "2026-03-01"}
     assert "2118-8" in {each["code"] for row in rows for each in row["concepts"]}
@@ -137,13 +137,13 @@ def test_what_is_no_export_of_ours_is_refused(tmp_path: Path) -> None:
         (folder / COVER).write_text("{")
         with pytest.raises(UnreadableError, match=r"^lake/lake.json is not valid JSON$"):
             ingest(workspace, [folder])
-        (folder / COVER).write_text('{"schema": "fhir-equity/lake/3"}')
-        with pytest.raises(UsageError, match=r"^lake has another layout than fhir-equity/lake/2 and those before it$"):
+        (folder / COVER).write_text('{"schema": "fhir-equity/lake/4"}')
+        with pytest.raises(UsageError, match=r"^lake has another layout than fhir-equity/lake/3 and those before it$"):
             ingest(workspace, [folder])
         (folder / COVER).write_text('{"schema": "fhir-equity/lake/1", "rows": {"members": 1}, "across": 1}')
         with pytest.raises(UsageError, match=r"merged of members of two partners \(1\), .* export it again"):
             ingest(workspace, [folder])
-        (folder / COVER).write_text('{"schema": "fhir-equity/lake/2", "rows": {"members": 1}}')
+        (folder / COVER).write_text('{"schema": "fhir-equity/lake/3", "rows": {"members": 1}}')
         (folder / "members" / "partner=x").mkdir(parents=True)
         (folder / "members" / "partner=x" / "part-0.parquet").write_bytes(b"PAR1")
         with pytest.raises(UnreadableError, match=r"^part-0.parquet is no Parquet file that can be read"):

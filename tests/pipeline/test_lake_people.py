@@ -205,6 +205,15 @@ def test_a_folder_of_layout_1_is_still_read(workspace: Workspace) -> None:
     assert won(workspace, "o3") == ("only_answer", [ASIAN])
 
 
+def test_a_folder_of_layout_2_is_still_read(workspace: Workspace) -> None:
+    """It was written when nothing was in it of what was decided, kept back or held."""
+    done = ingest(workspace, [ROOT / "tests" / "pipeline" / "lakes" / "layout_2"])
+    assert (done.new_members, done.new_answers) == (3, 3)
+    assert won(workspace, "e1") == won(workspace, "o1") == ("newest", [BLACK, WHITE])
+    unmerge(workspace, 1)
+    assert won(workspace, "e1") == ("only_answer", [BLACK])
+
+
 def test_what_is_said_while_a_folder_is_exported_is_not_in_it(
     workspace: Workspace, new_url: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
