@@ -25,8 +25,6 @@ from fhir_equity.sync.inbound import Inbound
 from fhir_equity.sync.profile import stored_profile
 from fhir_equity.sync.spans import span
 
-SENDING = ("apply", "recall")
-
 
 @contextmanager
 def performing(
@@ -34,15 +32,15 @@ def performing(
 ) -> Iterator[tuple[Exchange, Counter[str]]]:
     """An exchange for one run of a verb, and its counters: kept in the store (unless not `kept`), and in a span.
 
-    Who sends does so alone: what another run has on its way would look interrupted. Raises UsageError, TableError,
-    StoreError, and StoreLockedError where another run sends to the HIE.
+    Who keeps anything deals with the HIE alone: what another run has on its way would look interrupted to a plan, an
+    apply or a recall, and theirs to a pull. Raises UsageError, TableError, StoreError, and StoreLockedError where
+    another run deals with the HIE.
     """
     counts: Counter[str] = Counter()
-    sends = kept and verb in SENDING
     with (
         span(f"sync {verb}", hie=hie) as told,
         exchange_with(workspace, hie) as exchange,
-        exchange.memory.alone() if sends else nullcontext(),
+        exchange.memory.alone() if kept else nullcontext(),
     ):
         began, runs = now(), exchange.memory.runs
         if kept:

@@ -46,7 +46,7 @@ class HieMemory:
         self.runs = Runs(engine, name)
 
     def alone(self) -> AbstractContextManager[None]:
-        """While it lasts nobody else sends to this HIE. Raises StoreLockedError where somebody does."""
+        """While it lasts nobody else deals with this HIE. Raises StoreLockedError where somebody does."""
         return alone(self._engine, self._name)
 
     def links(self) -> dict[int, There]:
@@ -170,9 +170,9 @@ class HieMemory:
             return {(whose[row.member_id], row.matter): row.said for row in rows if row.member_id in whose}
 
     def echoes(self) -> dict[tuple[int, str], set[str]]:
-        """(member id, matter) -> fingerprints that are our own word: written, or sent when we were interrupted."""
+        """(member id, matter) -> fingerprints that are our own word: written, or sent and not seen there as sent."""
         found = {key: {said} for key, said in self.written().items()}
-        for change in self.journal.sent():
+        for change in (*self.journal.sent(), *self.journal.in_doubt()):
             for matter, said in change.said.items():
                 found.setdefault((change.member_id, matter), set()).add(said)
         return found

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from msgspec import structs
-from sqlalchemy import Connection, Select, and_, or_, select
+from sqlalchemy import Connection, Select, and_, or_, select, true
 
 from fhir_equity.store.merged import person_of
 from fhir_equity.store.planned import QUARANTINED, SENT, UNSEEN, UNVERIFIED, VERIFIED, Planned
@@ -18,14 +18,14 @@ MAY_BE_THERE = (VERIFIED, QUARANTINED, SENT, UNVERIFIED)
 _said = msgspec.json.Decoder(dict[str, str]).decode
 
 
-def held(connection: Connection, hie: str) -> dict[int, list[Planned]]:
+def held(connection: Connection, hie: str, members: Collection[int] | None = None) -> dict[int, list[Planned]]:
     """member id -> what the HIE may hold from us, as changes that would withdraw it, by matter.
 
     That is what was seen there last, and what was sent and not seen. Of what is in a Patient `resource_id` says which,
-    `UNSEEN` one whom nobody saw made; of Observations and Provenance it is empty.
+    `UNSEEN` one whom nobody saw made; of Observations and Provenance it is empty. Of some `members`, else of all.
     """
     last: dict[tuple[int, str, str], Planned | None] = {}
-    for each in planned(connection, _arrived_or_gone(hie)):
+    for each in planned(connection, _arrived_or_gone(hie, members)):
         place = _place(each)
         for matter, said in each.said.items():
             known_by = each.etag if place == UNSEEN else ""
@@ -40,10 +40,9 @@ def held(connection: Connection, hie: str) -> dict[int, list[Planned]]:
 
 def gone(connection: Connection, hie: str, members: Collection[int]) -> dict[int, set[str]]:
     """Change (its id) -> the matters of it that were withdrawn since, of what was sent about these members."""
-    theirs = _arrived_or_gone(hie).where(core(JournalEntry).c.member_id.in_(members))
     standing: dict[tuple[int, str, str], list[Planned]] = {}
     found: dict[int, set[str]] = {}
-    for each in planned(connection, theirs):
+    for each in planned(connection, _arrived_or_gone(hie, members)):
         for said in each.said:
             place = (each.member_id, _place(each), said)
             if each.action != "withdraw":
@@ -54,12 +53,13 @@ def gone(connection: Connection, hie: str, members: Collection[int]) -> dict[int
     return found
 
 
-def _arrived_or_gone(hie: str) -> Select[Any]:
+def _arrived_or_gone(hie: str, members: Collection[int] | None) -> Select[Any]:
     """What may have arrived there, and what was withdrawn, in the order in which it was wanted."""
     journal = core(JournalEntry)
     gone = and_(journal.c.action == "withdraw", journal.c.status == VERIFIED)
     there = and_(journal.c.action != "withdraw", journal.c.status.in_(MAY_BE_THERE))
-    return select(journal).where(journal.c.hie == hie, or_(gone, there)).order_by(journal.c.id)
+    whose = true() if members is None else journal.c.member_id.in_(members)
+    return select(journal).where(journal.c.hie == hie, or_(gone, there), whose).order_by(journal.c.id)
 
 
 def _place(change: Planned) -> str:

@@ -17,7 +17,18 @@ from fhir_equity.store.disclosures import Disclosure, Disclosures
 from fhir_equity.store.hie_held import as_kept, gone, held, planned
 from fhir_equity.store.hie_members import keepers
 from fhir_equity.store.merged import parts_of, person_of
-from fhir_equity.store.planned import PLANNED, SENT, UNSEEN, VERIFIED, Planned, Settled, There, digest_of
+from fhir_equity.store.planned import (
+    PLANNED,
+    QUARANTINED,
+    SENT,
+    UNSEEN,
+    UNVERIFIED,
+    VERIFIED,
+    Planned,
+    Settled,
+    There,
+    digest_of,
+)
 from fhir_equity.store.rows import among, now, slices, upsert
 from fhir_equity.store.schema import JournalEntry, Link, Observed, StoredPlan, core
 from fhir_equity.store.schema import Written as WrittenRow
@@ -137,6 +148,16 @@ class Journal:
         query = select(journal).where(journal.c.hie == self._hie, journal.c.status == SENT)
         with reading(self._engine) as connection:
             return list(planned(connection, query.order_by(journal.c.id)))
+
+    def in_doubt(self) -> list[Planned]:
+        """What may be there of members of whom something was sent that was not seen as it was sent; see `held`."""
+        journal = core(JournalEntry)
+        query = select(journal.c.member_id).where(journal.c.hie == self._hie).distinct()
+        doubtful = query.where(journal.c.status.in_((SENT, UNVERIFIED, QUARANTINED)))
+        with reading(self._engine) as connection:
+            members = list(parts_of(connection, set(connection.execute(doubtful).scalars())))
+            found = [held(connection, self._hie, some) for some in slices(members)]
+        return [change for each in found for changes in each.values() for change in changes]
 
     def sending(self, changes: Sequence[Planned], disclosed: Iterable[Disclosure] = ()) -> set[int]:
         """Record that changes are about to be sent, and what they disclose, so that an interruption leaves a trace.

@@ -1,9 +1,10 @@
-"""Two runs do not send to one HIE at a time: what one has on its way would look interrupted to the other."""
+"""Two runs never deal with one HIE at a time: what one has on its way looks interrupted, or theirs, to the other."""
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,17 +23,38 @@ def test_a_second_run_does_not_send_what_the_first_is_sending(tmp_path: Path) ->
 
         def second(request: Sent) -> None:
             if request in scene.writes() and not refused:
-                for name, run in (("apply", scene.apply), ("recall", lambda: recall(scene))):
+                runs: dict[str, Callable[[], object]] = {"apply": scene.apply, "recall": lambda: recall(scene)}
+                for name, run in {**runs, "plan": scene.plan, "pull": scene.pull}.items():
                     with pytest.raises(StoreLockedError):
                         run()
                     refused.append(name)
                 assert scene.apply(dry=True).statuses  # who only looks may
+                assert scene.plan(dry=True).looked
 
         scene.wire.before = second
         assert scene.apply().statuses == {"verified": 2}
-        assert refused == ["apply", "recall"]
+        assert refused == ["apply", "recall", "plan", "pull"]
         assert scene.plan().changes == []
         assert scene.apply().statuses == {}
+
+
+def test_what_is_sent_while_a_pull_is_at_work_is_not_taken_for_theirs(tmp_path: Path) -> None:
+    with opened(tmp_path) as scene:
+        scene.survey(ada(language_spoken=""))
+        scene.put(theirs())
+        scene.plan()
+
+        def meanwhile(request: Sent) -> None:
+            if request.path == "/Patient/_search":
+                scene.wire.before = lambda _: None
+                with pytest.raises(StoreLockedError):
+                    scene.apply()
+
+        scene.wire.before = meanwhile
+        assert scene.pull().new_answers == 0
+        assert scene.apply().statuses == {"verified": 1}
+        done = scene.pull()
+        assert (done.new_answers, done.pulled.echoes) == (0, 1)
 
 
 def recall(scene: Scene) -> None:

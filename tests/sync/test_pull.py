@@ -160,6 +160,25 @@ def test_echoes_are_left_out(scene: Scene) -> None:
     assert (done.pulled.echoes, done.new_answers) == (1, 1)
 
 
+def test_our_word_that_was_not_kept_whole_is_an_echo(scene: Scene) -> None:
+    scene.survey(ada(race_ethnicity="Korean", language_spoken=""))
+    scene.put(theirs())
+    scene.plan()
+    kept = {b"2040-4": b"2028-9", b"Korean": b"Asian"}  # the server knows the categories only
+
+    def rolled_up(request: Sent) -> bytes | None:
+        body = request.body
+        for word, less in kept.items() if request.method == "PUT" else ():
+            body = body.replace(word, less)
+        return body
+
+    scene.wire.before = rolled_up
+    assert scene.apply().statuses == {"quarantined": 1}
+    scene.wire.before = lambda _: None
+    done = scene.pull()
+    assert (done.new_answers, done.pulled.echoes) == (0, 1)
+
+
 def test_people_unknown_here_are_forgotten(scene: Scene) -> None:
     scene.survey(ada())
     stranger = theirs("Asian", number="STRANGER1", name=[{"family": "Quarryman", "given": ["Zane"]}])
