@@ -109,6 +109,7 @@ class Body:
         if answered not in self._cells.cells:
             return
         new = self._omb2024(views.get("omb2024", {}), answered)
+        self.views = [*new]
         if not self._whole:
             return
         old = self._omb1997(views.get("omb1997", {}), answered)

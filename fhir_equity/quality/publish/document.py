@@ -76,8 +76,8 @@ def publish(
     document, left_out = selected.document, selected.left_out
     counts = Counts(rule.least, selected.silent)
     body = Body(counts, (), (), document, [*document["topics"]])
-    take_programs(counts, document["programs"], body, rule.matters)
-    take_strata(counts, document["strata"])
+    lines = take_strata(counts, document["strata"])
+    take_programs(counts, document["programs"], body, rule.matters, lines)
     data = _data(document)
     scope: Key = ("strata", f"partner={partner}") if partner else ()
     compared = compare(counts.cells, scope, [*earlier], data)

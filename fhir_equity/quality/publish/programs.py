@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fhir_equity.quality.publish.alike import topics_of
 from fhir_equity.quality.publish.body import Body
-from fhir_equity.quality.publish.cells import Key, twice_in
+from fhir_equity.quality.publish.cells import FLOOR, Cells, Key, twice_in
 from fhir_equity.quality.publish.counts import Counts, Path, nest, nest_alike
 
 PEOPLE = "people of"  # a product line
 
 
-def take_programs(counts: Counts, programs: Mapping[str, Any], body: Body, matter_of: Mapping[str, str]) -> None:
-    """Take in every program; `matter_of` tells what a topic is decided together with, and which may be told."""
+def take_programs(
+    counts: Counts, programs: Mapping[str, Any], body: Body, matter_of: Mapping[str, str], lines: Sequence[Body] = ()
+) -> None:
+    """Take in every program; `matter_of` tells what a topic is decided together with, and which may be told.
+
+    `lines` are strata that may be product lines: what is told of both is of the same people.
+    """
     found: dict[tuple[str, str], list[list[Key]]] = {}
     others: dict[str, list[Key]] = {}
     for name, program in programs.items():
@@ -24,11 +29,24 @@ def take_programs(counts: Counts, programs: Mapping[str, Any], body: Body, matte
         for topic, keys in taken.others.items():
             others.setdefault(topic, []).extend(keys)
         nest_alike(counts.cells, [*body.views, *taken.categories])
+        for line, keys in taken.categories_of.items():
+            for each in _as_many(counts.cells, lines, [("programs", name, PEOPLE, line)]):
+                nest_alike(counts.cells, [*each.views, *keys])
     everybody = counts.cells.cells[body.population].value
-    for (topic, _), tables in found.items():
-        states = body.states.get(matter_of.get(topic, topic), [])
+    for (topic, line), tables in found.items():
+        matter = matter_of.get(topic, topic)
         of_all = any(counts.cells.cells[key].value == everybody for table in tables for key in table)
-        nest(counts.cells, [*tables, [body.population], states] if of_all else tables, others.get(topic, ()))
+        bodies = [body] * of_all
+        if line:
+            bodies += _as_many(counts.cells, lines, [key for table in tables for key in table])
+        same = [told for each in bodies for told in ([each.population], each.states.get(matter, []))]
+        nest(counts.cells, [*tables, *same], others.get(topic, ()))
+
+
+def _as_many(cells: Cells, lines: Iterable[Body], keys: Iterable[Key]) -> list[Body]:
+    """The strata of about as many people as one of these counts."""
+    people = [cells.cells[key].value for key in keys if key in cells.cells]
+    return [line for line in lines if any(abs(cells.cells[line.population].value - each) < FLOOR for each in people)]
 
 
 class _Program:
@@ -39,6 +57,7 @@ class _Program:
         self.tables: list[tuple[str, str, list[list[Key]]]] = []
         self.others: dict[str, list[Key]] = {}  # of each topic, who is not in a numerator, and rows of tables
         self.categories: list[Key] = []  # of everybody
+        self.categories_of: dict[str, list[Key]] = {}  # of a product line
         self._population(program["population"], body.population)
         for number, row in enumerate(program["rows"]):
             self._row(number, row)
@@ -122,6 +141,7 @@ class _Program:
                 self._cells.adds_up(whole, sums)
         self.tables.append((table["topic"], table["line"], [[whole], columns]))
         self.others.setdefault(table["topic"], []).extend(rows)
+        self.categories_of.setdefault(table["line"], []).extend(rows)
         self.categories += rows if self._cells.cells[whole].value == self._cells.cells[self._people].value else []
 
     def _sums(

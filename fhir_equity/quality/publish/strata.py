@@ -9,18 +9,22 @@ from fhir_equity.quality.publish.body import Body
 from fhir_equity.quality.publish.cells import Key
 from fhir_equity.quality.publish.counts import Counts
 
+LINES = frozenset({"partner", "coverage"})
 Place = frozenset[tuple[str, str]]
 
 
-def take_strata(counts: Counts, strata: list[Mapping[str, Any]]) -> None:
-    """Take in every stratum."""
+def take_strata(counts: Counts, strata: list[Mapping[str, Any]]) -> list[Body]:
+    """Take in every stratum; gives those that may be a product line of a program."""
+    lines = []
     keys: dict[Place, Key] = {frozenset(): ()}
     for number, stratum in enumerate(strata):
         place = frozenset(stratum["by"].items())
         keys[place] = ("strata", *(f"{name}={value}" for name, value in sorted(place)))
-        Body(counts, keys[place], ("strata", number), stratum, [*stratum["topics"]], whole=False)
+        body = Body(counts, keys[place], ("strata", number), stratum, [*stratum["topics"]], whole=False)
+        lines += [body] if LINES.issuperset(stratum["by"]) else []
     for whole, parts in _breakdowns(keys):
         counts.break_down(keys[whole], [keys[part] for part in parts])
+    return lines
 
 
 def _breakdowns(keys: Mapping[Place, Key]) -> Iterator[tuple[Place, list[Place]]]:

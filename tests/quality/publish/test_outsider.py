@@ -1,0 +1,24 @@
+"""What is published holds against an attacker that is not ours."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from fhir_equity.quality.publish.document import publish
+from tests.quality.publish.audits import RULE
+from tests.quality.publish.outsider import Outsider, audit_of, people_of
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_an_outsider_finds_nothing(seed: int) -> None:
+    audit = audit_of(people_of(Random(seed)))
+    done = publish(audit, RULE)
+    assert done.held
+    assert Outsider(done.document, audit).found(RULE.width) == []
+
+
+def test_an_outsider_finds_what_is_not_hidden() -> None:
+    audit = audit_of(people_of(Random(5)))
+    assert Outsider(audit, audit).found(RULE.width)
