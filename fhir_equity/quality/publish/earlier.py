@@ -48,11 +48,12 @@ def compare(cells: Cells, scope: Key, earlier: Sequence[Publication], data: str)
     now = dict(cells.cells)
     for publication in earlier:
         below = publication.under(scope)
-        told = _told(below)
+        relations = [_moved(each, scope, out=True) for each in publication.relations]
         if publication.data == data and all(now[key].value == below[key].value for key in below.keys() & now):
-            _join(cells, below, [_moved(each, scope, out=True) for each in publication.relations])
-            _programs(cells, told.keys() - now.keys(), now)
+            _join(cells, below, relations)
+            _programs(cells, below.keys() - now.keys(), now)
             continue
+        told = _told(below, relations)
         for key in sorted(told.keys() & now):
             cells.changed(key, told[key])
         for key, before in _renamed(told, now):
@@ -62,8 +63,22 @@ def compare(cells: Cells, scope: Key, earlier: Sequence[Publication], data: str)
     return len(earlier)
 
 
-def _told(below: Mapping[Key, Cell]) -> Told:
-    return {key: cell.value for key, cell in below.items() if cell.told}
+def _told(below: Mapping[Key, Cell], relations: list[Relation]) -> Told:
+    """What was told of people, and what follows from one sum of it after the other: who is not in a rate."""
+    told = {key: cell.value for key, cell in below.items() if cell.told}
+    left = [relation for relation in relations if all(key in below for key, _ in relation.terms)]
+    more = True
+    while more:
+        new = {key for relation in left for key in _only_one(relation, told)}
+        left = [relation for relation in left if any(key not in told for key, _ in relation.terms)]
+        told |= {key: below[key].value for key in new}
+        more = bool(new)
+    return {key: value for key, value in told.items() if below[key].guarded}
+
+
+def _only_one(relation: Relation, told: Told) -> list[Key]:
+    unknown = [key for key, _ in relation.terms if key not in told]
+    return unknown if len(unknown) == 1 else []
 
 
 def _renamed(told: Told, now: Mapping[Key, Cell]) -> Iterator[tuple[Key, int]]:

@@ -94,6 +94,21 @@ def test_two_programs_of_two_publications_are_compared() -> None:
     assert (told["population"]["counted"], told["rows"][0]["numerator"]) == (297, 197)
 
 
+def test_who_is_not_in_a_rate_may_not_be_a_few_more_than_before() -> None:
+    """Of 20 new people 15 are known: 40 were not before, and 45 are not now."""
+
+    def of_rate(known: int, people: int, data: str) -> dict[str, Any]:
+        given = program([row("known", known, people)], [], people)
+        given["population"]["left_out"] = {"not_enrolled": 500 - people}
+        return audit(300, 200, data, programs={"p": given})
+
+    first = publish(of_rate(60, 100, "0a"), RULE)
+    (told,) = after(first, of_rate(75, 120, "0b"))["programs"]["p"]["rows"]
+    assert None in (told["numerator"], told["denominator"])
+    (told,) = after(first, of_rate(75, 130, "0b"))["programs"]["p"]["rows"]
+    assert (told["numerator"], told["denominator"]) == (75, 130)
+
+
 def test_a_threshold_that_was_raised_leaves_known_what_was_told() -> None:
     first = publish(document(500, {"race_ethnicity": topic({"answered": 400, "declined": 15, "unknown": 85})}), RULE)
     higher = Rule(RULE.matters, RULE.sensitive, floor=30)
