@@ -148,5 +148,6 @@ def test_what_is_no_export_of_ours_is_refused(tmp_path: Path) -> None:
         (folder / "members" / "partner=x" / "part-0.parquet").write_bytes(b"PAR1")
         with pytest.raises(UnreadableError, match=r"^part-0.parquet is no Parquet file that can be read"):
             ingest(workspace, [folder])
+        assert workspace.store  # there is one from now on
         with pytest.raises(UsageError, match=r"exists and is no empty folder$"):
             export(workspace, folder)
