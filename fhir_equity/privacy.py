@@ -16,11 +16,14 @@ import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic, sleep
 from typing import IO
 
 from fhir_equity.errors import UsageError
 
 KEY_BYTES = 32
+_PATIENCE = 2  # seconds for which whoever makes a key file may need to write it
+_PAUSE = 0.01
 
 # Fields a log line may carry: counts, codes, names of tables and positions. Never a value.
 ALLOWED = frozenset(
@@ -148,7 +151,7 @@ def key_from(path: Path) -> bytes:
     try:
         if not path.exists():
             _make_key(path)
-        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+        key = bytes.fromhex(_written(path))
     except ValueError:  # of which the message may quote the file
         key = b""
     except OSError as error:
@@ -156,6 +159,14 @@ def key_from(path: Path) -> bytes:
     if len(key) != KEY_BYTES:
         raise UsageError(f"the key file {path} holds no key ({KEY_BYTES} bytes in hexadecimal)")
     return key
+
+
+def _written(path: Path) -> str:
+    """What a file says; one that is still empty is just being made by another process."""
+    until = monotonic() + _PATIENCE
+    while not (said := path.read_text(encoding="ascii").strip()) and monotonic() < until:
+        sleep(_PAUSE)
+    return said
 
 
 def _make_key(path: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import stat
+import threading
 from pathlib import Path
 from uuid import RFC_4122, UUID
 
@@ -151,6 +152,18 @@ def test_the_key_of_a_faster_process_stands(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(privacy, "private_file", late)
     assert key_from(path) == b"\xab" * 32
+
+
+def test_a_key_that_another_process_is_just_making_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "equity.key"
+    monkeypatch.setattr(privacy, "_PATIENCE", 60)
+    with private_file(path, exclusive=True) as file:
+        written = threading.Timer(0.2, lambda: (file.write(b"ab" * 32), file.flush()))
+        written.start()
+        assert key_from(path) == b"\xab" * 32
+        written.join()
 
 
 @pytest.mark.parametrize("content", [b"", b"abcd", b"zz" * 32, b"ab" * 33, "é".encode()])

@@ -31,6 +31,7 @@ MEMORY = ("", ":memory:")
 # What SQLite says (https://www.sqlite.org/rescode.html) and what it is.
 _SAYINGS: tuple[tuple[str, Said], ...] = (
     ("locked", backend.LOCKED),
+    ("locking protocol", backend.LOCKED),  # too many others begin to read or restore the log at this moment
     ("full", backend.FULL),
     ("disk I/O error", (StoreError, "the disk of the store is full or fails; nothing of this step was written")),
     ("readonly", (StoreError, "the store's file cannot be written")),

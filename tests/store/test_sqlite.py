@@ -55,6 +55,12 @@ def test_a_new_file_that_another_does_not_let_go(path: Path, url: str, monkeypat
     other.close()
 
 
+def test_whoever_is_too_late_for_the_log_again_and_again_is_told_that_the_store_is_locked() -> None:
+    kind, sentence = sqlite.Sqlite().said(sqlite3.OperationalError("locking protocol"))  # SQLITE_PROTOCOL
+    assert kind is StoreLockedError
+    assert "try again" in sentence
+
+
 def test_new_store_is_private_whatever_the_umask(path: Path) -> None:
     before = os.umask(0)
     try:
