@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import date
 from functools import cache
 from hashlib import sha256
 
@@ -103,7 +104,13 @@ def exchange_with(workspace: Workspace, hie: str) -> Iterator[Exchange]:
             tells=tells,
             inbound=Inbound(workspace.vocabulary().tables.document("policies/inbound.toml"), vocabulary.codes),
             edition=edition(workspace, settings, tells=tells),
+            day=calendar if workspace.as_of == calendar() else lambda: workspace.as_of,
         )
+
+
+def calendar() -> str:
+    """Today, as an ISO date."""
+    return date.today().isoformat()  # noqa: DTZ011 - the user's own calendar day
 
 
 def edition(workspace: Workspace, settings: HieSettings, *, tells: bool = False) -> str:

@@ -96,7 +96,7 @@ class _Applying:
     """A plan being carried out, some changes at a time."""
 
     def __init__(self, exchange: Exchange, how: How, done: Applied, told: Callable[[int], None]) -> None:
-        self._exchange, self._how, self.done, self._told = exchange, how, done, told
+        self._began, self._how, self.done, self._told = exchange, how, done, told
         self._memory, self._journal = exchange.memory, exchange.memory.journal
         self._patients = Patients(exchange.client, exchange.settings.identifier_systems)
         self._consents = Consents(exchange, dry=how.dry)
@@ -106,6 +106,12 @@ class _Applying:
         self._fresh: dict[str, Versioned] = {}  # what was read back together
         self._back: dict[str, Versioned] = {}  # what was read back in this group
         self._known: dict[int, Known] = {}
+
+    @property
+    def _exchange(self) -> Exchange:
+        """The HIE, as of today: what a rule or a member lets out until midnight does not leave after it."""
+        day = self._began.day()
+        return self._began if day == self._began.as_of else structs.replace(self._began, as_of=day)
 
     def group(self, changes: Sequence[Planned]) -> None:
         """Do some changes and record what became of them; a Patient before what is about it."""
@@ -150,7 +156,7 @@ class _Applying:
         """What these members keep back, also by what the Consents of those who are written to say by now."""
         memory, spoken_of = self._memory, {c.member_id for c in changes if c.action in ("update", "observe", TELL)}
         links = [known.link[0] for known in memory.known(sorted(spoken_of)).values() if known.link is not None]
-        denied = self._consents.of_linked(links)
+        denied = self._consents.of_linked(links, self._exchange.as_of)
         self.done.consents_refused = self._consents.refused
         kept = self._exchange.kept_back(members)
         for person, keeper in memory.keepers(members).items():
@@ -252,13 +258,14 @@ class _Applying:
 
         What is there word for word as it was `sent` was found to say what was planned before it left. What is not
         known to be the `version` that we wrote may be somebody else's word by now: the next plan sees whose is better.
+        What a server keeps without any version cannot be mended: an update could overwrite what nobody saw.
         """
         back = self._fetched(key)
         whole = back is not None and sent is not None and is_as_sent(back.resource, sent)
         held = change.said if whole else self._held(change, back)
         if back is not None and held != change.said and not is_same_version(back.etag, version):
             return Ended(UNVERIFIED)
-        if back is not None and held != change.said:
+        if back is not None and back.etag and held != change.said:
             back = self._mended(change, ours, back)
             held = self._held(change, back)
         if back is None:

@@ -36,12 +36,14 @@ class Consents:
         self.refused = False
         self.changed = 0
 
-    def of(self, patients: Mapping[str, Collection[int]], there: Resource | None = None) -> dict[int, set[str]]:
+    def of(
+        self, patients: Mapping[str, Collection[int]], there: Resource | None = None, on: str = ""
+    ) -> dict[int, set[str]]:
         """Keep back what the Consents of some Patients (id -> the members who are linked to them) deny.
 
         All of them are read, so that what was taken back may be sent again. Returns the matters (an empty one: all)
-        that each member keeps back by them today. `there` is the one Patient where it was just read. Raises RemoteError
-        for a server that is away, StoreError.
+        that each member keeps back by them `on` a day, else as of the run's. `there` is the one Patient where it was
+        just read. Raises RemoteError for a server that is away, StoreError.
         """
         kept: list[Kept] = []
         read: set[int] = set()
@@ -53,16 +55,17 @@ class Consents:
         if read and not self._dry:
             self.changed += self._exchange.store.opt_outs.consented(self._exchange.name, read, kept)
         today: dict[int, set[str]] = {}
+        day = on or self._exchange.as_of
         for each in kept:
-            if each.since <= self._exchange.as_of and (not each.until or each.until >= self._exchange.as_of):
+            if each.since <= day and (not each.until or each.until >= day):
                 today.setdefault(each.member_id, set()).add(each.matter)
         return today
 
-    def of_linked(self, keys: Sequence[str]) -> dict[int, set[str]]:
+    def of_linked(self, keys: Sequence[str], on: str = "") -> dict[int, set[str]]:
         """The same of those of these Patients (ids) who are linked, looked up together."""
         patients = self._exchange.memory.kept_under(keys) if self._asks else dict[str, set[int]]()
         self._patients.look_up(patients, ())
-        return self.of(patients)
+        return self.of(patients, on=on)
 
     def read_changed(self) -> None:
         """Read the Consents of linked members that changed since this was done last; one that is refused stays new.

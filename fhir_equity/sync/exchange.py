@@ -97,6 +97,7 @@ class Exchange(Struct, frozen=True):
     inbound: Inbound  # what is taken in from it, and how its Consents deny
     tells: bool  # whether who told an answer is sent, too
     edition: str  # what decides what is planned: tables, policies, rules in force, settings
+    day: Callable[[], str]  # `as_of`, and the next day once a run that began today has gone on past midnight
 
     @property
     def observed_codes(self) -> list[str]:

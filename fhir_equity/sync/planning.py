@@ -176,6 +176,8 @@ class _Planning:
         theirs = exchange.theirs(there.resource)
         if problem := unusable(there):
             outcome.left.append(("", problem))
+            if same_person(person.member, theirs.member):  # whom nothing can be written to may have got something
+                self._settle_sent(looked, ours, there, None)
             return
         if not same_person(person.member, theirs.member):
             side = self._draft.questions[person.id].ask(about_link(exchange, ours, DIFFER, [there.resource]))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from fhir_equity.pipeline import hie
 from fhir_equity.sync import apply as module
-from tests.sync.scene import HIE, Scene, Sent, ada, languages_of, opened, race_of, theirs
+from tests.sync.scene import HIE, TODAY, Scene, Sent, ada, languages_of, opened, race_of, theirs
 
 RACE = "race_ethnicity"
 Meanwhile = Callable[[Scene], None]
@@ -67,6 +68,24 @@ def test_what_changed_since_the_group_began(
     scene.apply()
     assert scene.plan().changes == []
     assert (race_of(scene.get("p3")), languages_of(scene.get("p3"))) == expected
+
+
+def test_what_may_leave_until_midnight_does_not_leave_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = [TODAY]
+    monkeypatch.setattr(hie, "calendar", lambda: days[-1])
+    with opened(tmp_path) as scene:
+        scene.rules({"topics": [RACE], "to": TODAY})
+        scene.survey(ada(), ada(member_id="M2"))
+        for number in ("M1", "M2"):
+            scene.put(theirs("Asian", number=number))
+        scene.plan()
+
+        def midnight(request: Sent) -> None:
+            if request in scene.writes():
+                days.append("2026-06-02")
+
+        scene.wire.before = midnight
+        assert scene.apply().statuses == {"verified": 1, "stale": 1}
 
 
 def test_what_did_not_change_is_sent(scene: Scene) -> None:
