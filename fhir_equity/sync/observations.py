@@ -13,6 +13,7 @@ from msgspec import Struct
 from fhir_equity.adapters.fhir import secured
 from fhir_equity.errors import RemoteContentError
 from fhir_equity.store.hie import Known
+from fhir_equity.sync.arrivals import subject_of
 from fhir_equity.sync.client import Versioned
 from fhir_equity.sync.exchange import Exchange, Resource, id_of
 from fhir_equity.sync.search import query, token
@@ -98,8 +99,15 @@ def is_active(observation: Resource) -> bool:
     return observation.get("status") != WITHDRAWN
 
 
+def about(patient: str, observations: Iterable[Resource]) -> tuple[Resource, ...]:
+    """Observations about the Patient with this id."""
+    return tuple({**each, "subject": {"reference": f"Patient/{patient}"}} for each in observations)
+
+
 def is_same(exchange: Exchange, there: Resource, wanted: Resource) -> bool:
-    """Whether an Observation says what is wanted, of the same day."""
+    """Whether an Observation says what is wanted, of the same day and, where that is wanted, of the same Patient."""
+    if "subject" in wanted and subject_of(there) != subject_of(wanted):
+        return False
     days = [str(each.get("effectiveDateTime", ""))[: len("YYYY-MM-DD")] for each in (there, wanted)]
     said = [exchange.observations_say([each])[1] for each in (there, wanted)]
     return is_active(there) and days[0] == days[1] and said[0] == said[1] != ""
@@ -113,9 +121,12 @@ def withdrawn(observation: Resource) -> Resource:
 
 
 def updated(there: Resource, wanted: Resource) -> Resource:
-    """What replaces an Observation of ours: the new one, with the id, tags and labels that the server's copy has."""
+    """What replaces an Observation of ours: the new one, with the id, tags and labels that the server's copy has.
+
+    It is about whom the new one is about: the server may have parted two whom it had taken for one.
+    """
     meta = {k: v for k, v in there.get("meta", {}).items() if k in ("tag", "source")}
-    new = {**wanted, "id": there["id"], "meta": {**meta, **wanted.get("meta", {})}, "subject": there["subject"]}
+    new = {**wanted, "id": there["id"], "meta": {**meta, **wanted.get("meta", {})}}
     return secured(new, there.get("meta", {}).get("security", ()))
 
 

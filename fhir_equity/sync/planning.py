@@ -30,7 +30,7 @@ from fhir_equity.sync.exchange import Exchange, Ours, Resource, Theirs, id_of, s
 from fhir_equity.sync.interrupted import settled
 from fhir_equity.sync.looking import WHOLE, Looked, Looking, Selection
 from fhir_equity.sync.matching import NO_MATCH, Uncertain, matched
-from fhir_equity.sync.observations import WITHDRAWN, look, tags_of
+from fhir_equity.sync.observations import WITHDRAWN, about, look, tags_of
 from fhir_equity.sync.patients import LIST, Patients
 from fhir_equity.sync.plan import Change, Plan
 from fhir_equity.sync.telling import TELL, marked, untold
@@ -260,7 +260,8 @@ class _Planning:
         return not self._selection.everybody and looked.known.unkept.get(matter) == ours.said[matter]
 
     def _observe(self, looked: Looked, ours: Ours, matter: str, outcome: Outcome) -> None:
-        found = look(self._exchange, looked.known, matter, ours.observed[matter])
+        patient, _ = self._draft.found[ours.person.id]
+        found = look(self._exchange, looked.known, matter, about(patient, ours.observed[matter]))
         if found.verdict in ABOUT_ANSWERS:
             said = ("", found.said or f"status|{WITHDRAWN}")
             found = structs.replace(found, verdict=self._disputed(looked, ours, found.verdict, matter, said))

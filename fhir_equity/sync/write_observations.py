@@ -13,6 +13,7 @@ from fhir_equity.sync.exchange import Exchange, Ours, Resource, id_of, is_active
 from fhir_equity.sync.leaks import leaks
 from fhir_equity.sync.observations import (
     Existing,
+    about,
     condition_of,
     etags_of,
     find,
@@ -42,7 +43,7 @@ def prepare(exchange: Exchange, change: Planned, ours: Ours, known: Known, patie
     subject = _subject(exchange, ours, known, patients)
     if not subject:
         return "moved"
-    wanted = tuple({**each, "subject": {"reference": f"Patient/{subject}"}} for each in ours.observed.get(matter, ()))
+    wanted = about(subject, ours.observed.get(matter, ()))
     for each in wanted:
         if validate(each, "Observation"):
             return "invalid"

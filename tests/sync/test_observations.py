@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
+from fhir_equity.pipeline.demo_people import MEMBER_SYSTEM
 from tests.sync.scene import Json, Scene, ada, opened, theirs
 
 ORIENTATION, IDENTITY = "sexual_orientation", "gender_identity"
@@ -98,6 +99,26 @@ def test_what_somebody_else_did_to_ours_is_for_a_person_to_decide(scene: Scene) 
     made = scene.plan()
     assert made.changes == []
     assert sorted(each.reason for each in made.conflicts) == ["changed_there", "withdrawn_there"]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_ours_go_along_when_two_are_parted_there(scene: Scene, changed: bool) -> None:
+    scene.survey(proud())
+    key = scene.put(theirs())
+    scene.plan()
+    scene.apply()
+    other = [{"system": MEMBER_SYSTEM, "value": "M9"}]
+    scene.put({**scene.get(key), "identifier": other})  # whom we were linked to is another person
+    scene.put(theirs(id="ours"))
+    scene.as_of = "2026-06-05"
+    if changed:
+        scene.survey(proud(sexual_orientation="Straight", survey_date="2026-06-02"))
+    scene.plan()
+    assert set(scene.apply().statuses) == {"verified"}
+    assert {each["subject"]["reference"] for each in scene.observations()} == {"Patient/ours"}
+    assert len(scene.observations()) == 2
+    assert ("76690-7", "20430005" if changed else "42035005", "final") in said(scene)
+    assert scene.plan(everybody=True).changes == []
 
 
 def test_what_others_say_is_never_touched(scene: Scene) -> None:
