@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.programs import ProgramError, node_packages
+from tests.servers.programs import PATIENCE, ProgramError, node_packages
 from tests.servers.renderer import browser
 
 PROJECT = Path(__file__).with_name("audit-page")
@@ -39,7 +39,7 @@ def seen(
         ["node", str(PROJECT / "look.mjs"), str(node_packages(PROJECT)), browser()],
         input=json.dumps(request).encode(),
         capture_output=True,
-        timeout=180,
+        timeout=PATIENCE,
         check=False,
     )
     if done.returncode:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 HERE = Path(__file__).parent
+_GIVEN: set[int] = set()  # ports that somebody was told of and may not listen on yet
 PATIENCE = 600.0  # seconds until a server has to answer; the machine may be busy with the others
 
 
@@ -64,10 +65,17 @@ def free_port() -> int:
     It is below those that systems give to whoever names none (from 32768 or 49152 on): a program that takes seconds to
     start would find one of them taken by a connection of another test.
     """
-    while True:
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
-            return int(probe.getsockname()[1])
+    while (port := random.randrange(20_000, 32_000)) in _GIVEN or not _free(port):
+        pass
+    _GIVEN.add(port)
+    return port
+
+
+def _free(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.socket() as probe:
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 class Program:

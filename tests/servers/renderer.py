@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.servers.programs import PATIENCE
+
 PROJECT = Path(__file__).with_name("lhc-forms")
 PROGRAMS = ("node", "npm")  # Node 20 or newer
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -56,7 +58,7 @@ class Person:
     steps: list[tuple[str, str, str]] = field(default_factory=list)
     width: int = 1200
     patient: dict[str, Any] | None = None
-    patience: int = 20_000
+    patience: int = 120_000
 
 
 def browser() -> str:
@@ -78,7 +80,7 @@ def filled(folder: Path, questionnaire: dict[str, Any], person: Person, screensh
         ["node", str(PROJECT / "fill.mjs"), str(folder), browser()],
         input=json.dumps(request).encode(),
         capture_output=True,
-        timeout=180,
+        timeout=PATIENCE,
         check=False,
     )
     if done.returncode:

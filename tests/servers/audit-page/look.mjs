@@ -27,9 +27,10 @@ function charts() {
   });
 }
 
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"], timeout: 150_000 });
 try {
   const page = await browser.newPage({ viewport: { width, height: 900 } });
+  page.setDefaultTimeout(150_000); // the machine may be busy with servers
   const [asked, errors] = [[], []];
   page.on("request", (request) => request.url().startsWith("file:") || asked.push(request.url()));
   page.on("pageerror", (error) => errors.push(error.message));

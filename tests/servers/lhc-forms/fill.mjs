@@ -39,26 +39,27 @@ function shown() {
   return Object.fromEntries(items);
 }
 
-// What an answer shows or hides comes a moment later, on a busy machine some moments.
+// What an answer shows or hides comes a moment later, by the clock of the page: on a busy machine that may be much later.
 async function settled(page) {
   let before;
   let now = -1;
   do {
     before = now;
-    await page.waitForTimeout(300);
+    await page.evaluate(() => new Promise((idle) => setTimeout(() => requestIdleCallback(idle), 300)));
     now = await page.locator("lhc-item").count();
   } while (now !== before);
 }
 
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"], timeout: 150_000 });
 try {
   const page = await browser.newPage({ viewport: { width, height: 900 } });
-  page.setDefaultTimeout(patience);
+  page.setDefaultTimeout(150_000); // the machine may be busy with servers
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
   await page.goto(pathToFileURL(resolve(folder, "form.html")).href);
   await page.waitForFunction(() => window.LForms?.Util?.addFormToPage && window.LForms.FHIR);
   await page.evaluate((asked) => LForms.Util.addFormToPage(asked, "form", { fhirVersion: "R4" }), questionnaire);
+  page.setDefaultTimeout(patience);
   for (const [link, verb, words] of steps) {
     await verbs[verb](page.locator(`lhc-item[id^="item-${link}/"]`), words);
   }
