@@ -14,7 +14,17 @@ from fhir_equity.store import Person
 from fhir_equity.sync.arrivals import Arrived
 from fhir_equity.sync.deciding import is_accepted
 from fhir_equity.sync.echo import is_echo
-from fhir_equity.sync.exchange import REGISTRATION, Exchange, Resource, Theirs, id_of, is_active, same_person, tokens_of
+from fhir_equity.sync.exchange import (
+    REGISTRATION,
+    Exchange,
+    Resource,
+    Theirs,
+    called,
+    id_of,
+    is_active,
+    same_person,
+    tokens_of,
+)
 from fhir_equity.sync.inbound import Inbound
 from fhir_equity.sync.matching import replaces
 from fhir_equity.sync.search import INSTANT
@@ -118,12 +128,16 @@ class _Taking:
                 yield _about(self._whose(person, patient), theirs.member, answers)
 
     def _whose(self, person: Person, patient: str) -> Member:
-        """Of who was merged the very member whom the HIE knows: it stays theirs when the merge is undone."""
+        """Of who was merged the very member whom the HIE knows: it stays theirs when the merge is undone.
+
+        One without name and birth date, who was split off another of the same key, would be taken for that one.
+        """
         if person.id not in self._several:
             return person.member
         memory, parts = self._exchange.memory, self._exchange.store.people.apart(person.id)
         linked = parts.keys() & memory.kept_under([patient]).get(patient, set())
-        return parts[min(linked) if linked else memory.keepers({person.id})[person.id]]
+        keeper = parts[min(linked) if linked else memory.keepers({person.id})[person.id]]
+        return next(filter(_is_called, (keeper, *parts.values())), keeper)
 
     def _answers(self, person: Person, theirs: Theirs) -> Iterator[Answer]:
         exchange, pulled = self._exchange, self._pulled
@@ -144,11 +158,18 @@ class _Taking:
 
 
 def _is_same(exchange: Exchange, person: Person, theirs: Theirs, resource: Resource) -> bool:
-    """Whether a Patient is a member of ours, also where somebody decided so."""
+    """Whether a Patient is a member of ours, also where somebody decided so; of nobody in particular it is not."""
     if same_person(person.member, theirs.member):
         return True
+    if not _is_called(person.member):
+        return False
     choices = exchange.memory.choices([person.id]).get(person.id, ())
     return bool(choices) and is_accepted(exchange, exchange.ours(person, choices=choices), resource, theirs.member)
+
+
+def _is_called(member: Member) -> bool:
+    """Whether a member has anything by which the store tells them from others of their key."""
+    return any((*called(member.name), member.birth_date))
 
 
 def _about(ours: Member, theirs: Member, answers: list[Answer]) -> Member:

@@ -16,6 +16,8 @@ from fhir_equity.errors import RemoteError
 from fhir_equity.model import Member
 from fhir_equity.pipeline.demo_people import MEMBER_SYSTEM
 from fhir_equity.pipeline.merge import merge, unmerge
+from fhir_equity.pipeline.split import split
+from fhir_equity.store import Which
 from fhir_equity.sync.pull import later
 from tests.sync.scene import HIE, Json, Scene, Sent, ada, enrolled, omb, opened, theirs
 
@@ -114,6 +116,29 @@ def members_of(scene: Scene) -> list[Member]:
 
 def _both() -> list[Json]:
     return [{"system": MEMBER_SYSTEM, "value": "M1"}, {"system": "https://hie.example/other", "value": "X"}]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("into", ["apart", "bea"])
+def test_what_is_told_of_who_was_split_off_without_a_name_is_not_the_other_ones(
+    scene: Scene, into: str, linked: bool
+) -> None:
+    scene.survey(ada(language_spoken=""))
+    scene.survey(ada(race_ethnicity="", survey_date="2026-05-20"))
+    scene.survey(ada(member_id="M2", first_name="Bea", race_ethnicity="", language_spoken="French"))
+    with scene.workspace() as workspace:
+        split(workspace, "M1", Which(runs=(2,)), reason="two people of one number")
+        ours, bea, apart = (person.pseudonym for person in workspace.store.people)
+        merge(workspace, *((apart, bea) if into == "apart" else (bea, apart)), reason="one person")
+    scene.put(theirs(number="M2", id="b", name=[{"family": "Ashgrove", "given": ["Bea"]}]))
+    if linked:
+        scene.plan()
+        scene.apply()
+    scene.change("b", extension=[omb("race", "Black or African American")])
+    assert scene.pull().new_answers == 1
+    with scene.workspace() as workspace:
+        told = {p.pseudonym: [m for m, e in p.events if e.origin.partner == HIE] for p in workspace.store.people}
+    assert told == {ours: [], (apart if into == "apart" else bea): [RACE]}
 
 
 def test_only_what_changed_since(scene: Scene) -> None:
