@@ -111,9 +111,9 @@ class Table:
         for batch in self._among(where, None):
             yield from batch.to_pylist()
 
-    def counts(self, column: str, where: Where | None = None) -> Counter[str]:
-        """How many of them have which value in a column of strings. Raises UnreadableError."""
-        found = Counter[str]()
+    def counts(self, column: str, where: Where | None = None) -> Counter[Any]:
+        """How many of them have which value in a column. Raises UnreadableError."""
+        found = Counter[Any]()
         for batch in self._among(where, [*dict.fromkeys((column, *(where or ())))]):
             found.update(batch.column(column).to_pylist())
         return found

@@ -97,7 +97,7 @@ def _runs(workspace: Workspace, partition: Partition) -> Iterator[RunWriter]:
     for number, today in enumerate(days(tables, partition.layout, workspace.as_of)):
         run = workspace.run(partition.partner, today.day, f"{inputs}|{today.day}")
         artefacts = _Artefacts(run)
-        _members(artefacts, today, first=number == 0)
+        _members(partition, artefacts, today, first=number == 0)
         for table in ("findings", "losses"):
             for row in today.rows(table):
                 artefacts.log(row)
@@ -106,7 +106,7 @@ def _runs(workspace: Workspace, partition: Partition) -> Iterator[RunWriter]:
         yield run
 
 
-def _members(artefacts: _Artefacts, today: Day, *, first: bool) -> None:
+def _members(partition: Partition, artefacts: _Artefacts, today: Day, *, first: bool) -> None:
     """What was seen first or last on a day, by the artefact it came in first.
 
     Of whom nothing was seen so comes on the day on which they were met last, or with the first day.
@@ -125,7 +125,7 @@ def _members(artefacts: _Artefacts, today: Day, *, first: bool) -> None:
         if not by_artefact and (seen == today.day or (first and not seen)):
             by_artefact[COVER, "lake"] = []
         for artefact, rows in by_artefact.items():
-            artefacts.record(artefact, record_of(row, rows))
+            artefacts.record(artefact, record_of(row, rows, partition.placed(row)))
 
 
 class _Artefacts:

@@ -22,6 +22,7 @@ class Partition:
     def __init__(self, workspace: Workspace, folder: Path, layout: Layout, partner: str) -> None:
         self._workspace, self._folder = workspace, folder
         self.layout, self.partner = layout, partner
+        self._numbers: dict[str, set[int]] | None = None  # of people under one key, where they are several
 
     def table(self, table: str) -> Table:
         """One of its tables; an empty one where the folder has none. To read it raises UnreadableError."""
@@ -62,9 +63,25 @@ class Partition:
         lake, found, rows = self._workspace.store.lake, dict[tuple[str, int], int](), list(rows)
         for withdrawn, find in ((False, lake.who), (True, lake.bring_withdrawn)):
             those = [row for row in rows if bool(row.get("withdrawn")) is withdrawn]
-            named = [member_of(row) for row in those], self._workspace.pseudonyms, [placed_of(row) for row in those]
+            named = [member_of(row) for row in those], self._workspace.pseudonyms, [self.placed(row) for row in those]
             found |= zip(map(whose, those), find(self.partner, *named), strict=True)
         return [found[whose(row)] for row in rows]
+
+    def placed(self, row: Row) -> Placed | None:
+        """Who a member was in the store that was exported; layout 1 does not say it."""
+        if "seen" not in row:
+            return None
+        if self._numbers is None:
+            self._numbers = self._several()
+        seen = tuple((each["born"], each["name"]) for each in row["seen"])
+        return Placed(row["twin"], seen, frozenset(self._numbers.get(row["key"], ())) - {row["twin"]})
+
+    def _several(self) -> dict[str, set[int]]:
+        members, found = self.table("members"), dict[str, set[int]]()
+        if twins := members.counts("twin").keys() - {0}:
+            for row in members.rows({"key": members.counts("key", {"twin": twins})}):
+                found.setdefault(row["key"], set()).add(row["twin"])
+        return found
 
     def _place(self, table: str) -> Path:
         return self._folder / table / f"partner={self.partner}" / "part-0.parquet"
@@ -73,11 +90,6 @@ class Partition:
 def whose(row: Row) -> tuple[str, int]:
     """Of which member of its partner a row is."""
     return row["key"], row["twin"]
-
-
-def placed_of(row: Row) -> Placed | None:
-    """Who they were in the store that was exported; layout 1 does not say it."""
-    return Placed(row["twin"], tuple((each["born"], each["name"]) for each in row["seen"])) if "seen" in row else None
 
 
 def member_of(row: Row) -> Member:
@@ -94,7 +106,7 @@ def member_of(row: Row) -> Member:
     )
 
 
-def record_of(row: Row, rows: list[Row]) -> Record:
+def record_of(row: Row, rows: list[Row], placed: Placed | None) -> Record:
     """A member with what they said on the occasions of these rows, in the order of the store."""
     answers, events, member = [], [], member_of(row)
     for _, some in groupby(rows, lambda row: (row["matter"], row["event"])):
@@ -105,7 +117,7 @@ def record_of(row: Row, rows: list[Row]) -> Record:
             Answer(each, event.origin, row["unit"], row["number"], row["offset"], row["path"])
             for each, row in zip(event.received, told, strict=True)
         ]
-    return Record(msgspec.structs.replace(member, answers=tuple(answers)), tuple(events), placed=placed_of(row))
+    return Record(msgspec.structs.replace(member, answers=tuple(answers)), tuple(events), placed=placed)
 
 
 def event_of(rows: list[Row]) -> Event:

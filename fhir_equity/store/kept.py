@@ -31,10 +31,14 @@ class Kept(Struct, frozen=True):
 
 
 class Placed(Struct, frozen=True):
-    """Who a member was in the store that they come from: their number under the key, and what `Kept` has `seen`."""
+    """Who a member was in the store that they come from: their number under the key, and what `Kept` has `seen`.
+
+    `others` are the numbers under the key of those who come with them.
+    """
 
     twin: int
     seen: tuple[Identity, ...]
+    others: frozenset[int] = frozenset()
 
 
 def contradict(one: Identity, other: Identity) -> bool:

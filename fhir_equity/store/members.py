@@ -220,9 +220,10 @@ def _settled(twins: list[_Row], strangers: Strangers, member: Member, placed: Pl
 
 
 def _who(twins: Sequence[_Row], strangers: Strangers, member: Member, placed: Placed | None) -> _Row | None:
-    """Who a member is; one who is `placed` is new where their number is free, else whoever is like them, it first.
+    """Who a member is; one who is `placed` is whoever is like them, first who has their number.
 
-    Where strangers are under the key, the number is theirs by which they were told of.
+    Where that is free, they are new, but for somebody who is none of those who come with them and whom nothing
+    tells apart from them. Where strangers are under the key, the number is theirs by which they were told of.
     """
     one = identity(member)
     if placed is None:
@@ -230,7 +231,7 @@ def _who(twins: Sequence[_Row], strangers: Strangers, member: Member, placed: Pl
     number = strangers.twin(member.key, one, ()) if strangers.under(member.key) else placed.twin
     there = {row.values["twin"]: row for row in twins}
     if number not in there:
-        return None
+        return next((row for row in twins if row.values["twin"] not in placed.others and _same(row, placed)), None)
     alike = (row for row in (there[number], *twins) if _alike(row, placed))
     return next(alike, None) or next((row for one in placed.seen if (row := _find(twins, one)) is not None), None)
 
@@ -239,6 +240,12 @@ def _alike(row: _Row, placed: Placed) -> bool:
     """Whether they have an identity in common, or neither has any."""
     seen = kept_of(row.values["details"]).seen
     return seen == placed.seen or not {*seen}.isdisjoint(placed.seen)
+
+
+def _same(row: _Row, placed: Placed) -> bool:
+    """Whether they have an identity in common, and no two contradict one another."""
+    seen = kept_of(row.values["details"]).seen
+    return not {*seen}.isdisjoint(placed.seen) and not any(contradict(a, b) for a in seen for b in placed.seen)
 
 
 def _find(twins: Iterable[_Row], one: Identity) -> _Row | None:

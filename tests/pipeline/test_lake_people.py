@@ -197,6 +197,23 @@ def test_who_was_told_of_before_they_were_loaded_keeps_their_account(
                 assert [each.transmission for each in other.store.disclosures.of(person.pseudonym)] == [name]
 
 
+def test_one_of_two_who_comes_alone_is_whom_a_file_brought(
+    workspace: Workspace, new_url: Callable[[], str], tmp_path: Path
+) -> None:
+    """Where they are the first under the key, because nobody has brought the other."""
+    first = say_twins(workspace, "2026-01-01", ("Ada", "race", WHITE), born="1980-01-01")
+    say_twins(workspace, "2026-02-01", ("Ben", "race", WHITE), born="1990-01-01")
+    retract(workspace, first, reason="r")
+    export(workspace, tmp_path / "lake", partner="plan")
+    settings = workspace.settings.model_copy(update={"store": StoreSettings(url=new_url())})
+    with Workspace(settings, "2026-03-02") as other:
+        say_twins(other, "2026-02-02", ("Ben", "race", BLACK), born="1990-01-01")
+        for _ in range(2):
+            ingest(other, [tmp_path / "lake"])
+            said = [(person.member.name.given, len(person.events)) for person in other.store.people]
+            assert said == [(("Ben",), 2)]
+
+
 def test_a_folder_of_layout_1_is_still_read(workspace: Workspace) -> None:
     """It was written when people who were merged were in it as one member."""
     done = ingest(workspace, [ROOT / "tests" / "pipeline" / "lakes" / "layout_1"])
