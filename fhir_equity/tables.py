@@ -235,7 +235,7 @@ def _parsed(file: str, content: bytes) -> tuple[Placed, ...]:
 
 def _read_toml(layer: Layer, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads((layer.folder / name).read_text(encoding="utf-8"))
+        return tomllib.loads((layer.folder / name).read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TableError(f"{layer.name}/{name}: {error}") from error
 

@@ -84,7 +84,7 @@ def test_the_store_option_wins_over_the_environment_over_the_file(
     ("text", "message"),
     [
         ("partner = ", "equity.toml: "),
-        ("colour = 1", "equity.toml: colour: Extra inputs"),
+        ("colour = 1", "equity.toml: colour: there is no such setting"),
         ("[hie.x]\nmode = 'editor'", "equity.toml: hie.x.url: Field required"),
         ("[hie.x]\nurl = 'https://x.example'\nmode = 'guess'", "equity.toml: hie.x.mode: "),
         ("[hie.x]\nurl = 'https://x.example'\ntimeout = 0", "equity.toml: hie.x.timeout: "),

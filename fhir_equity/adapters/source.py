@@ -116,7 +116,7 @@ def sources(paths: Iterable[str | Path | Source]) -> list[Source]:
     A folder with the manifest of an export is one source for it and for the files that it lists.
 
     Names that start with a dot are passed over in folders and zip files; sources stay as they are.
-    Raises UsageError for a path that does not exist.
+    A path that does not exist is told when its source is read.
     """
     found: list[Source] = []
     for given in paths:

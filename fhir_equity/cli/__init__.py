@@ -82,6 +82,7 @@ app.add_typer(snapshot, name="snapshot")
 app.add_typer(sync, name="sync")
 
 LEVELS = ("debug", "info", "warning", "error")
+STOPPED, CLOSED = 130, 141  # what a shell says of SIGINT and SIGPIPE
 
 
 def _version(wanted: bool) -> None:
@@ -109,7 +110,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with the contract's exit code.
 
     0 done; 1 done but a gate failed; 2 wrong usage or configuration; 3 an input could not be read;
-    4 the remote side unavailable; 5 internal error. No traceback and no value of a record is shown.
+    4 the remote side unavailable; 5 internal error; 130 stopped; 141 who read standard output closed it.
+    No traceback and no value of a record is shown.
     """
     sys.exit(run(arguments))
 
@@ -120,17 +122,20 @@ def run(arguments: list[str] | None = None) -> int:
         result = app(arguments, standalone_mode=False)
     except Abort:
         words.print("stopped", markup=False)
-        return 130
+        return STOPPED
     except TyperException as error:
-        words.print(f"error: {error.format_message()}", markup=False, soft_wrap=True)
+        if message := error.format_message().replace("Value error, ", ""):  # none where the help has been shown
+            words.print(f"error: {message}", markup=False, soft_wrap=True)
         return 2
     except FhirEquityError as error:
         words.print(f"error: {error}", markup=False, soft_wrap=True)
         return error.exit_code
-    except BrokenPipeError:  # the reader of our standard output has seen enough
-        return 0
+    except SystemExit:  # Typer's, where who read our standard output has closed it: not all was told, no gate was asked
+        return CLOSED
     except OSError as error:  # a place that cannot be read or written: ours to name, not to explain
-        words.print(f"error: a file cannot be opened ({error.strerror or type(error).__name__})", markup=False)
+        name = Path(error.filename).name if isinstance(error.filename, str) else "a file"
+        why = error.strerror or type(error).__name__
+        words.print(f"error: {name} cannot be opened ({why})", markup=False, soft_wrap=True)
         return 2
     except Exception as error:  # noqa: BLE001 - the last stop: only class names and places are shown
         words.print(f"internal error: {describe(error)}", markup=False, soft_wrap=True)

@@ -106,7 +106,10 @@ def _failed(context: typer.Context, done: Audit, required: list[str] | tuple[()]
     if recounted is not None:
         _tell_snapshot(context, recounted)
     changed = recounted is not None and not recounted["same"]
-    return bool(unmet) or changed or (fail_on is not None and done.reaches(fail_on))
+    bad = fail_on is not None and done.reaches(fail_on)
+    if bad:
+        say(context, f"There are findings as bad as --fail-on {fail_on}.")
+    return bool(unmet) or changed or bad
 
 
 def _tell_snapshot(context: typer.Context, recounted: dict[str, Any]) -> None:

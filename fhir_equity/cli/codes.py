@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import sys
+import io
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import typer
 
 from fhir_equity.cli.codes_export import export_
 from fhir_equity.cli.codes_lookup import lookup_
-from fhir_equity.cli.options import options, say, show, unreadable, workspace, write_json
+from fhir_equity.cli.options import options, put, say, show, unreadable, workspace, write_json
 from fhir_equity.errors import UsageError
 from fhir_equity.pipeline.codes import Gathered, Shown
 from fhir_equity.pipeline.codes import show as merged
@@ -38,9 +38,11 @@ def show_(
     if json:
         write_json(_shown_document(shown, partner), json)
         return
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(shown.columns)
     writer.writerows(shown.rows)
+    put(text.getvalue())
 
 
 def _shown_document(shown: Shown, partner: str) -> dict[str, object]:
@@ -58,7 +60,7 @@ def lint(
     """What is wrong in the tables, in partners' folders and in your overlay; ends with 1 if anything is."""
     found = problems_of(folder or options(context).settings().mappings.overlay)
     for problem in found:
-        sys.stdout.write(f"{problem}\n")
+        put(f"{problem}\n")
     if found:
         say(context, f"Problems: {len(found):,}.")
         raise typer.Exit(1)
@@ -98,7 +100,7 @@ def unmapped(
         with private_file(out) as file:
             file.write(found.csv().encode("utf-8", "backslashreplace"))
     elif show_values and not json:
-        sys.stdout.write(found.csv())
+        put(found.csv())
     if json:
         write_json(_document(found, known, show_values=show_values), json)
     unreadable(found.failures)

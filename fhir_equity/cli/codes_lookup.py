@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
 import typer
 
-from fhir_equity.cli.options import workspace, write_json
+from fhir_equity.cli.options import put, workspace, write_json
 from fhir_equity.errors import UsageError
 from fhir_equity.pipeline.codes_lookup import lookup
 from fhir_equity.vocabulary.look import Entry, Link
@@ -31,7 +30,7 @@ def lookup_(
         document = {"schema": "fhir-equity/codes-lookup/1", "entries": [msgspec.to_builtins(e) for e in entries]}
         write_json(document, json)
         return
-    sys.stdout.write("\n\n".join("\n".join(_lines(entry)) for entry in entries) + "\n")
+    put("\n\n".join("\n".join(_lines(entry)) for entry in entries) + "\n")
 
 
 def _lines(entry: Entry) -> list[str]:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from fhir_equity.errors import UsageError
 from fhir_equity.pipeline.workspace import Workspace
@@ -77,11 +78,12 @@ def show(
     """A table for a person, on stderr; the first `left` columns are words, the others numbers."""
     if options(context).quiet:
         return
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="")
+    table = Table(title=Text(title), title_justify="left", title_style="bold", header_style="")
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < left else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+        # Text, because brackets in a name or an answer are no markup
+        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))
     words.print(table)
 
 
@@ -94,6 +96,12 @@ def counted(context: typer.Context, title: str, counts: Mapping[str, int]) -> No
 
 def _most_first(item: tuple[str, int]) -> tuple[int, str]:
     return -item[1], item[0]
+
+
+def put(text: str) -> None:
+    """Requested text on standard output: UTF-8 as all that we read, whatever the terminal or the system speaks."""
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.flush()
 
 
 def write_json(document: Any, place: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,9 @@ def accounts(workspace: Workspace, partner: str) -> dict[str, Any]:
         "controls": [
             _control("trail", store.trail.head().entries, len(problems)),
             _control("runs", len(store.people.inputs(partners)), store.people.unfinished(partners)),
-            _control("release", len(told), sum(not _allowed(workspace.release, each) for each in told)),
+            _control(
+                "release", _records(told), _records(each for each in told if not _allowed(workspace.release, each))
+            ),
         ],
     }
 
@@ -48,6 +50,10 @@ def counted(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _control(name: str, checked: int, found: int) -> dict[str, Any]:
     return {"control": name, "checked": checked, "found": found, "passed": not found}
+
+
+def _records(told: Iterable[Told]) -> int:
+    return sum(each.records for each in told)
 
 
 def _allowed(release: Release, told: Told) -> bool:

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from fhir_equity.adapters.edi834.ack import Acknowledger, Answered, Guides, How, Structure, Verdicts, Wish
-from fhir_equity.adapters.source import sources
 from fhir_equity.errors import UnreadableError, UsageError
+from fhir_equity.pipeline.reading import sources_in
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.pipeline.writing import written
 from fhir_equity.tables import Tables
@@ -49,7 +49,7 @@ def ack(
     acknowledger = Acknowledger(context, guides(tables), how, wish or Wish())
     failures: list[str] = []
     with written(out) as file:
-        for source in sources([path]):
+        for source in sources_in([path]):
             try:
                 acknowledger.answer(source, file)
             except UnreadableError as error:

@@ -50,15 +50,16 @@ def convert(
     processes (such corrections by one); what is written is the same, byte by byte, for any number of them.
 
     With the engine ``spark`` these are URLs that Spark can reach, `dst` and `losses` new folders: of lines, or in the
-    format ``parquet`` or ``delta`` the table `normalized` of guides/frame.toml. Raises UsageError, and EngineError
-    where Spark gives up or a worker was killed.
+    format ``parquet`` or ``delta`` the table `normalized` of guides/frame.toml. `wish` is a `pipeline.leaving.Wish`.
+    Raises UsageError, UnreadableError where nothing of `src` could be read, and EngineError where Spark gives up or a
+    worker was killed.
     """
     wish = wish or Wish()
     if engine not in ENGINES:
         raise UsageError(f"--engine is one of {', '.join(ENGINES)}")
     if engine == "spark":
         return _on_cluster(workspace, str(src), str(dst), wish, str(losses or ""))
-    target = adapter_named(wish.to or ("fhir" if wish.form != "ndjson" else _format_of(dst)))
+    target = adapter_named(wish.to or _format_of(dst, wish))
     wish = msgspec.structs.replace(wish, to=target.name)
     require_sense(workspace, wish)
     if str(dst) != "-" and Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
@@ -83,8 +84,7 @@ def _on_cluster(workspace: Workspace, src: str, dst: str, wish: Wish, losses: st
     from fhir_equity.pipeline.cluster.convert import TABLES, convert_on_cluster  # loads what only a cluster needs
 
     ending = Path(dst).suffix.removeprefix(".")
-    lines = "fhir" if wish.form != "ndjson" else ""
-    wish = msgspec.structs.replace(wish, to=wish.to or lines or (ending if ending in TABLES else _format_of(dst)))
+    wish = msgspec.structs.replace(wish, to=wish.to or (ending if ending in TABLES else _format_of(dst, wish)))
     if wish.to not in TABLES:
         require_sense(workspace, wish)
     elif wish.recipient:
@@ -106,11 +106,12 @@ def require_sense(workspace: Workspace, wish: Wish) -> None:
         workspace.release.require(wish.recipient)
 
 
-def _format_of(dst: str | Path) -> str:
-    ending = Path(str(dst)).suffix.lower()
-    if ending not in ENDINGS:
+def _format_of(dst: str | Path, wish: Wish) -> str:
+    """What the name of DST says; where it says nothing, a form does, which FHIR alone has."""
+    found = ENDINGS.get(Path(str(dst)).suffix.lower()) or ("fhir" if wish.form != "ndjson" else "")
+    if not found:
         raise UsageError(f"give --to, one of {', '.join(sorted(adapters()))}: the name of DST does not say the format")
-    return ENDINGS[ending]
+    return found
 
 
 def context_of(workspace: Workspace, wish: Wish, created: str) -> Context:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -24,6 +25,7 @@ from fhir_equity.sync.profile import Profile
 PARTNER = "demo-plan"
 HIE = "demo-hie"
 PORT = 8034
+NEEDED = ("starlette", "uvicorn", "jinja2", "altair", "vl_convert")  # of the extra demo, what the story uses
 MARK = "# The demonstration of fhir-equity: invented people only."
 CONFIG = f"""{MARK}
 partner = "{PARTNER}"
@@ -62,9 +64,13 @@ def demo(folder: Path, told: Callable[[str], None], report: Callable[[Audit, Pat
     again on them.
 
     `told` is told each step as it begins; `report` writes the audit page. Running it again is safe
-    and finds nothing left to do. Raises UsageError for a folder that holds something else.
+    and finds nothing left to do. Raises UsageError for a folder that holds something else, and before anything is
+    made where the extra ``demo`` is not installed.
     """
     from fhir_equity.sandbox import running
+
+    if not all(find_spec(name) for name in NEEDED):
+        raise UsageError("the demonstration needs: pip install 'fhir-equity[demo]'")
 
     story = Story(folder)
     _prepare(folder)

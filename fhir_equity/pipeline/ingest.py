@@ -13,12 +13,11 @@ from msgspec import Struct, field
 
 from fhir_equity.adapters import Source, adapters
 from fhir_equity.adapters.protocol import Read
-from fhir_equity.adapters.source import sources
 from fhir_equity.errors import UnreadableError
 from fhir_equity.model import Finding, Frame, Loss, Rejected
 from fhir_equity.pipeline.judging import judge, too_much
 from fhir_equity.pipeline.lake_load import cover_of, is_lake, load
-from fhir_equity.pipeline.reading import Failures, Input, inputs
+from fhir_equity.pipeline.reading import Failures, Input, inputs, sources_in
 from fhir_equity.pipeline.record import recorded
 from fhir_equity.pipeline.workspace import Workspace
 from fhir_equity.store import Record, RunWriter
@@ -68,7 +67,7 @@ def ingest(
     if lakes and not paths:
         return done
     named = workspace.partner(partner)
-    found = sources(paths)
+    found = sources_in(paths)
     run: RunWriter | None = None
     counted: Counter[str] = Counter()
     digest = _digest(workspace, found, named, format_)

@@ -62,18 +62,25 @@ class Failures(Struct):
     messages: list[str] = []
 
 
+def sources_in(paths: Iterable[str | Path | Source]) -> list[Source]:
+    """The sources below `paths`. Raises UsageError when there are none, as in a folder that is empty."""
+    given = list(paths)
+    found = sources(given)
+    if not found:
+        where = ", ".join(str(path) for path in given)
+        raise UsageError(f"there is nothing to read in {where}" if where else "there is nothing to read")
+    return found
+
+
 def inputs(
     workspace: Workspace, paths: Iterable[str | Path | Source], partner: str, format_: str, failures: Failures
 ) -> Iterator[Input]:
-    """Every input below `paths` whose format is known or given.
+    """Every input below `paths` whose format is known or given; what cannot be read goes to `failures`.
 
-    Raises UsageError for a path that does not exist or when there is nothing to read.
+    Raises UsageError when there is nothing to read.
     """
     given = adapter_named(format_) if format_ else None
-    found = sources(paths)
-    if not found:
-        raise UsageError("there is nothing to read")
-    for source in found:
+    for source in sources_in(paths):
         try:
             adapter = given or recognise(source)
         except UnreadableError as error:

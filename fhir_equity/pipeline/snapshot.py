@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from fhir_equity.errors import UsageError
 from fhir_equity.pipeline.audit import counting
 from fhir_equity.pipeline.workspace import Workspace, software
 from fhir_equity.store.snapshots import Snapshot
@@ -18,9 +19,11 @@ def snapshot_create(
     """Measure the store as `audit` does, and freeze what the numbers are made of under a name, on the trail.
 
     Kept are the programs, the checksum of every table, the inputs, and what people said and where they stand,
-    without who they are: equal people are one entry. Raises UsageError for a name that is taken.
+    without who they are: equal people are one entry. Raises UsageError for a name that is taken, or empty.
     """
     workspace.require_store()
+    if not name.strip():
+        raise UsageError("a snapshot needs a name")
     count = counting(workspace, by=by, programs=programs)
     entries = count.stored(partner)
     document = count.document(entries)

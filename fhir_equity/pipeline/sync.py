@@ -77,7 +77,7 @@ def selection(
 
 def _named(workspace: Workspace, path: Path) -> frozenset[int]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         raise UsageError("the list of members cannot be read") from None
     found: set[int] = set()

@@ -130,7 +130,7 @@ class Workspace:
         Raises UsageError, TableError.
         """
         try:
-            document = tomllib.loads(file.read_text(encoding="utf-8"))
+            document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError):  # of which the message may quote the file
             raise UsageError(f"{file.name} is not TOML") from None
         except OSError as error:

@@ -20,8 +20,11 @@ def written(dst: str | Path) -> Iterator[IO[bytes]]:
     A device or a pipe is written to and never replaced. Raises UsageError for a folder, or one that does not exist.
     """
     if str(dst) == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        out = getattr(sys.stdout, "buffer", None)
+        if out is None:  # a notebook's, which takes words alone
+            raise UsageError("standard output takes no bytes here; name a file")
+        yield out
+        out.flush()
         return
     path = Path(dst)
     if not path.parent.is_dir():

@@ -39,6 +39,7 @@ class Cells:
         self._rules = Rulebook(vocabulary.tables, programs)
         self._marks = Marks(self._rules, as_of)
         self._codes = vocabulary.codes
+        self._categories = frozenset(vocabulary.schema.categories)
         self._matters = tuple(dict.fromkeys(topic.matter for topic in vocabulary.codes.topics.values()))
         self._programs = {program.name: program for program in programs}
 
@@ -49,6 +50,11 @@ class Cells:
             raise UsageError(f"a cell begins with one of: {', '.join(KINDS)} (or {NOT} before it)")
         if kind == "program" and more[:1] and more[0] not in self._programs:
             raise UsageError(f"name the program of a cell with --program; counted are: {', '.join(self._programs)}")
+        if kind == "state" and (len(more) != 2 or more[0] not in self._matters or more[1] not in [*State]):
+            topics, states = ", ".join(self._matters), ", ".join(State)
+            raise UsageError(f"it is state/TOPIC/STATE; topics are: {topics}; states are: {states}")
+        if kind == "omb2024" and not self._categories.issuperset(more[1:]):
+            raise UsageError(f"there is no such category; there are: {', '.join(sorted(self._categories))}")
         if kind == "rule" and not set(self._rules).issuperset(more[:1]):
             raise UsageError(f"there is no such rule; there are: {', '.join(self._rules)}")
 

@@ -202,7 +202,7 @@ def program_from(document: dict[str, Any], name: str) -> Program:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise TableError(f"program {name}: {where}: {first['msg']}") from None
+        raise TableError(f"program {name}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
     return program
 
 
@@ -227,7 +227,7 @@ def _program(tables: Tables, given: str) -> Program:
 
 def _own(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(f"the program {path.name} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):  # the message quotes the file

@@ -160,7 +160,7 @@ def load(config: Path | None = None, store: str | None = None) -> Settings:
     document: dict[str, object] = {}
     if path.is_file():
         try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
+            document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except UnicodeDecodeError:
             raise UsageError(f"{path.name} is not UTF-8 text") from None
         except tomllib.TOMLDecodeError as error:
@@ -168,13 +168,14 @@ def load(config: Path | None = None, store: str | None = None) -> Settings:
         except OSError as error:
             raise UsageError(f"{path.name} cannot be read: {error.strerror}") from None
     elif named is not None:
-        raise UsageError(f"the configuration file {named} does not exist")
+        raise UsageError(f"the configuration file {named} {'is no file' if named.exists() else 'does not exist'}")
     try:
         settings = Settings.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path.name}: {where}: {first['msg']}") from None
+        why = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+        raise UsageError(f"{path.name}: {where}: {why.removeprefix('Value error, ')}") from None
     return _from_environment(_anchored(settings, path.parent), store)
 
 

@@ -24,7 +24,7 @@ def secret(what: str, file: Path | None, variable: str) -> str:
     """
     if file is not None:
         try:
-            value = file.read_text(encoding="utf-8").strip()
+            value = file.read_text(encoding="utf-8-sig").strip()
         except OSError as error:
             raise UsageError(f"the {what} file cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:  # of which the message quotes the file

@@ -29,4 +29,4 @@ def test_what_it_cannot_do_without(run: Run, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (2, b"error: no folder of tables has this partner\n")
     (tmp_path / "file").write_text("")
     done = run("codes", "export", "--fhir", "file")
-    assert (done.returncode, done.stderr) == (2, b"error: a file cannot be opened (File exists)\n")
+    assert (done.returncode, done.stderr) == (2, b"error: file cannot be opened (File exists)\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import stat
 from pathlib import Path
@@ -13,6 +14,7 @@ from fhir_equity.pipeline.convert import convert
 from fhir_equity.pipeline.leaving import Converted, Wish
 from fhir_equity.pipeline.patients import Form
 from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.pipeline.writing import written
 from fhir_equity.settings import MappingSettings, Settings, StoreSettings
 from tests.adapters.edi834.files import ADA, file
 
@@ -149,3 +151,9 @@ def test_every_form_says_the_same_under_the_same_ids(tmp_path: Path) -> None:
 def test_a_form_is_for_fhir(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^--us-core and --form are for FHIR$"):
         formed(tmp_path, Wish(to="edi834", form="bundle"))
+
+
+def test_a_notebook_is_told_that_its_output_takes_no_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    with pytest.raises(UsageError, match="name a file"), written("-"):
+        pass

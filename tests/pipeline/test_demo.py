@@ -111,3 +111,10 @@ def test_the_invented_people_are_the_same_on_every_machine() -> None:
     assert patients(everybody) == patients(people())
     numbers = {person.number for person in everybody}
     assert len(numbers) == len(everybody)
+
+
+def test_without_its_extra_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhir_equity.pipeline.demo.NEEDED", ("starlette", "not_there"))
+    with pytest.raises(UsageError, match=r"pip install 'fhir-equity\[demo\]'"):
+        demo(tmp_path / "equity-demo", lambda _: None, lambda _done, _path: None)
+    assert list(tmp_path.iterdir()) == []

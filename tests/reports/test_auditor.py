@@ -238,6 +238,7 @@ def test_the_numbers_of_what_is_new(document: dict[str, Any], page: _Page) -> No
     controls = {each["control"]: each for each in document["controls"]}
     assert list(controls) == ["totals", "trail", "runs", "release"]
     assert all(each["passed"] and each["checked"] for each in controls.values())
+    assert controls["release"]["checked"] == sum(each["records"] for each in document["disclosures"])
     assert ["The audit trail is unbroken", "passed", str(controls["trail"]["checked"]), "0"] in page.rows
 
 

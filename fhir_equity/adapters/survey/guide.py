@@ -153,4 +153,4 @@ def guide_from(document: Mapping[str, Any]) -> Guide:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the guide"
-        raise TableError(f"{NAME}: {where}: {first['msg']}") from None
+        raise TableError(f"{NAME}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
