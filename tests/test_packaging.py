@@ -24,7 +24,7 @@ print(pathlib.Path(fhir_equity.__file__).parent, found.display, sep="|")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dist")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
-    subprocess.run(build, check=True, capture_output=True, timeout=300)
+    subprocess.run(build, check=True, capture_output=True, timeout=900)
     return next(out.glob("*.whl"))
 
 
@@ -40,7 +40,7 @@ def test_the_wheel_carries_every_table_and_nothing_of_the_tests(wheel: Path) -> 
 def test_installed_elsewhere_it_looks_a_code_up(wheel: Path, tmp_path: Path) -> None:
     place = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", str(place), str(wheel)]
-    subprocess.run(install, check=True, capture_output=True, timeout=300)
+    subprocess.run(install, check=True, capture_output=True, timeout=900)
     # The path file of an editable install must not win, so only the target and the libraries are seen.
     libraries = [path for path in sys.path if path.endswith("site-packages")]
     code = f"import sys; sys.path[:0] = {[str(place)]!r}; sys.path += {libraries!r}\n{LOOK_UP}"
@@ -51,7 +51,7 @@ def test_installed_elsewhere_it_looks_a_code_up(wheel: Path, tmp_path: Path) -> 
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     where, display = done.stdout.strip().split("|")
     assert Path(where) == place / "fhir_equity"

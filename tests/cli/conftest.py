@@ -29,7 +29,7 @@ def run(tmp_path: Path) -> Run:
             capture_output=True,
             cwd=tmp_path,
             env=environment | (env or {}),
-            timeout=120,
+            timeout=600,
             check=False,
         )
 

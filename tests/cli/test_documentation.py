@@ -84,13 +84,13 @@ def shell(tmp_path: Path) -> Iterator[Callable[[str], subprocess.CompletedProces
             assert b"Serving FHIR R4 at" in server.stderr.readline()
             return None
         return subprocess.run(
-            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=False
+            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, timeout=600, check=False
         )
 
     yield run
     for server in started:
         server.send_signal(signal.SIGINT)
-        server.communicate(timeout=20)
+        server.communicate(timeout=600)
 
 
 def test_every_command_of_the_readme_runs_and_says_what_is_printed_there(

@@ -61,7 +61,7 @@ def test_without_publish_everything_says_that_it_is_internal(run: Run, tmp_path:
         == 0
     )
     assert json.loads((tmp_path / "a.json").read_bytes())["audience"] == "internal"
-    assert "Internal: counts are not suppressed" in (tmp_path / "a.html").read_text()
+    assert "Internal: counts are not suppressed" in (tmp_path / "a.html").read_text(encoding="utf-8")
     assert not (tmp_path / "equity.db").exists()
 
 

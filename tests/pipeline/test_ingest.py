@@ -160,7 +160,7 @@ def test_killed_in_the_middle_and_run_again_equals_an_uninterrupted_run(
     load(month, into="whole")
     (tmp_path / "killed").mkdir()
     command = [sys.executable, "-c", KILLED, str(month), str(tmp_path / "killed"), str(calls)]
-    assert subprocess.run(command, timeout=60, check=False).returncode == 9
+    assert subprocess.run(command, timeout=600, check=False).returncode == 9
     # Each chunk calls it four times, inside its transaction: what was not committed is not there.
     assert rows(tmp_path / "killed", "SELECT count(*) FROM member") == [((calls - 1) // 4 * 10,)]
     assert rows(tmp_path / "killed", "SELECT finished FROM run") == [("",)]

@@ -24,7 +24,7 @@ class Endpoint:
     def __call__(self, method: str, address: str = "", body: Any = None, **options: Any) -> httpx.Response:
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self.app)
-            async with httpx.AsyncClient(transport=transport, timeout=5) as client:
+            async with httpx.AsyncClient(transport=transport, timeout=60) as client:
                 url = address if address.startswith("http") else f"{BASE}/{address}".rstrip("/")
                 return await client.request(method, url, json=body, **options)
 
