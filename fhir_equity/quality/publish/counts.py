@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from itertools import takewhile
+from itertools import combinations, takewhile
 from typing import Any
 
 from fhir_equity.quality.publish.cells import FLOOR, Cells, Key, twice_in
@@ -115,6 +115,21 @@ def nest(cells: Cells, tables: Iterable[Iterable[Key]], others: Iterable[Key] = 
                     cells.same(key, other)
                 elif not {key, other} & rests:
                     cells.within(key, other)
+
+
+def nest_sums(cells: Cells, keys: Iterable[Key], states: list[Key]) -> None:
+    """Counts that are as many as some states of a topic together are taken for these: who was asked, for one.
+
+    Of several ways to add up the one with the fewest states is taken.
+    """
+    sums: dict[int, tuple[Key, ...]] = {}
+    for size in range(2, len(states)):
+        for some in combinations(states, size):
+            sums.setdefault(sum(cells.cells[state].value for state in some), some)
+    for key in dict.fromkeys(keys):
+        cell = cells.cells[key]
+        if cell.value >= cell.floor and cell.value in sums:
+            cells.relate([(key, -1), *((state, 1) for state in sums[cell.value])])
 
 
 def nest_alike(cells: Cells, keys: Iterable[Key]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from fhir_equity.quality.publish.alike import topics_of
 from fhir_equity.quality.publish.body import Body
 from fhir_equity.quality.publish.cells import FLOOR, Cells, Key, twice_in
-from fhir_equity.quality.publish.counts import Counts, Path, nest, nest_alike
+from fhir_equity.quality.publish.counts import Counts, Path, nest, nest_alike, nest_sums
 
 PEOPLE = "people of"  # a product line
 
@@ -41,6 +41,8 @@ def take_programs(
             bodies += _as_many(counts.cells, lines, [key for table in tables for key in table])
         same = [told for each in bodies for told in ([each.population], each.states.get(matter, []))]
         nest(counts.cells, [*tables, *same], others.get(topic, ()))
+        for each in bodies:
+            nest_sums(counts.cells, [key for table in tables for key in table], each.states.get(matter, []))
 
 
 def _as_many(cells: Cells, lines: Iterable[Body], keys: Iterable[Key]) -> list[Body]:

@@ -39,7 +39,20 @@ def people_of(random: Random) -> list[Person]:
     return found
 
 
-def audit_of(people: list[Person]) -> dict[str, Any]:
+def later(random: Random, people: list[Person]) -> list[Person]:
+    """Some of them have answered since, and some are new."""
+    found = [*people]
+    for _ in range(random.choice((1, 3, 8, 25, 60))):
+        one = random.randrange(len(found))
+        if random.random() < 0.6:
+            found.append(found[one])
+        else:
+            age, whose, _, gender = found[one]
+            found[one] = age, whose, "answered", gender
+    return found
+
+
+def audit_of(people: list[Person], data: str = "0a") -> dict[str, Any]:
     """Their audit by age and by partner, with a program whose lines are the partners."""
     ages = sorted({person[0] for person in people})
     partners = sorted({partner for person in people for partner in person[1]})
@@ -51,7 +64,9 @@ def audit_of(people: list[Person]) -> dict[str, Any]:
         for measure, told, states in (("known", RACE, STATES[:1]), ("asked", RACE, STATES[:2]), ("gender", GENDER, "")):
             counted = sum(each[2] in states if states else each[3] in VALUES for each in among)
             rows.append(row(measure, counted, len(among), told) | {"line": line})
-    return document(len(people), _topics(people), strata=strata, programs={"p": program(rows, [], len(people))})
+    given = document(len(people), _topics(people), strata=strata, programs={"p": program(rows, [], len(people))})
+    given["run"]["inputs"][0]["sha256"] = data
+    return given
 
 
 def _stratum(name: str, value: str, people: list[Person]) -> dict[str, Any]:
@@ -83,6 +98,21 @@ class Outsider:
 
     def found(self, width: int) -> list[Name]:
         """Small counts that can be told more narrowly than this."""
+        matrix, rests = self._known()
+        return [name for name, goal in self._small() if _spread(goal, matrix, rests) < width - 0.01]
+
+    def changed(self, before: Outsider, width: int) -> list[Name]:
+        """Counts that changed by few, and of which that can be told more narrowly than this."""
+        common = [name for name in self._places if name in before._places and name[0] != "twice"]
+        changes = {name: abs(self._true[self._places[name]] - before._true[before._places[name]]) for name in common}
+        few = [name for name in common if 0 < changes[name] < FLOORS[RACE]]
+        now, then = self._known(), before._known()
+        spreads = {
+            name: _spread({self._places[name]: 1}, *now) + _spread({before._places[name]: 1}, *then) for name in few
+        }
+        return [name for name, spread in spreads.items() if spread < width - 0.01]
+
+    def _known(self) -> tuple[Any, list[int]]:
         size = len(self._places)
         matrix = np.zeros((len(self._equations), size))
         for number, (terms, _) in enumerate(self._equations):
@@ -90,7 +120,7 @@ class Outsider:
                 matrix[number, place] = factor
         rests = [rest for _, rest in self._equations]
         assert np.allclose(matrix @ [self._true[place] for place in range(size)], rests), "the attacker is wrong"
-        return [name for name, goal in self._small() if _spread(goal, matrix, rests) < width - 0.01]
+        return matrix, rests
 
     def _small(self) -> Iterator[tuple[Name, dict[int, int]]]:
         for name, goal in self._goals:
