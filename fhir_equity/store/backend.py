@@ -19,6 +19,7 @@ class UnstorableError(StoreError):
 
 
 LOCKED: Said = (StoreLockedError, "the store is locked by another process; try again when it is done")
+TAKEN: Said = (StoreLockedError, "another run deals with this HIE; try again when it is done")
 FULL: Said = (StoreError, "the disk of the store is full; nothing of this step was written")
 LOST: Said = (
     StoreUnavailableError,
@@ -53,7 +54,7 @@ class Backend(Protocol):
         """An INSERT of SQLAlchemy that knows ``on_conflict_do_update``."""
 
     def alone(self, engine: Engine, name: str) -> AbstractContextManager[None]:
-        """While it lasts, no other process does what has this name with the store; it ends at the latest with ours.
+        """While it lasts, no other process deals with the HIE of this name; it ends at the latest with ours.
 
         Raises StoreLockedError at once where another does.
         """

@@ -26,7 +26,7 @@ def backend_of(database: Engine | Connection) -> Backend:
 
 @contextmanager
 def alone(engine: Engine, name: str) -> Iterator[None]:
-    """Nobody else does what has this name with the store meanwhile. Raises StoreLockedError, StoreError."""
+    """Nobody else deals with the HIE of this name meanwhile. Raises StoreLockedError, StoreError."""
     with database_errors(engine), backend_of(engine).alone(engine, name):
         yield
 

@@ -103,7 +103,7 @@ class Postgresql:
         """By an advisory lock of a session, which the server takes back when its connection ends."""
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             if not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_ALONE})", (name,)).scalar_one():
-                kind, sentence = backend.LOCKED
+                kind, sentence = backend.TAKEN
                 raise kind(sentence)
             try:
                 yield

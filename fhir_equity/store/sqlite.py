@@ -94,7 +94,8 @@ class Sqlite:
             try:
                 held.execute("BEGIN EXCLUSIVE")
             except sqlite3.Error as error:
-                kind, sentence = self.said(error)
+                said = self.said(error)
+                kind, sentence = backend.TAKEN if said == backend.LOCKED else said
                 raise kind(sentence) from None
             yield
 

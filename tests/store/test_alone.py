@@ -13,7 +13,7 @@ from fhir_equity.store import Store
 def test_one_at_a_time(store: Store, url: str) -> None:
     with closing(Store(url)) as other:
         with store.hie("hx").alone():
-            with pytest.raises(StoreLockedError), other.hie("hx").alone():
+            with pytest.raises(StoreLockedError, match=r"^another run deals with this HIE"), other.hie("hx").alone():
                 pass
             with other.hie("hy").alone():
                 pass
