@@ -19,4 +19,8 @@ def init(
 
     path = verb(folder)
     say(context, f"Wrote {path}.")
-    say(context, "Next: fhir-equity doctor, then fhir-equity ingest --partner NAME YOUR.834, then fhir-equity audit.")
+    there = "" if folder == Path() else f", in {folder}"
+    say(
+        context,
+        f"Next{there}: fhir-equity doctor, then fhir-equity ingest --partner NAME YOUR.834, then fhir-equity audit.",
+    )

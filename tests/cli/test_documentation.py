@@ -55,6 +55,20 @@ def test_every_verb_of_the_library_is_a_command() -> None:
         assert inspect.getdoc(getattr(fhir_equity, name)), name
 
 
+def test_the_python_of_the_readme_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "enrollment.834").write_bytes((ROOT / "fixtures/people/lebanese/enrollment.834").read_bytes())
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    for block in blocks:
+        if "spark" not in block:  # a session is needed there
+            exec(block, {})  # noqa: S102 - it is ours
+    assert len(blocks) > 3
+    assert capsys.readouterr().out.splitlines()[-1] == "1 ['not-there.834 does not exist']"
+    assert [path.name for path in tmp_path.iterdir()] == ["enrollment.834"]
+
+
 def _journey() -> list[tuple[str, list[str]]]:
     """The commands of the README's console blocks, in order, each with the output that follows it."""
     steps: list[tuple[str, list[str]]] = []

@@ -101,6 +101,12 @@ def test_a_gate_that_failed_is_named(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err.splitlines()[-1] == "There are findings as bad as --fail-on error."
 
 
+def test_what_comes_after_init_is_said_with_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["init", "acme"]) == run(["init"]) == 0
+    nexts = [line.partition(":")[0] for line in capsys.readouterr().err.splitlines() if line.startswith("Next")]
+    assert nexts == ["Next, in acme", "Next"]
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_what_is_asked_for_is_utf_8_whatever_the_system_speaks(encoding: str) -> None:
     command = [sys.executable, "-m", "fhir_equity", "codes", "show", "wordings_to_cdcrec"]
