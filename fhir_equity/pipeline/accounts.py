@@ -22,7 +22,7 @@ DAY = len("YYYY-MM-DD")
 
 def accounts(workspace: Workspace, partner: str) -> dict[str, Any]:
     """The parts ``cases``, ``disclosures``, ``kept_back`` and ``controls`` of the document of an audited store."""
-    store, partners = workspace.store, [partner] if partner else None
+    store, partners = workspace.store, workspace.partners(partner)
     told = store.accounts.disclosures(partners)
     kept_back = store.accounts.kept_back(partners)
     problems = store.trail.verify().problems

@@ -119,7 +119,7 @@ def unmapped(
     if paths:
         said = _in_files(workspace, paths, workspace.partner(partner), format_, failures)
     else:
-        said = _in_store(workspace, [partner] if partner else None)
+        said = _in_store(workspace, workspace.partners(partner))
     counted = Counter(said)
     found: Counter[tuple[str, str, str]] = Counter()
     spelled: dict[tuple[str, str, str], Counter[str]] = {}

@@ -160,7 +160,7 @@ class Count:
     def stored(self, partner: str) -> list[dict[str, Any]]:
         """Count the store; returns what it has read."""
         self._partner = partner
-        people, partners = self._workspace.store.people, [partner] if partner else None
+        people, partners = self._workspace.store.people, self._workspace.partners(partner)
         for code, severity, count in people.findings(partners):
             self._census.found(code, severity, count)
         if unfinished := people.unfinished(partners):  # a killed ingest: what is here is only a part

@@ -45,6 +45,7 @@ def export(
     in the store. Raises UsageError.
     """
     workspace.require_store()
+    workspace.partners(partner)
     layout = layout_of(workspace)
     with written_folder(parquet) as opened, Writer(layout, opened) as writer:
         work = _Export(workspace, writer, partner, include_sensitive=include_sensitive)

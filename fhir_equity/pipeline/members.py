@@ -78,7 +78,7 @@ def members(
 
 
 def _people(workspace: Workspace, partner: str) -> Iterator[tuple[Stored, Person]]:
-    for number, stored in enumerate(workspace.store.people.among([partner] if partner else None), start=1):
+    for number, stored in enumerate(workspace.store.people.among(workspace.partners(partner)), start=1):
         events = tuple(event for _, event in stored.events)
         resolve = partial(workspace.resolutions, stored.member.partner)
         yield stored, Person(stored.member.partner, events, resolve(events), resolve, workspace.meaning_of)

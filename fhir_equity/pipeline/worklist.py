@@ -52,7 +52,7 @@ def worklist(
     rows: list[tuple[str, ...]] = []
     counted: Counter[tuple[str, str]] = Counter()
     left_out: Counter[str] = Counter()
-    for number, stored in enumerate(workspace.store.people.among([partner] if partner else None), start=1):
+    for number, stored in enumerate(workspace.store.people.among(workspace.partners(partner)), start=1):
         if number % 1000 == 0:
             workspace.progress("store", number)
         member = stored.member

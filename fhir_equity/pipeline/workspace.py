@@ -97,6 +97,15 @@ class Workspace:
             raise UsageError("a partner's name has letters, digits, - and _ only")
         return name
 
+    def partners(self, named: str) -> list[str] | None:
+        """Whose people of the store are meant: those of the partner that was named; None is everybody's.
+
+        Raises UsageError for one from whom nothing came: to find nobody would look like an answer.
+        """
+        if named and named not in (known := self.store.people.partners()):
+            raise UsageError(f"nothing of partner {named} is in the store; there is: {', '.join(known) or 'nothing'}")
+        return [named] if named else None
+
     def vocabulary(self, partner: str = "") -> Vocabulary:
         """The tables as one partner's sheet and the user's overlay leave them; without a sheet those of everybody."""
         if partner not in self._vocabularies:

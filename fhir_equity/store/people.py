@@ -167,6 +167,11 @@ class People:
         names = ("name", "sha256", "bytes", "format", "members", "rejected")
         return [{name: row[name] for name in names} for row in rows]
 
+    def partners(self) -> list[str]:
+        """Those from whom anything came, by name."""
+        with reading(self._engine) as connection:
+            return sorted(connection.execute(select(core(Run).c.partner).distinct()).scalars())
+
     def unfinished(self, partners: Sequence[str] | None = None) -> int:
         """How many of the same inputs belong to a run that never came to its end."""
         table, runs = core(Artefact), core(Run)

@@ -89,6 +89,29 @@ def test_a_snapshot_without_a_name_could_not_be_asked_for(capsys: pytest.Capture
     assert capsys.readouterr().err == "error: a snapshot needs a name\n"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["audit"],
+        ["worklist", "--out", "list.csv"],
+        ["members", "--cell", "state/race_ethnicity/declined", "--out", "list.csv"],
+        ["codes", "unmapped"],
+        ["export", "--parquet", "lake"],
+        ["snapshot", "create", "2026"],
+    ],
+)
+def test_a_partner_of_whom_nothing_is_in_the_store(
+    arguments: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["--quiet", "ingest", LEBANESE, "--partner", "acme"]) == 0
+    before = sorted(path.name for path in place.iterdir())
+    capsys.readouterr()
+    assert run([*arguments, "--partner", "amce"]) == 2
+    message = "error: nothing of partner amce is in the store; there is: acme\n"
+    assert capsys.readouterr() == ("", message)
+    assert sorted(path.name for path in place.iterdir()) == before
+
+
 def test_the_help_that_comes_without_a_command_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == 2
     told = capsys.readouterr()
