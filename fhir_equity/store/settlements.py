@@ -15,6 +15,7 @@ from fhir_equity.store.rows import by_key, slices
 from fhir_equity.store.schema import Merged, Settlement, StoredAnswer, StoredDecision, core
 
 Marks = dict[int, str]  # answer id -> CHOSEN or KNOWN
+_LATER = ("at", "decision_id")  # one that another store made before gets its number here when it is brought
 
 
 def marks_of(connection: Connection, people: Sequence[int]) -> dict[int, Marks]:
@@ -29,7 +30,7 @@ def marks_of(connection: Connection, people: Sequence[int]) -> dict[int, Marks]:
         for row in connection.execute(query.where(table.c.member_id.in_(some))):
             if whose.get(row.owner) == whose[row.member_id]:
                 said.setdefault(whose[row.member_id], []).append(row)
-    return {person: _marks(sorted(rows, key=attrgetter("decision_id"))) for person, rows in said.items()}
+    return {person: _marks(sorted(rows, key=attrgetter(*_LATER))) for person, rows in said.items()}
 
 
 def strongest(marks: Mapping[int, str], answers: Iterable[int]) -> str:
@@ -58,7 +59,7 @@ def marks_in_order(connection: Connection) -> Iterator[Callable[[int], Marks]]:
     query = query.outerjoin(merged, merged.c.member_id == table.c.member_id).order_by(None)
     query = query.outerjoin(theirs, theirs.c.member_id == answers.c.member_id)
     query = query.where(func.coalesce(theirs.c.into_id, answers.c.member_id) == person)
-    query = query.order_by(person, table.c.decision_id).execution_options(yield_per=1000)
+    query = query.order_by(person, core(StoredDecision).c.at, table.c.decision_id).execution_options(yield_per=1000)
     with connection.execute(query) as rows:
         of = by_key(rows, "person")
         yield lambda whose: _marks(of(whose))
@@ -73,9 +74,10 @@ def _holding() -> Select[Any]:
     names = ("member_id", "matter", "answer_id", "known", "decision_id")
     joined = table.join(decisions, decisions.c.id == table.c.decision_id)
     joined = joined.join(answers, answers.c.id == table.c.answer_id)
-    query = select(*(table.c[name] for name in names), answers.c.member_id.label("owner")).select_from(joined)
+    said = (*(table.c[name] for name in names), decisions.c.at, answers.c.member_id.label("owner"))
+    query = select(*said).select_from(joined)
     query = query.where(decisions.c.undone_at == "", table.c.answer_id > 0)
-    return query.order_by(table.c.member_id, table.c.decision_id)
+    return query.order_by(table.c.member_id, decisions.c.at, table.c.decision_id)
 
 
 def _marks(said: Iterable[Any]) -> Marks:

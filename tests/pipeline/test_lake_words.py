@@ -101,6 +101,26 @@ def test_what_was_decided_is_decided_and_can_be_taken_back(bring: Bring, url: st
         assert state(url_of(other)) == state(url)
 
 
+def test_the_later_of_two_decisions_holds_wherever_it_was_made(
+    url: str, new_url: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(url, tmp_path) as one, opened(new_url(), tmp_path) as other:
+        for each in (one, other):
+            two_sources(each, "m", "n")
+        for each, key, day, side in (
+            (one, "m", "2026-02-01", "self"),
+            (other, "m", "2026-02-02", "unstated"),
+            (other, "n", "2026-02-03", "self"),
+            (one, "n", "2026-02-04", "unstated"),
+        ):
+            monkeypatch.setattr("fhir_equity.store.decisions.now", lambda day=day: f"{day}T00:00:00+00:00")
+            review_decide(each, f"1/{keyed(each, key)}", side, "r")
+        export(one, tmp_path / "lake")
+        ingest(other, [tmp_path / "lake"])
+        assert [WHITE.encode() in row[6] for row in state(url_of(other))[0]] == [True, True]
+        assert resolve(other, dry_run=True).changed == 0
+
+
 def test_what_was_decided_of_two_who_are_one_is_about_the_two_together(workspace: Workspace, bring: Bring) -> None:
     say_of(workspace, "north", "2026-01-02", ("n5", WHITE), method="self")
     say_of(workspace, "south", "2026-01-02", ("s5", BLACK), method="self")
