@@ -25,9 +25,17 @@ class Publication(Struct):
     cells: list[tuple[Key, Cell]]
     relations: list[Relation]
 
-    def under(self, scope: Key) -> dict[Key, Cell]:
-        """The cells of these people, by the keys of an audit of them alone."""
-        return {key[len(scope) :]: cell for key, cell in self.cells if key[: len(scope)] == scope}
+    @property
+    def scope(self) -> Key:
+        """The place of its people in an audit of everybody; how many they are is its first cell."""
+        return self.cells[0][0][:-1]
+
+    def under(self, scope: Key) -> tuple[dict[Key, Cell], list[Relation]]:
+        """The cells of these people and how they hang together, by the keys of an audit of them alone."""
+        size = len(scope)
+        relations = [each for each in self.relations if all(key[:size] == scope for key, _ in each.terms)]
+        found = {key[size:]: cell for key, cell in self.cells if key[:size] == scope}
+        return found, [_moved(each, scope, out=True) for each in relations]
 
 
 def remembered(cells: Cells, scope: Key, data: str, at: str) -> Publication:
@@ -41,15 +49,17 @@ def remembered(cells: Cells, scope: Key, data: str, at: str) -> Publication:
 def compare(cells: Cells, scope: Key, earlier: Sequence[Publication], data: str) -> int:
     """Take in what earlier publications told; gives how many there are.
 
-    Of the same data everything they told is known, and what follows from it. Of other data the change of
-    each count that was told must not be a small one; nor may it be where a stratum is called otherwise now, or what
-    is left of everybody without the partners of whom something was told.
+    Of the same data everything they told is known, and what follows from it, of a partner or of everybody, who are
+    the same people then. Of other data the change of each count that was told must not be a small one; nor may it be
+    where a stratum is called otherwise now, or what is left of everybody without the partners of whom something was
+    told. What was corrected in between is other data: the last publication is the first to be looked at.
     """
     now = dict(cells.cells)
-    for publication in earlier:
-        below = publication.under(scope)
-        relations = [_moved(each, scope, out=True) for each in publication.relations]
-        if publication.data == data and all(now[key].value == below[key].value for key in below.keys() & now):
+    for publication in reversed(earlier):
+        same = publication.data == data
+        below, relations = publication.under(publication.scope if same else scope)
+        common = below.keys() & cells.cells
+        if same and all(cells.cells[key].value == below[key].value for key in common):
             _join(cells, below, relations)
             _programs(cells, below.keys() - now.keys(), now)
             continue

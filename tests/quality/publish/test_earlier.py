@@ -129,3 +129,35 @@ def test_what_was_corrected_since_is_other_data() -> None:
     first = publish(methods(self=300), RULE)
     later = after(first, methods(self=300, proxy=30))
     assert later["topics"]["race_ethnicity"]["methods"] == {"self": 300, "proxy": 30}
+
+
+def test_what_was_corrected_twice_is_read_from_the_last() -> None:
+    """A program of one's own that was changed between two publications of the same files, and is not asked for now."""
+
+    def under(known: int, asked: int, people: int) -> dict[str, Any]:
+        given = program([row("known", known, people), row("asked", asked, people)], [], people)
+        return audit(300, 200, programs={"own": given})
+
+    first = publish(under(200, 250, 300), RULE)
+    second = publish(under(230, 230, 320), RULE, [first.publication])
+    third = publish(audit(300, 200), RULE, [first.publication, second.publication])
+    assert third.held
+    assert third.document["population"] == 500
+
+
+@pytest.mark.parametrize(("partner", "later"), [("A", ""), ("", "A"), ("A", "B")])
+def test_the_same_files_of_a_partner_and_of_everybody_are_the_same_people(partner: str, later: str) -> None:
+    """Of 8 who declined one publication may not tell the 39 who answered, and the other the 13 of whom nobody knows."""
+    states = {"answered": 39, "declined": 8, "unknown": 13}
+    of_age = [{"answered": 16, "declined": 4, "unknown": 11}, {"answered": 23, "declined": 4, "unknown": 2}]
+    ages = [
+        stratum({"age": str(age)}, sum(each.values()), {"race_ethnicity": topic(each)})
+        for age, each in enumerate(of_age)
+    ]
+    whole = {"race_ethnicity": topic(states)}
+    first = publish(document(60, whole, strata=ages), RULE, partner=partner)
+    told = [
+        given["topics"]["race_ethnicity"]["states"]
+        for given in (first.document, after(first, document(60, whole), later))
+    ]
+    assert len({name for given in told for name, count in given.items() if count is not None}) < 2
