@@ -95,7 +95,10 @@ def _without_combinations(views: Mapping[str, Any]) -> dict[str, Any]:
 def _program(
     name: str, program: Mapping[str, Any], rule: Rule, whole: Collection[str], left_out: list[str]
 ) -> dict[str, Any]:
-    """A program without the rows and tables of what may not be told; of `whole` topics everything may."""
+    """A program without the rows and tables of what may not be told; of `whole` topics everything may.
+
+    Whether it is met is not told where that would tell it of a row that is left out.
+    """
     alike = alike_in_program(program, rule.sensitive, rule.least_sensitive)
     kept: dict[str, list[Any]] = {"rows": [], "tables": []}
     for part, entries in kept.items():
@@ -106,4 +109,5 @@ def _program(
                 left_out.append(f"program {name}, {of}: {reason(rule.least_sensitive)}")
             else:
                 entries.append(entry)
-    return {**program, **kept}
+    told = all(row in kept["rows"] for row in program["rows"] if row["decides"])
+    return {**program, **kept, "met": program["met"] if told else None}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fhir_equity.quality.publish.alike import reason
+from fhir_equity.reports.totals import totals
 from tests.quality.publish.audits import RULE, document, program, public, row, stratum, topic
 
 WHY = reason(RULE.sensitive_floor)
@@ -128,3 +129,15 @@ def test_of_a_program_s_people_none_are_told_to_be_all_alike(count: int, told_of
     assert ("some" in names) == told_of
     assert ("values" in names) == ("t" in {each["table"] for each in told["tables"]}) == (count == 20)
     assert (f"program base, t: {WHY}" in left_out) == (count != 20)
+
+
+@pytest.mark.parametrize("met", [True, False])
+def test_whether_a_program_is_met_does_not_tell_it_of_a_row_that_is_left_out(met: bool) -> None:
+    sogi = topic({"answered": 300, "unknown": 200}, values={"a": 200, "b": 100}, unmapped=0)
+    known = row("known", 300, 500) | {"at_least": 0.2, "at_most": None}
+    rows = [known, row("some", 60, 60, "gender_identity") | {"met": met}]
+    whole = {"gender_identity": sogi, "race_ethnicity": topic({"answered": 300, "unknown": 200})}
+    told = public(document(500, whole, programs={"base": program(rows, [], 500) | {"met": met}}))
+    assert [each["measure"] for each in told["programs"]["base"]["rows"]] == ["known"]
+    assert told["programs"]["base"]["met"] is None
+    assert [*totals(told)] == []
