@@ -91,14 +91,17 @@ class Disclosures:
         with writing(self._engine) as own:
             return _settle(own, transmission, state, pseudonyms)
 
-    def became(self, connection: Connection, states: Mapping[str, str]) -> None:
+    def became(self, connection: Connection, states: Mapping[str, str], standing: Collection[str] = ()) -> None:
         """Say what became of transmissions (name -> state) as a whole, in an open write transaction.
 
-        What was recalled meanwhile stays so.
+        What was recalled meanwhile stays so, but for those of which something was seen `standing` there.
         """
         table, at = core(StoredDisclosure), now()
-        change = update(table).where(table.c.transmission == bindparam("name"), table.c.state != RECALLED)
-        rows = [{"name": name, "became": state, "at": at} for name, state in states.items()]
+        change = update(table).where(table.c.transmission == bindparam("name"), table.c.state != bindparam("but"))
+        rows = [
+            {"name": name, "became": state, "at": at, "but": "" if name in standing else RECALLED}
+            for name, state in states.items()
+        ]
         if rows:
             connection.execute(change.values(state=bindparam("became"), settled_at=bindparam("at")), rows)
 

@@ -214,23 +214,27 @@ class Journal:
         where = [{"number": e.change.id, "where": e.there[0]} for e in settled if e.there]
         if where:
             connection.execute(done.values(resource_id=bindparam("where")), where)
-        self._seen(connection, [e for e in settled if e.there and e.change.status != PLANNED])
+        self._seen(connection, (e for e in settled if e.change.status != PLANNED))
         became = {self.transmission(e.change): _BECAME.get(e.status, disclosures.SENT) for e in settled}
-        self._disclosures.became(connection, became)
+        standing = {self.transmission(e.change) for e in settled if e.there and e.held}
+        self._disclosures.became(connection, became, standing)
         touch(connection, {e.change.member_id for e in settled if e.status != VERIFIED})
         kept = keepers(connection, self._hie, {e.change.member_id for e in settled})
         self._link(connection, {kept[e.change.member_id]: e.there for e in settled if e.there})
         self._hold(connection, settled, kept, at)
 
-    def _seen(self, connection: Connection, settled: Collection[Settled]) -> None:
-        """Whom a create has made is known by now: what was withdrawn from them unseen was withdrawn there."""
-        made = [(e.change.member_id, e.there[0]) for e in settled if e.there and e.change.action == "create"]
-        if made:
-            journal, whose = core(JournalEntry), parts_of(connection, {member for member, _ in made})
-            unseen = update(journal).where(journal.c.hie == self._hie, journal.c.resource_id == UNSEEN)
-            unseen = unseen.where(journal.c.member_id == bindparam("whose")).values(resource_id=bindparam("where"))
-            keys = dict(made)
-            connection.execute(unseen, [{"whose": part, "where": keys[who]} for part, who in whose.items()])
+    def _seen(self, connection: Connection, settled: Iterable[Settled]) -> None:
+        """Whom a create has made is known by now: what was withdrawn from them unseen was withdrawn there.
+
+        What stands there was not: nobody was found then.
+        """
+        journal = core(JournalEntry)
+        unseen = update(journal).where(journal.c.hie == self._hie, journal.c.resource_id == UNSEEN)
+        for each in settled:
+            if each.there and each.change.action == "create":
+                theirs = journal.c.member_id.in_(parts_of(connection, {each.change.member_id}))
+                gone_there = unseen.where(theirs, journal.c.matters.not_in(each.held))
+                connection.execute(gone_there.values(resource_id=each.there[0]))
 
     def _hold(self, connection: Connection, settled: Collection[Settled], kept: Mapping[int, int], at: str) -> None:
         """Remember what the HIE holds from us; of two words about one matter the later stands."""

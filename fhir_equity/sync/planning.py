@@ -241,7 +241,7 @@ class _Planning:
 
     def _settle_unsaid(self, looked: Looked, ours: Ours) -> None:
         """What became of what was sent of somebody of whom nothing may be said by now; what stays is for a recall."""
-        if looked.known.sent and not to_say(ours):
+        if (looked.known.sent or looked.known.lost) and not to_say(ours):
             there = self._there(ours, looked.known)
             if not isinstance(there, Uncertain):
                 self._settle_sent(looked, ours, there, None)

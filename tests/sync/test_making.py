@@ -9,8 +9,8 @@ import pytest
 from starlette.responses import Response
 
 from fhir_equity.pipeline.retract import retract
-from tests.sync.scene import HIE, Scene, ada, enrolled, languages_of, opened, race_of, theirs
-from tests.sync.test_recall import recall, unseen
+from tests.sync.scene import HIE, Scene, Sent, ada, enrolled, languages_of, opened, race_of, theirs
+from tests.sync.test_recall import recall, states, unseen
 
 RACE, SPOKEN, ORIENTATION = "race_ethnicity", "language_spoken", "sexual_orientation"
 Between = Callable[[Scene], object]
@@ -40,13 +40,16 @@ def moved_house(scene: Scene) -> None:
 
 def late(scene: Scene) -> None:
     """The server found nobody when it was asked."""
-    scene.wire.before = lambda request: (
-        Response('{"resourceType": "Bundle", "type": "searchset"}', media_type="application/fhir+json")
-        if request.path.startswith("/Patient/_search")
-        else None
-    )
+    scene.wire.before = nobody
     assert scene.plan().changes
     scene.wire.before = lambda _: None
+
+
+def nobody(request: Sent) -> Response | None:
+    """The server has not indexed yet whom it has made."""
+    empty = '{"resourceType": "Bundle", "type": "searchset"}'
+    asked = request.path.startswith("/Patient/_search")
+    return Response(empty, media_type="application/fhir+json") if asked else None
 
 
 def contributes(scene: Scene) -> None:
@@ -88,6 +91,27 @@ def test_it_is_so_still_after_an_opt_out_was_carried_out_and_taken_back(
     assert (race_of(patient), languages_of(patient)) == ([], [])
     take_back(scene)
     contributes(scene)
+    assert recall(scene).found == {}
+
+
+@pytest.mark.parametrize("between", [nothing, late])
+@pytest.mark.parametrize("matter", [RACE, ""])
+def test_what_was_withdrawn_from_nobody_and_stands_there_is_withdrawn_again(
+    scene: Scene, matter: str, between: Between
+) -> None:
+    between(scene)
+    scene.opt_out(matter=matter)
+    scene.wire.before = nobody
+    assert set(recall(scene).applied.statuses) == {"verified"}
+    scene.wire.before = lambda _: None
+    scene.plan()
+    (patient,) = scene.everybody()
+    assert race_of(patient)
+    assert "recalled" not in states(scene)
+    assert (RACE, "opted_out") in recall(scene).found
+    (patient,) = scene.everybody()
+    assert (race_of(patient), bool(languages_of(patient))) == ([], bool(matter))
+    assert ("recalled" in states(scene)) is not bool(matter)
     assert recall(scene).found == {}
 
 
