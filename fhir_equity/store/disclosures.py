@@ -91,17 +91,14 @@ class Disclosures:
         with writing(self._engine) as own:
             return _settle(own, transmission, state, pseudonyms)
 
-    def became(self, connection: Connection, states: Mapping[str, str], standing: Collection[str] = ()) -> None:
+    def became(self, connection: Connection, states: Mapping[str, str]) -> None:
         """Say what became of transmissions (name -> state) as a whole, in an open write transaction.
 
-        What was recalled meanwhile stays so, but for those of which something was seen `standing` there.
+        What was recalled meanwhile stays so.
         """
         table, at = core(StoredDisclosure), now()
-        change = update(table).where(table.c.transmission == bindparam("name"), table.c.state != bindparam("but"))
-        rows = [
-            {"name": name, "became": state, "at": at, "but": "" if name in standing else RECALLED}
-            for name, state in states.items()
-        ]
+        change = update(table).where(table.c.transmission == bindparam("name"), table.c.state != RECALLED)
+        rows = [{"name": name, "became": state, "at": at} for name, state in states.items()]
         if rows:
             connection.execute(change.values(state=bindparam("became"), settled_at=bindparam("at")), rows)
 
@@ -110,13 +107,13 @@ class Disclosures:
 
         A record of which some topics stand still is left as it is.
         """
-        table = core(StoredDisclosure)
-        query = select(table.c.id, table.c.transmission, table.c.topics).where(table.c.state != RECALLED)
-        rows = among(connection, query, table.c.transmission, sorted(withdrawn))
-        nothing_left = [number for number, name, topics in rows if set(topics.split()) <= set(withdrawn[name])]
-        change = update(table).values(state=RECALLED, settled_at=now())
-        for some in slices(nothing_left):
-            connection.execute(change.where(table.c.id.in_(some)))
+        rows = _records(connection, withdrawn, core(StoredDisclosure).c.state != RECALLED)
+        _say(connection, RECALLED, [number for number, name, topics in rows if topics <= set(withdrawn[name])])
+
+    def standing(self, connection: Connection, seen: Mapping[str, Collection[str]]) -> None:
+        """Say of transmissions (name -> the topics seen there) that they were not, as something of them stands."""
+        rows = _records(connection, seen, core(StoredDisclosure).c.state == RECALLED)
+        _say(connection, SENT, [number for number, name, topics in rows if topics & set(seen[name])])
 
     def of(self, pseudonym: str) -> list[Disclosure]:
         """Everything that was disclosed about one member, oldest first."""
@@ -131,6 +128,21 @@ class Disclosures:
         with reading(self._engine) as connection:
             rows = connection.execute(select(table).where(table.c[column] == value).order_by(table.c.id))
             return [_disclosure(dict(row)) for row in rows.mappings()]
+
+
+def _records(connection: Connection, names: Iterable[str], which: Any) -> Iterator[tuple[int, str, set[str]]]:
+    """Id, transmission and topics of those records of transmissions that meet a condition."""
+    table = core(StoredDisclosure)
+    query = select(table.c.id, table.c.transmission, table.c.topics).where(which)
+    for number, name, topics in among(connection, query, table.c.transmission, sorted(names)):
+        yield number, name, set(topics.split())
+
+
+def _say(connection: Connection, state: str, records: Sequence[int]) -> None:
+    table = core(StoredDisclosure)
+    change = update(table).values(state=state, settled_at=now())
+    for some in slices(records):
+        connection.execute(change.where(table.c.id.in_(some)))
 
 
 def _named(

@@ -216,8 +216,8 @@ class Journal:
             connection.execute(done.values(resource_id=bindparam("where")), where)
         self._seen(connection, (e for e in settled if e.change.status != PLANNED))
         became = {self.transmission(e.change): _BECAME.get(e.status, disclosures.SENT) for e in settled}
-        standing = {self.transmission(e.change) for e in settled if e.there and e.held}
-        self._disclosures.became(connection, became, standing)
+        self._disclosures.standing(connection, {self.transmission(e.change): e.held for e in settled if e.there})
+        self._disclosures.became(connection, became)
         touch(connection, {e.change.member_id for e in settled if e.status != VERIFIED})
         kept = keepers(connection, self._hie, {e.change.member_id for e in settled})
         self._link(connection, {kept[e.change.member_id]: e.there for e in settled if e.there})

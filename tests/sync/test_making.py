@@ -115,6 +115,19 @@ def test_what_was_withdrawn_from_nobody_and_stands_there_is_withdrawn_again(
     assert recall(scene).found == {}
 
 
+def test_what_was_recalled_stays_so_where_another_topic_stands_by_another_rule(tmp_path: Path) -> None:
+    with opened(tmp_path, transactions=False) as scene:
+        scene.rules({"id": "one", "topics": [RACE]}, {"id": "other", "topics": [SPOKEN]})
+        scene.enroll(enrolled())
+        unseen(scene, "/Patient")
+        scene.opt_out(matter=RACE)
+        assert recall(scene).applied.statuses == {"verified": 1}
+        assert sorted(states(scene)) == ["intended", "recalled"]
+        scene.plan()
+        assert "recalled" in states(scene)
+        assert "intended" not in states(scene)
+
+
 def test_an_apply_goes_on_with_it_after_the_registration_changed(scene: Scene) -> None:
     moved_house(scene)
     assert set(scene.apply().statuses) == {"verified"}
