@@ -69,7 +69,7 @@ def verify(folder: Path) -> list[str]:
     try:
         made = _made_anew(folder, manifest["files"], document)
         return [*_manifest(manifest, document), *_digests(folder, manifest["files"]), *made, *totals(document)]
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         raise UnreadableError(f"{folder.name}/{DOCUMENT} is not an audit document") from None
 
 

@@ -166,6 +166,10 @@ def test_what_is_no_bundle_is_refused(given: dict[str, Any], tmp_path: Path) -> 
     (tmp_path / "one" / "audit.json").write_bytes(orjson.dumps({"schema": "fhir-equity/audit/1"}))
     with pytest.raises(UnreadableError, match="is not an audit document"):
         verify(tmp_path / "one")
+    given["programs"]["base"]["rows"][0]["at_least"] = "a fifth"
+    (tmp_path / "one" / "audit.json").write_bytes(orjson.dumps(given))
+    with pytest.raises(UnreadableError, match="is not an audit document"):
+        verify(tmp_path / "one")
     (tmp_path / "one" / "manifest.json").write_text("{}")
     with pytest.raises(UnreadableError, match="is not of schema"):
         verify(tmp_path / "one")
