@@ -15,6 +15,7 @@ from fhir_equity.quality.publish.alike import (
     reason,
     topics_of,
 )
+from fhir_equity.quality.publish.body import ANSWERED, RACE
 from fhir_equity.quality.publish.counts import Path
 from fhir_equity.quality.publish.rule import Rule
 
@@ -39,7 +40,8 @@ def select(document: Mapping[str, Any], rule: Rule) -> Selection:
     programs = {
         name: _program(name, program, rule, whole, left_out) for name, program in document.get("programs", {}).items()
     }
-    return Selection({**document, "topics": topics, "strata": strata, "programs": programs}, silent, left_out)
+    told = {"topics": topics, "views": _views(document), "strata": strata, "programs": programs}
+    return Selection({**document, **told}, silent, left_out)
 
 
 def _topics(document: Mapping[str, Any], rule: Rule, left_out: list[str]) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def _strata(
             if not why or (topic in of_all and SMALL_AREAS.isdisjoint(stratum["by"])):
                 states = dict.fromkeys(of_all[topic]["states"], 0) if why else {}  # all that a reader may subtract
                 topics[topic] = {**given, "states": states | given["states"]}
-        found.append({**stratum, "topics": topics, "views": _without_combinations(stratum.get("views", {}))})
+        found.append({**stratum, "topics": topics, "views": _without_combinations(_views(stratum))})
     return found, silent
 
 
@@ -83,6 +85,12 @@ def _why_not(topic: str, stratum: Mapping[str, Any], of_all: Mapping[str, Any], 
     floor = rule.least_sensitive
     hidden = topic not in of_all or alike_in_states(stratum["population"], stratum["topics"][topic], floor)
     return reason(floor) if hidden else ""
+
+
+def _views(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The views of the answers; none where there is no answer, as nothing could be told of their counts."""
+    states = body["topics"].get(RACE, {}).get("states", {})
+    return dict(body.get("views", {})) if ANSWERED in states else {}
 
 
 def _without_combinations(views: Mapping[str, Any]) -> dict[str, Any]:

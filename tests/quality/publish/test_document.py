@@ -8,6 +8,7 @@ import pytest
 
 from fhir_equity.quality.publish.document import Internal, Published, publish
 from fhir_equity.quality.publish.rule import Rule
+from fhir_equity.reports.totals import totals
 from tests.quality.publish.audits import RULE, document, program, public, row, stratum, topic
 
 
@@ -212,3 +213,13 @@ def test_only_publish_makes_what_may_be_published() -> None:
     done = publish(document(50, {}), RULE)
     with pytest.raises(ValueError, match="only publish"):
         Published(done.document, [], done.publication)
+
+
+def test_where_nobody_answered_there_are_no_categories() -> None:
+    """A view without its counts was published, of which `verify` said that it is no audit document."""
+    view = {"answered": 0, "categories": {}, "multiracial_or_multiethnic": 0, "without_category": 0}
+    views = {"omb2024": view, "omb1997": {"race": {}, "ethnicity": {}, "more_than_one_race": 0}}
+    strata = [stratum({"age": "1"}, 30, {"race_ethnicity": topic({"unknown": 30})}) | {"views": views}]
+    told = public(document(500, {"race_ethnicity": topic({"unknown": 500})}, views=views, strata=strata))
+    assert told["views"] == told["strata"][0]["views"] == {}
+    assert [*totals(told)] == []
