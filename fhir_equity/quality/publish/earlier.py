@@ -61,7 +61,7 @@ def compare(cells: Cells, scope: Key, earlier: Sequence[Publication], data: str)
         common = below.keys() & cells.cells
         if same and all(cells.cells[key].value == below[key].value for key in common):
             _join(cells, below, relations)
-            _programs(cells, below.keys() - now.keys(), now)
+            _programs(cells, below.keys() - now.keys(), now.keys() - below.keys())
             continue
         told = _told(below, relations)
         for key in sorted(told.keys() & now):
@@ -130,10 +130,10 @@ def _partners(now: Mapping[Key, Cell], scope: Key, earlier: Iterable[Publication
             yield from ((key, before) for before in sorted({everybody[key], everybody[key] - sum(parts)}))
 
 
-def _programs(cells: Cells, old: Iterable[Key], now: Mapping[Key, Cell]) -> None:
-    """What programs of another publication and of this one tell of one topic is compared, as within one."""
+def _programs(cells: Cells, old: Iterable[Key], new: Iterable[Key]) -> None:
+    """What programs of another publication and, new, of this one tell of one topic is compared, as within one."""
     groups: dict[tuple[str, ...], tuple[list[Key], list[Key]]] = {}
-    for number, keys in enumerate((sorted(old), sorted(now))):
+    for number, keys in enumerate((sorted(old), sorted(new))):
         for key in keys:
             if key[:1] == ("programs",) and cells.cells[key].printed:
                 groups.setdefault(_matter(key), ([], []))[number].append(key)

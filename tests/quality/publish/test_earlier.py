@@ -161,3 +161,20 @@ def test_the_same_files_of_a_partner_and_of_everybody_are_the_same_people(partne
         for given in (first.document, after(first, document(60, whole), later))
     ]
     assert len({name for given in told for name, count in given.items() if count is not None}) < 2
+
+
+def test_what_two_programs_told_together_is_no_news_when_one_is_told_again() -> None:
+    """Who was bridged in one and not in the other were told at once, and are not found out now."""
+
+    def under(*names: str) -> dict[str, Any]:
+        given = {name: program([row("known", 200, 300)], [], 300) for name in names}
+        for number, name in enumerate(names):
+            given[name] |= {"bridged": {"race": 40 + 3 * number}, "cannot_be_bridged": {}}
+        return audit(300, 200, programs=given)
+
+    first = publish(under("year", "day"), RULE)
+    assert {name: each["bridged"] for name, each in first.document["programs"].items()} == {
+        "year": {"race": 40},
+        "day": {"race": 43},
+    }
+    assert after(first, under("year"))["programs"]["year"]["bridged"] == {"race": 40}
