@@ -70,7 +70,19 @@ def compare(cells: Cells, scope: Key, earlier: Sequence[Publication], data: str)
             cells.changed(key, before)
     for key, before in _partners(now, scope, earlier):
         cells.changed(key, before)
+    _other_names(cells)
     return len(earlier)
+
+
+def _other_names(cells: Cells) -> None:
+    """A count that is known is so by its other names: to hide one of these, as of the only partner, is in vain."""
+    edge = [key for key, cell in cells.cells.items() if cell.known]
+    while edge:
+        for relation in cells.lines(edge.pop()):
+            keys = [key for key, _ in relation.terms if not cells.cells[key].known]
+            if len(keys) == 1 and len(relation.terms) == 2 and not relation.constant:  # of 1 and -1
+                cells.known(keys[0])
+                edge += keys
 
 
 def _told(below: Mapping[Key, Cell], relations: list[Relation]) -> Told:

@@ -178,3 +178,18 @@ def test_what_two_programs_told_together_is_no_news_when_one_is_told_again() -> 
         "day": {"race": 43},
     }
     assert after(first, under("year"))["programs"]["year"]["bridged"] == {"race": 40}
+
+
+def test_what_is_known_of_everybody_is_not_hidden_of_the_only_partner() -> None:
+    """Hiding there what the first publication told is in vain, and no reason to refuse the second."""
+
+    def under(name: str, known: int, **others: Any) -> dict[str, Any]:
+        of_all = {"race_ethnicity": topic({"answered": 1430, "blank": 39, "declined": 21, "unknown": 10})}
+        rows = [row("known", known, 1500)]
+        return document(1500, of_all, programs={name: program(rows, [], 1500)}, **others)
+
+    first = publish(under("p", 31), RULE)
+    whole = under("q", 39)
+    partners = [stratum({"partner": "A"}, 1500, whole["topics"])]
+    told = after(first, whole | {"strata": partners})
+    assert told["strata"][0]["population"] == 1500
