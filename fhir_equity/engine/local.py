@@ -68,7 +68,9 @@ def in_order(
             # One that was ended in the middle of a result never sends the rest, and while this end is open whoever
             # takes results waits for it for ever.
             pool._result_queue._writer.close()  # type: ignore[attr-defined] # nothing public does it before 3.14
-        pool.shutdown(cancel_futures=True)
+        # Whoever forgets this iterator may have it collected in any thread; that of the pool cannot wait for itself.
+        manager: Any = pool._executor_manager_thread
+        pool.shutdown(wait=threading.current_thread() is not manager, cancel_futures=True)
 
 
 def _submitted(pool: ProcessPoolExecutor, work: Callable[[Piece], Result], piece: Piece) -> Future[Result]:

@@ -78,9 +78,10 @@ def made(
     given = 0
     together = _Together(workspace, read, make)
     try:
-        for each in together.items(Task(workspace, read, path, making), parts, workers):
-            given += 1
-            yield each
+        with closing(together.items(Task(workspace, read, path, making), parts, workers)) as found:
+            for each in found:
+                given += 1
+                yield each
     except UnreadableError as error:
         read.broke_off = True
         failures.messages.append(str(error))
@@ -99,7 +100,7 @@ class _Together(Generic[Made]):
         self._joint = read.adapter.joint()
         self.fits = True
 
-    def items(self, task: Task[Made], parts: list[Range], workers: int) -> Iterator[Made]:
+    def items(self, task: Task[Made], parts: list[Range], workers: int) -> Generator[Made, None, None]:
         """What was made, in order, up to where the ranges do not fit. Raises UnreadableError, EngineError."""
         read = self._read
         with closing(in_order(partial(portion, task), parts, min(workers, len(parts)))) as portions:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
+from collections.abc import Callable, Generator
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +33,35 @@ def dying(number: int) -> int:
 
 def large(number: int) -> bytes:
     return bytes([number]) * 60_000_000  # more than a pipe takes at once: somebody is always in the middle of one
+
+
+HELD: list[Generator[object, None, None]] = []
+FAILED: list[Exception] = []
+CLOSED = threading.Event()
+
+
+class Closing:
+    """A result that closes the iterator it is for, in the thread of the pool, as a collector may do there."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return close_held, ()
+
+
+def close_held() -> None:
+    try:
+        HELD.pop().close()
+    except RuntimeError as error:
+        FAILED.append(error)
+    finally:
+        CLOSED.set()
+
+
+def closing(asked: str) -> Closing | None:
+    if not asked:
+        return None
+    while not Path(asked).exists():
+        time.sleep(0.01)
+    return Closing()
 
 
 def stepwise(number: int) -> int:
@@ -87,3 +119,13 @@ def test_a_killed_worker_is_told() -> None:
     with pytest.raises(EngineError, match="a worker process was killed; run this again"):
         list(in_order(dying, range(5), 2))
     assert multiprocessing.active_children() == []
+
+
+def test_whoever_forgets_it_may_have_it_closed_by_the_pool_itself(tmp_path: Path) -> None:
+    results = in_order(closing, ["", str(tmp_path / "asked")], 1)
+    assert next(results) is None
+    HELD.append(results)
+    (tmp_path / "asked").touch()
+    assert CLOSED.wait(60)
+    assert FAILED == []
+    assert list(results) == []

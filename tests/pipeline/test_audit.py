@@ -141,7 +141,7 @@ def test_the_input_that_was_read(tmp_path: Path, look: Look) -> None:
 
 def test_an_empty_store(tmp_path: Path, look: Look) -> None:
     Store(str(tmp_path / "equity.db")).close()
-    done = look()
+    done = look(partner="")
     assert (done.document["population"], done.document["run"]["inputs"], done.document["findings"]) == (0, [], [])
     assert done.document["topics"]["race_ethnicity"]["states"] == {}
     assert done.worst() is None

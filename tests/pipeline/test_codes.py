@@ -146,7 +146,8 @@ def test_the_store_and_the_files_say_the_same(tmp_path: Path) -> None:
         ingest(workspace, [tmp_path / "s.csv"], partner="acme")
     assert counts(gather(tmp_path)) == counts(gather(tmp_path, tmp_path / "s.csv"))
     assert counts(gather(tmp_path, partner="acme")) == counts(gather(tmp_path))
-    assert counts(gather(tmp_path, partner="another")) == []
+    with pytest.raises(UsageError, match="nothing of partner another is in the store; there is: acme"):
+        gather(tmp_path, partner="another")
 
 
 def test_a_partner_s_row_takes_a_code_off_the_list(tmp_path: Path) -> None:
