@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import date
 from functools import cache
 from hashlib import sha256
 
@@ -16,7 +15,7 @@ from fhir_equity.adapters.protocol import Context
 from fhir_equity.errors import UsageError
 from fhir_equity.model import Collector
 from fhir_equity.pipeline.patients import context_fhir
-from fhir_equity.pipeline.workspace import Workspace
+from fhir_equity.pipeline.workspace import Workspace, calendar
 from fhir_equity.settings import HieSettings
 from fhir_equity.store.hie_runs import DONE, Run
 from fhir_equity.store.rows import now
@@ -106,11 +105,6 @@ def exchange_with(workspace: Workspace, hie: str) -> Iterator[Exchange]:
             edition=edition(workspace, settings, tells=tells),
             day=calendar if workspace.as_of == calendar() else lambda: workspace.as_of,
         )
-
-
-def calendar() -> str:
-    """Today, as an ISO date."""
-    return date.today().isoformat()  # noqa: DTZ011 - the user's own calendar day
 
 
 def edition(workspace: Workspace, settings: HieSettings, *, tells: bool = False) -> str:

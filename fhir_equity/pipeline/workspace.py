@@ -43,6 +43,11 @@ def software() -> str:
         return "fhir-equity (not installed)"
 
 
+def calendar() -> str:
+    """Today, as an ISO date."""
+    return date.today().isoformat()  # noqa: DTZ011 - the user's own calendar day
+
+
 def require_day(text: str, otherwise: str) -> None:
     """Raise UsageError with these words for anything but a day as YYYY-MM-DD."""
     try:
@@ -73,7 +78,7 @@ class Workspace:
         self.settings = settings or Settings()
         if as_of:
             require_day(as_of, "--as-of takes an ISO date such as 2026-01-31")
-        self.as_of = as_of or date.today().isoformat()  # noqa: DTZ011 - the user's own calendar day
+        self.as_of = as_of or calendar()
         self.progress = progress or (lambda _name, _count, _total=0: None)
         self._vocabularies: dict[str, Vocabulary] = {}
         self._matters: dict[str, str] = {}  # by topic
